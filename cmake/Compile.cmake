@@ -1,0 +1,33 @@
+# Flags that hold for every target of the project.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+# Assertions are kept only where a preset asks for them (dev, asan, tsan, ubsan).
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+add_library(msfl_compile INTERFACE)
+target_compile_definitions(msfl_compile INTERFACE _GNU_SOURCE)
+target_compile_options(msfl_compile INTERFACE
+  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
+  -Wno-missing-field-initializers
+  # No contraction into FMA behind our back: results must be the same for every kernel and compiler.
+  -ffp-contract=off -fno-math-errno -fstack-protector-strong)
+target_link_options(msfl_compile INTERFACE -Wl,-z,relro -Wl,-z,now)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  target_compile_options(msfl_compile INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+target_link_libraries(msfl_compile INTERFACE Threads::Threads m)
+if(MSFL_SANITIZE)
+  target_compile_options(msfl_compile INTERFACE -fsanitize=${MSFL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(msfl_compile INTERFACE -fsanitize=${MSFL_SANITIZE})
+endif()

@@ -1,0 +1,230 @@
+#include "base/file.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *length) {
+    *bytes = NULL;
+    *length = 0;
+    msfl_status status = MSFL_OK;
+    uint8_t *memory = NULL;
+    /* O_NONBLOCK: a FIFO must not hang the open; it is refused below. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        status = msfl_fail_errno(errno, "cannot examine %s", path);
+        goto done;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s is not a regular file", path);
+        goto done;
+    }
+    if ((uint64_t)info.st_size > bytes_max) {
+        status = msfl_fail(MSFL_ERR_LIMIT, "%s has %lld bytes; at most %zu are accepted", path, (long long)info.st_size,
+                           bytes_max);
+        goto done;
+    }
+    size_t size = (size_t)info.st_size;
+    memory = msfl_alloc(size + 1, 1);
+    if (memory == NULL) {
+        status = MSFL_ERR_MEMORY;
+        goto done;
+    }
+    size_t have = 0;
+    while (have < size) {
+        ssize_t n = read(fd, memory + have, size - have);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            status = msfl_fail_errno(errno, "cannot read %s", path);
+            goto done;
+        }
+        if (n == 0) break;
+        have += (size_t)n;
+    }
+    memory[have] = 0;
+    *bytes = memory;
+    *length = have;
+    memory = NULL;
+done:
+    msfl_free(memory);
+    close(fd);
+    return status;
+}
+
+static msfl_status write_all(int fd, const char *path, const uint8_t *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return msfl_fail_errno(errno, "cannot write %s", path);
+        bytes += n;
+        length -= (size_t)n;
+    }
+    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) return msfl_fail_errno(errno, "cannot write %s", path);
+    return MSFL_OK;
+}
+
+/* Make a rename or a new entry survive a power cut. A file system that cannot do this is not an error. */
+static void sync_folder_of(const char *path) {
+    char *folder = msfl_strdup(path);
+    if (folder == NULL) return;
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        strncpy(folder, ".", 2);
+    } else if (slash == folder) {
+        slash[1] = 0;
+    } else {
+        *slash = 0;
+    }
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    msfl_free(folder);
+}
+
+msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) {
+    char *temporary = msfl_format("%s.partial-%ld", path, (long)getpid());
+    if (temporary == NULL) return MSFL_ERR_MEMORY;
+    msfl_status status = MSFL_OK;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) {
+        status = msfl_fail_errno(errno, "cannot create %s", temporary);
+        msfl_free(temporary);
+        return status;
+    }
+    status = write_all(fd, path, bytes, length);
+    if (close(fd) != 0 && status == MSFL_OK) status = msfl_fail_errno(errno, "cannot write %s", path);
+    if (status == MSFL_OK && rename(temporary, path) != 0) status = msfl_fail_errno(errno, "cannot replace %s", path);
+    if (status != MSFL_OK) {
+        (void)unlink(temporary);
+    } else {
+        sync_folder_of(path);
+    }
+    msfl_free(temporary);
+    return status;
+}
+
+msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s for appending", path);
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        msfl_status status = msfl_fail_errno(errno, "cannot examine %s", path);
+        close(fd);
+        return status;
+    }
+    msfl_status status = write_all(fd, path, bytes, length);
+    if (status != MSFL_OK && ftruncate(fd, info.st_size) != 0) {
+        status = msfl_fail_in(status, "%s may end in a torn line", path);
+    }
+    if (close(fd) != 0 && status == MSFL_OK) status = msfl_fail_errno(errno, "cannot write %s", path);
+    return status;
+}
+
+bool msfl_file_exists(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+bool msfl_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+char *msfl_path_join(const char *folder, const char *name) {
+    size_t n = strlen(folder);
+    return msfl_format("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+}
+
+msfl_status msfl_folder_make(const char *path) {
+    char *work = msfl_strdup(path);
+    if (work == NULL) return MSFL_ERR_MEMORY;
+    msfl_status status = MSFL_OK;
+    for (char *p = work + 1; status == MSFL_OK; p++) {
+        if (*p != '/' && *p != 0) continue;
+        char was = *p;
+        *p = 0;
+        if (mkdir(work, 0755) != 0 && !(errno == EEXIST && msfl_is_folder(work))) {
+            status = msfl_fail_errno(errno, "cannot make the folder %s", work);
+        }
+        *p = was;
+        if (was == 0) break;
+    }
+    msfl_free(work);
+    return status;
+}
+
+msfl_status msfl_folder_is_empty(const char *path, bool *empty) {
+    *empty = true;
+    DIR *dir = opendir(path);
+    if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            *empty = false;
+            break;
+        }
+    }
+    closedir(dir);
+    return MSFL_OK;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+msfl_status msfl_folder_list(const char *path, size_t n_max, char ***names, size_t *n) {
+    *names = NULL;
+    *n = 0;
+    DIR *dir = opendir(path);
+    if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
+    msfl_status status = MSFL_OK;
+    void *array = NULL;
+    size_t count = 0, capacity = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (entry == NULL) {
+            if (errno != 0) status = msfl_fail_errno(errno, "cannot read the folder %s", path);
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (count == n_max) {
+            status = msfl_fail(MSFL_ERR_LIMIT, "the folder %s has more than %zu entries", path, n_max);
+            break;
+        }
+        status = msfl_grow(&array, &capacity, count + 1, sizeof(char *));
+        if (status != MSFL_OK) break;
+        char *copy = msfl_strdup(entry->d_name);
+        if (copy == NULL) {
+            status = MSFL_ERR_MEMORY;
+            break;
+        }
+        ((char **)array)[count++] = copy;
+    }
+    closedir(dir);
+    if (status != MSFL_OK) {
+        msfl_names_free(array, count);
+        return status;
+    }
+    if (count > 0) qsort(array, count, sizeof(char *), by_bytes);
+    *names = array;
+    *n = count;
+    return MSFL_OK;
+}
+
+void msfl_names_free(char **names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        msfl_free(names[i]);
+    msfl_free(names);
+}

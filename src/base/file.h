@@ -1,0 +1,34 @@
+/* Files: bounded reads, all-or-nothing writes, folders. */
+#ifndef MSFL_BASE_FILE_H
+#define MSFL_BASE_FILE_H
+
+#include "medsecurefl/status.h"
+
+/** The whole file, if it is a regular one of at most `bytes_max`; a closing zero is appended and not counted.
+ *  Free `*bytes` with msfl_free. */
+msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *length) MSFL_NODISCARD;
+
+/** Replace `path` by these bytes, or leave it as it was: temporary file in the same folder, fsync, rename. */
+msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
+
+/** Append and fsync. On failure (a full disk, say) the file is cut back to its former length. */
+msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
+
+bool msfl_file_exists(const char *path);
+bool msfl_is_folder(const char *path);
+
+/** `folder/name` in memory of its own; NULL when out of memory. */
+char *msfl_path_join(const char *folder, const char *name);
+
+/** Make `path` and its parents. Fine if it is there already. */
+msfl_status msfl_folder_make(const char *path) MSFL_NODISCARD;
+
+/** Whether the folder has an entry other than . and .. */
+msfl_status msfl_folder_is_empty(const char *path, bool *empty) MSFL_NODISCARD;
+
+/** Names in a folder, without . and .., sorted by byte value; free each and the array with msfl_names_free.
+ *  ERR_LIMIT above `n_max` entries. */
+msfl_status msfl_folder_list(const char *path, size_t n_max, char ***names, size_t *n) MSFL_NODISCARD;
+void msfl_names_free(char **names, size_t n);
+
+#endif

@@ -1,0 +1,81 @@
+#include "base/mem.h"
+
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static atomic_long fail_countdown;
+
+void msfl_alloc_fail_at(long k) {
+    atomic_store(&fail_countdown, k);
+}
+
+static bool told_to_fail(void) {
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0) return false;
+    return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+void *msfl_alloc(size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > (size_t)PTRDIFF_MAX - ALIGNMENT || told_to_fail()) {
+        msfl_fail(MSFL_ERR_MEMORY, "out of memory: %zu x %zu bytes were asked for", count, size);
+        return NULL;
+    }
+    /* aligned_alloc wants a multiple of the alignment; at least one line so that 0 bytes still is an object. */
+    size_t rounded = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    void *memory = aligned_alloc(ALIGNMENT, rounded);
+    if (memory == NULL) {
+        msfl_fail(MSFL_ERR_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+        return NULL;
+    }
+    memset(memory, 0, rounded);
+    return memory;
+}
+
+char *msfl_strndup(const char *text, size_t length) {
+    char *copy = msfl_alloc(length + 1, 1);
+    if (copy != NULL) memcpy(copy, text, length);
+    return copy;
+}
+
+char *msfl_strdup(const char *text) {
+    return msfl_strndup(text, strlen(text));
+}
+
+char *msfl_format(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    char *text = length < 0 ? NULL : msfl_alloc((size_t)length + 1, 1);
+    if (text != NULL) vsnprintf(text, (size_t)length + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+msfl_status msfl_grow(void **array, size_t *capacity, size_t needed, size_t size) {
+    if (needed <= *capacity) return MSFL_OK;
+    size_t wanted = *capacity < 8 ? 8 : *capacity;
+    while (wanted < needed) {
+        if (__builtin_mul_overflow(wanted, 2, &wanted)) wanted = needed;
+    }
+    void *bigger = msfl_alloc(wanted, size);
+    if (bigger == NULL) return MSFL_ERR_MEMORY;
+    if (*array != NULL) memcpy(bigger, *array, *capacity * size);
+    msfl_free(*array);
+    *array = bigger;
+    *capacity = wanted;
+    return MSFL_OK;
+}
+
+void msfl_free(void *memory) {
+    free(memory);
+}

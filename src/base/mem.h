@@ -1,0 +1,32 @@
+/* Memory: zeroed, overflow-checked allocations that a test can make fail; secret memory is in base/sodium.h. */
+#ifndef MSFL_BASE_MEM_H
+#define MSFL_BASE_MEM_H
+
+#include "medsecurefl/status.h"
+
+/** `count` zeroed objects of `size` bytes, aligned to 64 bytes; NULL when too large or out of memory, with the
+ *  message recorded. Free with msfl_free. A count of 0 gives a valid pointer to nothing. */
+void *msfl_alloc(size_t count, size_t size);
+
+/** As msfl_alloc, but for strings and the like: a copy of `length` bytes and a closing zero. */
+char *msfl_strndup(const char *text, size_t length);
+char *msfl_strdup(const char *text);
+
+/** Formatted string in memory of its own; NULL when out of memory. Free with msfl_free. */
+char *msfl_format(const char *fmt, ...) MSFL_PRINTF(1, 2);
+
+/**
+ * Grow `*array` (may be NULL, count 0) so that it holds at least `needed` objects; doubles its capacity.
+ * New objects are zeroed. On failure nothing changes.
+ */
+msfl_status msfl_grow(void **array, size_t *capacity, size_t needed, size_t size) MSFL_NODISCARD;
+
+void msfl_free(void *memory);
+
+/** The status that goes with a NULL from msfl_alloc and its kin. */
+#define MSFL_NO_MEMORY MSFL_ERR_MEMORY
+
+/** Tests only: the k-th allocation from now fails (1 = the next one); 0 switches it off. Process-wide. */
+void msfl_alloc_fail_at(long k);
+
+#endif

@@ -1,0 +1,107 @@
+#include "base/sodium.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#include <sodium.h>
+
+_Static_assert(sizeof(crypto_generichash_state) <= sizeof((msfl_hash *)0)->state, "hash state must fit");
+_Static_assert(crypto_box_SEALBYTES == MSFL_BOX_SEAL_BYTES, "sealed box overhead");
+_Static_assert(crypto_box_PUBLICKEYBYTES == MSFL_BOX_PUBLIC_BYTES, "public key");
+_Static_assert(crypto_box_SECRETKEYBYTES == MSFL_BOX_SECRET_BYTES, "secret key");
+
+msfl_status msfl_crypto_init(void) {
+    if (sodium_init() < 0) {
+        return msfl_fail(MSFL_ERR_SYSTEM, "the operating system's random generator is not usable");
+    }
+    return MSFL_OK;
+}
+
+void msfl_hash_init(msfl_hash *h, const char *label) {
+    crypto_generichash_init((crypto_generichash_state *)h->state, NULL, 0, MSFL_HASH_BYTES);
+    msfl_hash_add_field(h, label, strlen(label));
+}
+
+void msfl_hash_add(msfl_hash *h, const void *bytes, size_t length) {
+    if (length > 0) crypto_generichash_update((crypto_generichash_state *)h->state, bytes, length);
+}
+
+void msfl_hash_add_u64(msfl_hash *h, uint64_t v) {
+    uint8_t raw[8];
+    msfl_store64(raw, v);
+    msfl_hash_add(h, raw, sizeof raw);
+}
+
+void msfl_hash_add_field(msfl_hash *h, const void *bytes, size_t length) {
+    msfl_hash_add_u64(h, length);
+    msfl_hash_add(h, bytes, length);
+}
+
+void msfl_hash_final(msfl_hash *h, uint8_t out[MSFL_HASH_BYTES]) {
+    crypto_generichash_final((crypto_generichash_state *)h->state, out, MSFL_HASH_BYTES);
+}
+
+void msfl_hex(const uint8_t *bytes, size_t n, char *text) {
+    sodium_bin2hex(text, 2 * n + 1, bytes, n);
+}
+
+void msfl_random_bytes(void *out, size_t length) {
+    randombytes_buf(out, length);
+}
+
+void *msfl_secret_alloc(size_t size) {
+    void *memory = sodium_malloc(size);
+    if (memory == NULL) {
+        msfl_fail(MSFL_ERR_MEMORY, "no locked memory for a secret of %zu bytes: raise the limit with 'ulimit -l'",
+                  size);
+    }
+    return memory;
+}
+
+void msfl_secret_free(void *memory) {
+    sodium_free(memory);
+}
+
+void msfl_wipe(void *memory, size_t length) {
+    sodium_memzero(memory, length);
+}
+
+bool msfl_equal(const void *a, const void *b, size_t length) {
+    return sodium_memcmp(a, b, length) == 0;
+}
+
+void msfl_box_keypair(uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], uint8_t secret_key[MSFL_BOX_SECRET_BYTES]) {
+    crypto_box_keypair(public_key, secret_key);
+}
+
+msfl_status msfl_box_seal(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], const void *message, size_t length,
+                          uint8_t *out) {
+    if (crypto_box_seal(out, message, length, public_key) != 0) {
+        return msfl_fail(MSFL_ERR_CRYPTO, "sealing failed: the receiver's public key is not valid");
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
+                          const uint8_t secret_key[MSFL_BOX_SECRET_BYTES], const uint8_t *box, size_t length,
+                          void *out) {
+    if (length < MSFL_BOX_SEAL_BYTES || crypto_box_seal_open(out, box, length, public_key, secret_key) != 0) {
+        return msfl_fail(MSFL_ERR_CRYPTO, "a sealed box was not made for this key, or was changed on the way");
+    }
+    return MSFL_OK;
+}
+
+size_t msfl_base64_bytes(size_t n) {
+    return sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void msfl_base64(const void *bytes, size_t n, char *text) {
+    sodium_bin2base64(text, msfl_base64_bytes(n), bytes, n, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void msfl_chacha20_stream(const uint8_t key[32], uint64_t nonce, uint64_t block, uint8_t *out, size_t length) {
+    uint8_t raw[8];
+    msfl_store64(raw, nonce);
+    memset(out, 0, length);
+    crypto_stream_chacha20_xor_ic(out, out, length, raw, block, key);
+}

@@ -1,0 +1,63 @@
+/* Shim for libsodium: hashing, operating-system randomness, secret memory, sealed boxes. */
+#ifndef MSFL_BASE_SODIUM_H
+#define MSFL_BASE_SODIUM_H
+
+#include "medsecurefl/status.h"
+
+/** Call once before anything else here; idempotent, thread-safe. */
+msfl_status msfl_crypto_init(void) MSFL_NODISCARD;
+
+/* --- hash: BLAKE2b-256 (RFC 7693) --- */
+
+typedef struct msfl_hash {
+    _Alignas(64) unsigned char state[384];
+} msfl_hash;
+
+/** Begin a hash whose domain is `label` (a short constant such as "msfl.round.v1"): two labels never collide. */
+void msfl_hash_init(msfl_hash *h, const char *label);
+void msfl_hash_add(msfl_hash *h, const void *bytes, size_t length);
+/** Adds the length first, so that neighbouring fields cannot run into each other. */
+void msfl_hash_add_field(msfl_hash *h, const void *bytes, size_t length);
+void msfl_hash_add_u64(msfl_hash *h, uint64_t v);
+void msfl_hash_final(msfl_hash *h, uint8_t out[MSFL_HASH_BYTES]);
+
+/** Lower-case hexadecimal of `n` bytes and a closing zero: `text` holds 2 n + 1. */
+void msfl_hex(const uint8_t *bytes, size_t n, char *text);
+
+/* --- secrets --- */
+
+/** Bytes from the operating system's generator; never fails, never seeded. */
+void msfl_random_bytes(void *out, size_t length);
+
+/** Locked, guarded, wiped-on-free memory, aligned to the end of a page; NULL with the message recorded. A `size` that
+ *  is a multiple of 64 is aligned to 64 bytes. */
+void *msfl_secret_alloc(size_t size);
+void msfl_secret_free(void *memory);
+void msfl_wipe(void *memory, size_t length);
+/** Constant-time comparison. */
+bool msfl_equal(const void *a, const void *b, size_t length);
+
+/* --- sealed boxes (X25519 + XSalsa20-Poly1305, anonymous sender) --- */
+
+enum { MSFL_BOX_PUBLIC_BYTES = 32, MSFL_BOX_SECRET_BYTES = 32, MSFL_BOX_SEAL_BYTES = 48 };
+
+void msfl_box_keypair(uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], uint8_t secret_key[MSFL_BOX_SECRET_BYTES]);
+/** `out` holds length + MSFL_BOX_SEAL_BYTES. */
+msfl_status msfl_box_seal(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], const void *message, size_t length,
+                          uint8_t *out) MSFL_NODISCARD;
+/** `out` holds length - MSFL_BOX_SEAL_BYTES; ERR_CRYPTO if the box was not made for this key or was changed. */
+msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
+                          const uint8_t secret_key[MSFL_BOX_SECRET_BYTES], const uint8_t *box, size_t length,
+                          void *out) MSFL_NODISCARD;
+
+/* --- text --- */
+
+/** Base64 with padding and a closing zero; `text` holds msfl_base64_bytes(n). */
+size_t msfl_base64_bytes(size_t n);
+void msfl_base64(const void *bytes, size_t n, char *text);
+
+/** Fills `out` with the ChaCha20 stream of (key, nonce) from 64-byte block `block` on. For seeded, public randomness.
+ */
+void msfl_chacha20_stream(const uint8_t key[32], uint64_t nonce, uint64_t block, uint8_t *out, size_t length);
+
+#endif
