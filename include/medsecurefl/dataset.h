@@ -1,0 +1,117 @@
+/* What a hospital holds: labelled images of one size, split by patient, dealt out to hospitals. Layer: dataset. */
+#ifndef MEDSECUREFL_DATASET_H
+#define MEDSECUREFL_DATASET_H
+
+#include "medsecurefl/observe.h"
+#include "medsecurefl/status.h"
+
+MSFL_BEGIN_DECLS
+
+typedef struct msfl_dataset msfl_dataset;
+
+typedef enum msfl_normalise { MSFL_NORMALISE_IMAGE, MSFL_NORMALISE_SET, MSFL_NORMALISE_NONE } msfl_normalise;
+
+typedef struct msfl_dataset_options {
+    const char *label;      /**< NULL: folder name / y / train_labels; else another label array or labels.csv column */
+    uint32_t width, height; /**< pixels of every image after resizing; 0: that of the most common image */
+    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are */
+    msfl_normalise normalise;
+    bool refuse_bad;               /**< a broken image fails the load; else it is skipped, named and counted */
+    uint64_t seed;                 /**< phantom: which images are drawn */
+    uint32_t phantom_images;       /**< phantom: how many (default 1800) */
+    uint32_t n_threads;            /**< decoding; 0: all cores */
+    const msfl_observer *observer; /**< may be NULL */
+} msfl_dataset_options;
+
+/**
+ * Open "phantom", a .npz file (MedMNIST or x/y layout), or a folder with one folder per class of PNG and JPEG files
+ * (optionally below Train/Val/Test folders of any case), with labels.csv beside it or above it when present.
+ * ERR_DATA: no images, one class only, labels and images that do not match, ... The message says what and where.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *options,
+                                                      msfl_dataset **out);
+MSFL_API void msfl_dataset_free(msfl_dataset *dataset);
+
+typedef struct msfl_dataset_info {
+    const char *source; /**< path as given */
+    const char *kind;   /**< "phantom", "npz", "npz-medmnist", "folder" */
+    bool synthetic;     /**< drawn by this program */
+    uint32_t n_images, n_classes;
+    uint32_t width, height, channels;
+    uint32_t bits;         /**< of the stored pixels: 8 or 16 */
+    uint32_t n_groups;     /**< distinct patients (or whatever the key was) */
+    const char *group_key; /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
+    const char *label_key; /**< what gave the labels */
+    uint32_t n_skipped;    /**< broken images left out */
+    uint32_t n_sizes;      /**< distinct sizes before resizing */
+    bool has_split;        /**< the source comes with its own train/test split */
+} msfl_dataset_info;
+MSFL_API const msfl_dataset_info *msfl_dataset_info_borrow(const msfl_dataset *dataset);
+MSFL_API const char *msfl_dataset_class_name(const msfl_dataset *dataset, uint32_t class_index);
+MSFL_API uint32_t msfl_dataset_label(const msfl_dataset *dataset, uint32_t image);
+/** Patient (0-based, dense) of an image. */
+MSFL_API uint32_t msfl_dataset_group(const msfl_dataset *dataset, uint32_t image);
+/** File name or "npz[index]": for error messages and local reports only. */
+MSFL_API const char *msfl_dataset_image_name(const msfl_dataset *dataset, uint32_t image);
+/** i-th skipped file with the reason; i < n_skipped, of which at most 1000 are kept (then NULL). */
+MSFL_API const char *msfl_dataset_skipped(const msfl_dataset *dataset, uint32_t i);
+
+/** What augmentation may do; all zero: nothing. Applied in float after decoding, before normalisation; deterministic in
+ *  (seed of the call). Defaults of msfl_augment_default() respect anatomy: no flip, since laterality carries meaning.
+ */
+typedef struct msfl_augment {
+    float rotate_degrees; /**< uniform in +- */
+    float shift;          /**< fraction of the size, uniform in +- */
+    float zoom;           /**< factor uniform in 1 +- */
+    float gain, offset;   /**< intensity: factor 1 +- gain, offset +- of the range */
+    bool flip_horizontal;
+} msfl_augment;
+MSFL_API msfl_augment msfl_augment_default(void);
+
+/** Image as height x width x channels floats (HWC), normalised. `augment` NULL: as it is; else drawn from
+ *  `augment_seed`. Thread-safe. `pixels` holds height*width*channels floats. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image,
+                                                        const msfl_augment *augment, uint64_t augment_seed,
+                                                        float *pixels);
+/** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
+MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
+
+/** A list of images of a data set. Zero-initialise; msfl_indices_clear. */
+typedef struct msfl_indices {
+    uint32_t *at;
+    uint32_t n;
+} msfl_indices;
+MSFL_API void msfl_indices_clear(msfl_indices *list);
+
+/**
+ * Split all images, patient by patient (stratified by class as far as patients allow), into test, validation and
+ * training parts of about these fractions. The source's own test folder or arrays are used as test part when there are
+ * any (and a patient on both sides is moved to test). The three lists are disjoint and sorted.
+ */
+typedef struct msfl_split {
+    msfl_indices train, validation, test;
+    const char *how; /**< static text: "by patient (labels.csv)", "by image: no patient key", "as the source" ... */
+} msfl_split;
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction,
+                                                       double validation_fraction, uint64_t seed, msfl_split *out);
+MSFL_API void msfl_split_clear(msfl_split *split);
+
+/**
+ * Deal `images` out to `n_clients` hospitals, patients whole. `spec`: "iid", "dirichlet:ALPHA" (label skew),
+ * "quantity:ALPHA" (size skew), "by-group" (whole groups in order: sites). Each list is sorted. A hospital that ends up
+ * with fewer than `min_images` fails with ERR_DATA naming it and what to change (more images, larger alpha, other
+ * seed).
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_partition(const msfl_dataset *dataset, const msfl_indices *images,
+                                                           const char *spec, uint32_t n_clients, uint32_t min_images,
+                                                           uint64_t seed, msfl_indices *out);
+
+/** Decode one PNG or JPEG file to the given size as msfl_dataset_pixels would. `pixels` holds h*w*c floats,
+ *  `preview` (may be NULL) h*w*c bytes. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_image_load(const char *path, uint32_t height, uint32_t width,
+                                                    uint32_t channels, msfl_normalise normalise, float *pixels,
+                                                    uint8_t *preview);
+
+MSFL_END_DECLS
+
+#endif

@@ -1,0 +1,80 @@
+/* Training and prediction with a model. Layer: nn.
+ *
+ * Every batch is cut into a fixed number of shards whose gradients are added in fixed order, so results are
+ * bit-identical for one seed whatever the number of threads.
+ */
+#ifndef MEDSECUREFL_TRAIN_H
+#define MEDSECUREFL_TRAIN_H
+
+#include "medsecurefl/model.h"
+#include "medsecurefl/observe.h"
+
+MSFL_BEGIN_DECLS
+
+/** Where samples come from: decouples training from how images are kept. `load` is called from several threads. */
+typedef struct msfl_samples {
+    uint32_t n;
+    void *ctx;
+    /** Sample i < n as HWC floats of the model's input size, and its class. `augment_seed` 0: as it is. */
+    msfl_status (*load)(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label);
+} msfl_samples;
+
+typedef enum msfl_optimizer { MSFL_SGD, MSFL_ADAM } msfl_optimizer;
+
+typedef struct msfl_train_options {
+    msfl_optimizer optimizer;
+    float learning_rate;
+    float momentum;     /**< SGD: 0 to < 1; Adam: beta1 (default 0.9) */
+    float weight_decay; /**< L2 on kernels, decoupled for Adam */
+    uint32_t batch;     /**< 1 to 1024; a last smaller batch is used too */
+    uint32_t n_epochs;
+    uint64_t seed;        /**< shuffling, dropout and augmentation; combined with first_epoch */
+    uint64_t first_epoch; /**< epochs this trainer has seen before: makes epochs of a resumed run differ rightly */
+    bool augment;         /**< pass non-zero augment seeds to `load` */
+    float label_smoothing;
+    const float *class_weights; /**< n_classes, or NULL */
+} msfl_train_options;
+MSFL_API msfl_train_options msfl_train_options_default(void);
+
+typedef struct msfl_train_result {
+    double loss;        /**< mean over the last epoch */
+    uint64_t n_correct; /**< during the last epoch, with the weights of the moment */
+    uint64_t n_seen;    /**< samples of the last epoch */
+    uint64_t n_steps;
+} msfl_train_result;
+
+typedef struct msfl_trainer msfl_trainer; /**< compiled network, buffers and optimiser state; one thread at a time */
+
+/** `n_threads` 0: all cores; the loops also run on a pool shared by all trainers made with `share`
+ *  (NULL: a pool of its own), so hospitals train side by side without oversubscription. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_new(const msfl_model *model, uint32_t batch, uint32_t n_threads,
+                                                     msfl_trainer *share, msfl_trainer **out);
+MSFL_API void msfl_trainer_free(msfl_trainer *trainer);
+
+/**
+ * Train `weights` (n_values floats) in place. Optimiser state stays in the trainer from call to call.
+ * @retval MSFL_ERR_NUMERIC    the loss became NaN or infinite; the message names epoch and step; weights are unusable
+ * @retval MSFL_ERR_CANCELLED  the observer asked to stop
+ * The observer gets MSFL_EVENT_PROGRESS with `track` and `client` as given here.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_train(msfl_trainer *trainer, const msfl_train_options *options,
+                                               const msfl_samples *samples, float *weights,
+                                               const msfl_observer *observer, const char *track, int32_t client,
+                                               msfl_train_result *result);
+
+/** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL).
+ *  `labels` (n) receives the labels; may be NULL. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const float *weights,
+                                                 const msfl_samples *samples, float *probabilities, uint32_t *labels,
+                                                 double *loss);
+
+/** Optimiser state (momenta, step count) as bytes, for checkpoints. `*bytes` is freed with msfl_bytes_free. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_save(const msfl_trainer *trainer, uint8_t **bytes,
+                                                            size_t *length);
+/** ERR_FORMAT or ERR_MISMATCH if the bytes are not a state of this model. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_load(msfl_trainer *trainer, const uint8_t *bytes, size_t length);
+MSFL_API void msfl_bytes_free(uint8_t *bytes);
+
+MSFL_END_DECLS
+
+#endif

@@ -1,0 +1,84 @@
+/* One model update as a vector of small integers, and back. Layer: update.
+ *
+ * A vector has `n_counters` exact integers first (sample count, correct predictions, ...: each as base-2^b digits, so
+ * that the sum of the digits is the digit-wise sum and recombines exactly), then the model's values, quantised:
+ *
+ *   m = stochastic_round((omega clip(x, +-C) + C) / delta),   delta = 2C / (2^b - 1),   omega = n_i / n_max in (0, 1]
+ *   sum omega x = delta sum m - n C;    mean = that / sum omega                          docs/design/encoding.md
+ */
+#ifndef MEDSECUREFL_UPDATE_H
+#define MEDSECUREFL_UPDATE_H
+
+#include "medsecurefl/status.h"
+
+MSFL_BEGIN_DECLS
+
+enum { MSFL_COUNTER_BITS = 48, MSFL_COUNTERS_MAX = 64 };
+
+/** A run of values that share one clipping bound, usually one tensor. */
+typedef struct msfl_update_range {
+    uint64_t n_values;
+    float clip; /**< C > 0, finite */
+} msfl_update_range;
+
+typedef struct msfl_update_layout msfl_update_layout; /**< immutable; agreed by all clients of a round */
+
+/** `value_bits` 2 to 32. The ranges are copied. `n_max`: public bound on a client's sample count, >= 1. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_layout_new(uint32_t value_bits, uint32_t n_counters, uint64_t n_max,
+                                                           const msfl_update_range *ranges, size_t n_ranges,
+                                                           msfl_update_layout **out);
+MSFL_API void msfl_update_layout_free(msfl_update_layout *layout);
+/** Slots in the whole vector: counters' digits and values. This is `n_values` of the packed scheme. */
+MSFL_API uint64_t msfl_update_slots(const msfl_update_layout *layout);
+/** Model values in the vector. */
+MSFL_API uint64_t msfl_update_values(const msfl_update_layout *layout);
+/** Hash of all that the layout fixes; goes into the round's hash. */
+MSFL_API void msfl_update_layout_hash(const msfl_update_layout *layout, uint8_t out[MSFL_HASH_BYTES]);
+
+typedef struct msfl_update_input {
+    const float *values;      /**< msfl_update_values of them: new weights minus the round's global weights */
+    uint64_t n_samples;       /**< n_i: 1 to n_max; travels as counter 0 */
+    const uint64_t *counters; /**< n_counters - 1 further integers, each below 2^48 / 10^4 */
+    uint64_t rounding_seed;   /**< of the stochastic rounding; the same seed gives the same integers */
+} msfl_update_input;
+
+/** What quantising did; add up over chunks. */
+typedef struct msfl_update_stats {
+    uint64_t n_clipped; /**< values cut to +-C */
+} msfl_update_stats;
+
+/** Before anything is sent: ERR_NUMERIC, naming the position, if a value is NaN or infinite or a count out of range. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_update_input *input);
+
+/** Slots [first, first + n) of the vector. `input` must have passed msfl_update_check. `stats` may be NULL.
+ *  Any slicing gives the same integers. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(const msfl_update_layout *layout,
+                                                         const msfl_update_input *input, uint64_t first, size_t n,
+                                                         uint32_t *slots, msfl_update_stats *stats);
+
+/** Receives the opened sums slice by slice, in order, and ends with the weighted mean. */
+typedef struct msfl_update_decoder msfl_update_decoder;
+
+/** For a sum over `n_clients` updates. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_decoder_new(const msfl_update_layout *layout, uint32_t n_clients,
+                                                            msfl_update_decoder **out);
+MSFL_API void msfl_update_decoder_free(msfl_update_decoder *decoder);
+
+/** Slots [first, first + n) of the opened sum; `first` must continue where the last call ended. Writes the weighted
+ *  means of the model values among them to their places in `mean` (msfl_update_values floats). Counters come first, so
+ *  the weight is known before the first value. ERR_NUMERIC if a total is impossible for n_clients. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, size_t n,
+                                                       const uint64_t *totals, float *mean);
+
+/** Sum of counter `k` over the clients (0: samples). Valid once its digits were decoded. */
+MSFL_API uint64_t msfl_update_counter(const msfl_update_decoder *decoder, uint32_t k);
+
+/** Largest possible difference between a decoded mean and the exact weighted mean of unclipped inputs, for a value of
+ *  range `r`, given the sum of sample counts: n delta / sum omega (every rounding is off by less than delta), plus
+ *  float rounding. */
+MSFL_API double msfl_update_error_bound(const msfl_update_layout *layout, size_t r, uint32_t n_clients,
+                                        uint64_t n_samples_sum);
+
+MSFL_END_DECLS
+
+#endif
