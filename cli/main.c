@@ -64,9 +64,10 @@ int main(int argc, char **argv) {
         return msfl_status_exit_code(MSFL_ERR_USAGE);
     }
     const char *name = argv[1];
+    bool help = wants_help(argc - 2, argv + 2);
     if (strcmp(name, "help") == 0 && argc > 2) {
         name = argv[2];
-        argv[2] = "--help";
+        help = true;
     } else if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         print_commands(stdout);
         return 0;
@@ -77,7 +78,7 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < N_COMMANDS; i++) {
         if (strcmp(name, commands[i].name) != 0) continue;
-        if (wants_help(argc - 2, argv + 2)) {
+        if (help) {
             const char *page = cli_page(name);
             fputs(page != NULL ? page : "no page\n", stdout);
             return 0;
