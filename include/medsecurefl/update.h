@@ -23,7 +23,13 @@ typedef struct msfl_update_range {
 
 typedef struct msfl_update_layout msfl_update_layout; /**< immutable; agreed by all clients of a round */
 
-/** `value_bits` 2 to 32. The ranges are copied. `n_max`: public bound on a client's sample count, >= 1. */
+/**
+ * `value_bits` 2 to 32; `n_counters` 1 (the sample count) to MSFL_COUNTERS_MAX; `n_max`: public bound on a client's
+ * sample count, 1 to 2^48 / 10^4. The ranges are copied; none (NULL, 0) makes a vector of counters alone.
+ *
+ * @retval MSFL_ERR_USAGE  a number out of its range, an empty range, a clipping bound that is not positive and finite
+ * @retval MSFL_ERR_LIMIT  more than 2^34 slots
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_layout_new(uint32_t value_bits, uint32_t n_counters, uint64_t n_max,
                                                            const msfl_update_range *ranges, size_t n_ranges,
                                                            msfl_update_layout **out);
@@ -39,19 +45,21 @@ typedef struct msfl_update_input {
     const float *values;      /**< msfl_update_values of them: new weights minus the round's global weights */
     uint64_t n_samples;       /**< n_i: 1 to n_max; travels as counter 0 */
     const uint64_t *counters; /**< n_counters - 1 further integers, each below 2^48 / 10^4 */
-    uint64_t rounding_seed;   /**< of the stochastic rounding; the same seed gives the same integers */
+    uint64_t rounding_seed;   /**< of the stochastic rounding; the same seed gives the same integers. Not a secret, but
+                                   another for every client and round, or their rounding errors add up */
 } msfl_update_input;
 
-/** What quantising did; add up over chunks. */
+/** What quantising did. Every call adds to it: zero it before the first slice. */
 typedef struct msfl_update_stats {
-    uint64_t n_clipped; /**< values cut to +-C */
+    uint64_t n_clipped; /**< values that lay outside +-C */
 } msfl_update_stats;
 
 /** Before anything is sent: ERR_NUMERIC, naming the position, if a value is NaN or infinite or a count out of range. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_update_input *input);
 
-/** Slots [first, first + n) of the vector. `input` must have passed msfl_update_check. `stats` may be NULL.
- *  Any slicing gives the same integers. */
+/** Slots [first, first + n) of the vector, each below 2^value_bits. `input` must have passed msfl_update_check, which
+ *  alone looks at every value. `stats` may be NULL. Any slicing gives the same integers; slices may be made by several
+ *  threads at once. ERR_USAGE beyond the vector; ERR_NUMERIC for counts out of range. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(const msfl_update_layout *layout,
                                                          const msfl_update_input *input, uint64_t first, size_t n,
                                                          uint32_t *slots, msfl_update_stats *stats);
@@ -59,23 +67,24 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(const msfl_update_layou
 /** Receives the opened sums slice by slice, in order, and ends with the weighted mean. */
 typedef struct msfl_update_decoder msfl_update_decoder;
 
-/** For a sum over `n_clients` updates. */
+/** For a sum over `n_clients` updates, 1 to 10^4. The layout is borrowed and must outlive the decoder. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_decoder_new(const msfl_update_layout *layout, uint32_t n_clients,
                                                             msfl_update_decoder **out);
 MSFL_API void msfl_update_decoder_free(msfl_update_decoder *decoder);
 
 /** Slots [first, first + n) of the opened sum; `first` must continue where the last call ended. Writes the weighted
- *  means of the model values among them to their places in `mean` (msfl_update_values floats). Counters come first, so
- *  the weight is known before the first value. ERR_NUMERIC if a total is impossible for n_clients. */
+ *  means of the model values among them to their places in `mean` (msfl_update_values floats; NULL while there are
+ *  none). Counters come first, so the weight is known before the first value. ERR_NUMERIC, naming the slot, if a total
+ *  is impossible for n_clients well-formed updates of that weight; then nothing of this slice is taken or written. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, size_t n,
                                                        const uint64_t *totals, float *mean);
 
-/** Sum of counter `k` over the clients (0: samples). Valid once its digits were decoded. */
+/** Sum of counter `k` over the clients (0: samples), once its digits were decoded; 0 before. */
 MSFL_API uint64_t msfl_update_counter(const msfl_update_decoder *decoder, uint32_t k);
 
 /** Largest possible difference between a decoded mean and the exact weighted mean of unclipped inputs, for a value of
  *  range `r`, given the sum of sample counts: n delta / sum omega (every rounding is off by less than delta), plus
- *  float rounding. */
+ *  float rounding. Infinite for a range, a number of clients or of samples that does not exist. */
 MSFL_API double msfl_update_error_bound(const msfl_update_layout *layout, size_t r, uint32_t n_clients,
                                         uint64_t n_samples_sum);
 
