@@ -55,6 +55,7 @@ int main(int argc, char **argv) {
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk */
     if (msfl_crypto_init() != MSFL_OK) {
         fprintf(stderr, "medsecurefl: %s\n", msfl_error_message());
         return msfl_status_exit_code(MSFL_ERR_SYSTEM);

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Between a file's name and the process that is writing it. */
+#define PARTIAL ".partial-"
+
 msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *length) {
     *bytes = NULL;
     *length = 0;
@@ -94,7 +97,7 @@ static void sync_folder_of(const char *path) {
 }
 
 msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) {
-    char *temporary = msfl_format("%s.partial-%ld", path, (long)getpid());
+    char *temporary = msfl_format("%s" PARTIAL "%ld", path, (long)getpid());
     if (temporary == NULL) return MSFL_ERR_MEMORY;
     msfl_status status = MSFL_OK;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -177,6 +180,21 @@ msfl_status msfl_folder_is_empty(const char *path, bool *empty) {
     }
     closedir(dir);
     return MSFL_OK;
+}
+
+msfl_status msfl_folder_clean(const char *path) {
+    if (!msfl_file_exists(path)) return MSFL_OK;
+    DIR *dir = opendir(path);
+    if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
+    msfl_status status = MSFL_OK;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strstr(entry->d_name, PARTIAL) == NULL) continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
+            status = msfl_fail_errno(errno, "cannot remove %s/%s", path, entry->d_name);
+        }
+    }
+    closedir(dir);
+    return status;
 }
 
 static int by_bytes(const void *a, const void *b) {
