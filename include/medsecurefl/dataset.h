@@ -45,6 +45,9 @@ typedef struct msfl_dataset_info {
     uint32_t n_skipped;    /**< broken images left out */
     uint32_t n_sizes;      /**< distinct sizes before resizing */
     bool has_split;        /**< the source comes with its own train/test split */
+    uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
+    const char
+        *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
 } msfl_dataset_info;
 MSFL_API const msfl_dataset_info *msfl_dataset_info_borrow(const msfl_dataset *dataset);
 MSFL_API const char *msfl_dataset_class_name(const msfl_dataset *dataset, uint32_t class_index);
@@ -55,6 +58,24 @@ MSFL_API uint32_t msfl_dataset_group(const msfl_dataset *dataset, uint32_t image
 MSFL_API const char *msfl_dataset_image_name(const msfl_dataset *dataset, uint32_t image);
 /** i-th skipped file with the reason; i < n_skipped, of which at most 1000 are kept (then NULL). */
 MSFL_API const char *msfl_dataset_skipped(const msfl_dataset *dataset, uint32_t i);
+
+typedef enum msfl_part { MSFL_PART_NONE, MSFL_PART_TRAIN, MSFL_PART_VALIDATION, MSFL_PART_TEST } msfl_part;
+
+/** An image as it was at the source, before resizing and conversion. */
+typedef struct msfl_origin {
+    uint32_t width, height, channels, bits;
+    msfl_part part;     /**< of the source's own split */
+    const char *format; /**< "PNG", "JPEG", "array", "drawing"; static text */
+} msfl_origin;
+MSFL_API msfl_origin msfl_dataset_origin(const msfl_dataset *dataset, uint32_t image);
+
+/** Stored samples of all images. `histogram` divides the range from 0 to full scale into equal bins. */
+enum { MSFL_HISTOGRAM_BINS = 32 };
+typedef struct msfl_intensity {
+    double minimum, maximum, mean, deviation; /**< in units of full scale: 0 to 1 */
+    uint64_t histogram[MSFL_HISTOGRAM_BINS];
+} msfl_intensity;
+MSFL_API const msfl_intensity *msfl_dataset_intensity_borrow(const msfl_dataset *dataset);
 
 /** What augmentation may do; all zero: nothing. Applied in float after decoding, before normalisation; deterministic in
  *  (seed of the call). Defaults of msfl_augment_default() respect anatomy: no flip, since laterality carries meaning.

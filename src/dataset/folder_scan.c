@@ -1,0 +1,305 @@
+#include "dataset/folder_scan.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "dataset/set.h"
+#include "image/decode.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* The deepest path searched: data folder, split, class and the folders inside it; two more for what stands around. */
+enum { ENTRIES_MAX = 4 * MSFL_IMAGES_MAX, CHAIN_MAX = MSFL_SCAN_DEPTH_MAX + 4 };
+
+typedef struct listing {
+    char **names;
+    size_t n;
+    bool *is_folder; /* else a file */
+    bool *is_picture;
+    size_t n_folders, n_pictures;
+} listing;
+
+typedef struct scanner {
+    const msfl_observer *observer;
+    msfl_scan *out;
+    struct {
+        dev_t device;
+        ino_t inode;
+    } chain[CHAIN_MAX]; /* the folders being searched, outermost first */
+    size_t n_chain;
+} scanner;
+
+void msfl_scan_clear(msfl_scan *scan) {
+    msfl_free(scan->root);
+    msfl_texts_clear(&scan->paths);
+    msfl_texts_clear(&scan->classes);
+    msfl_free(scan->parts);
+    *scan = (msfl_scan){0};
+}
+
+static void listing_clear(listing *l) {
+    msfl_names_free(l->names, l->n);
+    msfl_free(l->is_folder);
+    msfl_free(l->is_picture);
+    *l = (listing){0};
+}
+
+/* Hidden entries and what is neither folder nor picture are counted here and not listed. */
+static msfl_status list(const char *folder, listing *out, uint32_t *n_ignored) {
+    listing l = {0};
+    msfl_status status = msfl_folder_list(folder, ENTRIES_MAX, &l.names, &l.n);
+    if (status != MSFL_OK) return status;
+    l.is_folder = msfl_alloc(l.n, sizeof *l.is_folder);
+    l.is_picture = msfl_alloc(l.n, sizeof *l.is_picture);
+    if (l.is_folder == NULL || l.is_picture == NULL) status = MSFL_ERR_MEMORY;
+    for (size_t i = 0; i < l.n && status == MSFL_OK; i++) {
+        struct stat info;
+        char *path = msfl_path_join(folder, l.names[i]);
+        if (path == NULL) {
+            status = MSFL_ERR_MEMORY;
+            break;
+        }
+        if (l.names[i][0] != '.' && stat(path, &info) == 0) {
+            l.is_folder[i] = S_ISDIR(info.st_mode);
+            l.is_picture[i] = S_ISREG(info.st_mode) && msfl_image_has_picture_name(l.names[i]);
+        }
+        msfl_free(path);
+        l.n_folders += l.is_folder[i];
+        l.n_pictures += l.is_picture[i];
+        *n_ignored += !l.is_folder[i] && !l.is_picture[i];
+    }
+    if (status != MSFL_OK) {
+        listing_clear(&l);
+        return status;
+    }
+    *out = l;
+    return MSFL_OK;
+}
+
+static msfl_part part_of(const char *name) {
+    static const struct {
+        const char *name;
+        msfl_part part;
+    } names[] = {{"train", MSFL_PART_TRAIN},         {"training", MSFL_PART_TRAIN},
+                 {"val", MSFL_PART_VALIDATION},      {"valid", MSFL_PART_VALIDATION},
+                 {"validate", MSFL_PART_VALIDATION}, {"validation", MSFL_PART_VALIDATION},
+                 {"test", MSFL_PART_TEST},           {"testing", MSFL_PART_TEST}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcasecmp(name, names[i].name) == 0) return names[i].part;
+    }
+    return MSFL_PART_NONE;
+}
+
+/* Step into a folder; false, with a warning, when it is already being searched (a link leads back up). */
+static msfl_status enter(scanner *s, const char *path, bool *entered) {
+    struct stat info;
+    *entered = false;
+    if (stat(path, &info) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
+    for (size_t i = 0; i < s->n_chain; i++) {
+        if (s->chain[i].device == info.st_dev && s->chain[i].inode == info.st_ino) {
+            msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s leads back into itself", path);
+            s->out->n_ignored++;
+            return MSFL_OK;
+        }
+    }
+    if (s->n_chain == CHAIN_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%s lies too deep", path);
+    s->chain[s->n_chain].device = info.st_dev;
+    s->chain[s->n_chain].inode = info.st_ino;
+    s->n_chain++;
+    *entered = true;
+    return MSFL_OK;
+}
+
+/* `below` is the folder's path below the root, "" for the root itself. */
+static msfl_status add_picture(scanner *s, const char *below, const char *name, const char *class_name,
+                               msfl_part part) {
+    msfl_scan *out = s->out;
+    if (out->paths.n == MSFL_IMAGES_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d pictures", out->root, MSFL_IMAGES_MAX);
+    }
+    char *path = below[0] == 0 ? msfl_strdup(name) : msfl_path_join(below, name);
+    if (path == NULL) return MSFL_ERR_MEMORY;
+    void *array = out->parts;
+    msfl_status status = msfl_grow(&array, &out->parts_capacity, out->paths.n + 1, sizeof *out->parts);
+    out->parts = array;
+    if (status == MSFL_OK) {
+        out->parts[out->paths.n] = (uint8_t)part;
+        status = msfl_texts_add(&out->classes, class_name, strlen(class_name));
+    }
+    if (status == MSFL_OK) status = msfl_texts_add(&out->paths, path, strlen(path));
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status collect(scanner *s, const char *below, const char *class_name, msfl_part part, int depth) {
+    char *path = msfl_path_join(s->out->root, below);
+    listing l = {0};
+    bool entered = false;
+    msfl_status status = path == NULL ? MSFL_ERR_MEMORY : enter(s, path, &entered);
+    if (status != MSFL_OK || !entered) goto done;
+    status = msfl_check_cancel(s->observer);
+    if (status == MSFL_OK) status = list(path, &l, &s->out->n_ignored);
+    for (size_t i = 0; i < l.n && status == MSFL_OK; i++) {
+        if (l.is_picture[i]) status = add_picture(s, below, l.names[i], class_name, part);
+        if (!l.is_folder[i]) continue;
+        if (depth == MSFL_SCAN_DEPTH_MAX) {
+            msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s/%s lies more than %d folders deep",
+                              path, l.names[i], MSFL_SCAN_DEPTH_MAX);
+            s->out->n_ignored++;
+            continue;
+        }
+        char *inner = msfl_path_join(below, l.names[i]);
+        status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, class_name, part, depth + 1);
+        msfl_free(inner);
+    }
+    s->n_chain--;
+done:
+    listing_clear(&l);
+    msfl_free(path);
+    return status;
+}
+
+static void leave_out(scanner *s, const char *folder, const char *what, size_t n) {
+    if (n == 0) return;
+    s->out->n_ignored += (uint32_t)n;
+    msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %zu %s in %s", n, what, folder);
+}
+
+/* Class folders inside `below`, which is "" for the root or a folder of the split. */
+static msfl_status collect_classes(scanner *s, const char *below, const listing *l, msfl_part part) {
+    msfl_status status = MSFL_OK;
+    for (size_t i = 0; i < l->n && status == MSFL_OK; i++) {
+        if (!l->is_folder[i]) continue;
+        char *inner = below[0] == 0 ? msfl_strdup(l->names[i]) : msfl_path_join(below, l->names[i]);
+        size_t before = s->out->paths.n;
+        status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, l->names[i], part, 0);
+        if (status == MSFL_OK && s->out->paths.n == before) {
+            msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "the folder %s/%s holds no pictures",
+                              s->out->root, inner);
+        }
+        msfl_free(inner);
+    }
+    return status;
+}
+
+static msfl_status collect_split(scanner *s, const listing *root) {
+    msfl_status status = MSFL_OK;
+    leave_out(s, s->out->root, "pictures beside the folders of the split", root->n_pictures);
+    for (size_t i = 0; i < root->n && status == MSFL_OK; i++) {
+        if (!root->is_folder[i]) continue;
+        msfl_part part = part_of(root->names[i]);
+        if (part == MSFL_PART_NONE) {
+            msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data",
+                              "left out: the folder %s/%s, beside folders named like train and test", s->out->root,
+                              root->names[i]);
+            s->out->n_ignored++;
+            continue;
+        }
+        listing l = {0};
+        char *path = msfl_path_join(s->out->root, root->names[i]);
+        status = path == NULL ? MSFL_ERR_MEMORY : list(path, &l, &s->out->n_ignored);
+        if (status == MSFL_OK) {
+            leave_out(s, path, "pictures outside class folders", l.n_pictures);
+            status = collect_classes(s, root->names[i], &l, part);
+        }
+        listing_clear(&l);
+        msfl_free(path);
+    }
+    return status;
+}
+
+static msfl_status collect_flat(scanner *s, const listing *l) {
+    msfl_status status = MSFL_OK;
+    s->out->flat = true;
+    for (size_t i = 0; i < l->n && status == MSFL_OK; i++) {
+        if (l->is_picture[i]) status = add_picture(s, "", l->names[i], "", MSFL_PART_NONE);
+    }
+    return status;
+}
+
+/* Whether a folder has folders named like train or test, with folders inside. */
+static msfl_status holds_split(const char *folder, const listing *l, bool *split) {
+    *split = false;
+    for (size_t i = 0; i < l->n && !*split; i++) {
+        if (!l->is_folder[i] || part_of(l->names[i]) == MSFL_PART_NONE) continue;
+        listing inner = {0};
+        uint32_t ignored = 0;
+        char *path = msfl_path_join(folder, l->names[i]);
+        msfl_status status = path == NULL ? MSFL_ERR_MEMORY : list(path, &inner, &ignored);
+        msfl_free(path);
+        if (status != MSFL_OK) return status;
+        *split = inner.n_folders > 0;
+        listing_clear(&inner);
+    }
+    return MSFL_OK;
+}
+
+/* Whether the only folder inside `folder` is the data folder; then its path. */
+static msfl_status find_inner(const char *folder, const listing *l, char **inner) {
+    *inner = NULL;
+    if (l->n_folders != 1 || l->n_pictures > 0) return MSFL_OK;
+    size_t only = 0;
+    while (!l->is_folder[only])
+        only++;
+    char *table = msfl_path_join(folder, "labels.csv");
+    char *path = msfl_path_join(folder, l->names[only]);
+    listing below = {0};
+    msfl_status status = MSFL_ERR_MEMORY;
+    if (table == NULL || path == NULL) goto done;
+    status = MSFL_OK;
+    bool take = msfl_file_exists(table);
+    if (!take) {
+        uint32_t ignored = 0;
+        status = list(path, &below, &ignored);
+        if (status == MSFL_OK) status = holds_split(path, &below, &take);
+    }
+    if (status == MSFL_OK && take) {
+        *inner = path;
+        path = NULL;
+    }
+done:
+    listing_clear(&below);
+    msfl_free(table);
+    msfl_free(path);
+    return status;
+}
+
+msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) {
+    *out = (msfl_scan){.root = msfl_strdup(folder)};
+    if (out->root == NULL) return MSFL_ERR_MEMORY;
+    scanner s = {.observer = observer, .out = out};
+    listing l = {0};
+    bool split = false, entered = false;
+    msfl_status status = list(out->root, &l, &out->n_ignored);
+    if (status == MSFL_OK) status = holds_split(out->root, &l, &split);
+    if (status == MSFL_OK && !split) {
+        char *inner;
+        status = find_inner(out->root, &l, &inner);
+        if (status == MSFL_OK && inner != NULL) {
+            msfl_observe_text(observer, MSFL_EVENT_INFO, "data", "the images are taken from %s", inner);
+            msfl_free(out->root);
+            out->root = inner;
+            listing_clear(&l);
+            status = list(out->root, &l, &out->n_ignored);
+            if (status == MSFL_OK) status = holds_split(out->root, &l, &split);
+        }
+    }
+    if (status == MSFL_OK) status = enter(&s, out->root, &entered);
+    if (status == MSFL_OK) {
+        if (split) {
+            status = collect_split(&s, &l);
+        } else if (l.n_folders > 0) {
+            leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
+            status = collect_classes(&s, "", &l, MSFL_PART_NONE);
+        } else {
+            status = collect_flat(&s, &l);
+        }
+    }
+    listing_clear(&l);
+    if (status != MSFL_OK) msfl_scan_clear(out);
+    return status;
+}

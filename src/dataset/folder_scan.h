@@ -1,0 +1,34 @@
+/* Which picture files a folder holds, and what their folders say about them. */
+#ifndef MSFL_DATASET_FOLDER_SCAN_H
+#define MSFL_DATASET_FOLDER_SCAN_H
+
+#include "dataset/texts.h"
+#include "medsecurefl/dataset.h"
+
+/** Folders inside a class folder are searched this deep. */
+enum { MSFL_SCAN_DEPTH_MAX = 4 };
+
+/** Zero-initialise; msfl_scan_clear when done. */
+typedef struct msfl_scan {
+    char *root;         /**< the data folder: the one given, or the only one inside it */
+    bool flat;          /**< pictures lie in the data folder itself: only labels.csv can tell their class */
+    msfl_texts paths;   /**< of the pictures, below root */
+    msfl_texts classes; /**< class folder of each; "" when flat */
+    uint8_t *parts;     /**< msfl_part of each */
+    size_t parts_capacity;
+    uint32_t n_ignored; /**< hidden entries and files that are no pictures */
+} msfl_scan;
+
+/**
+ * Look through `folder`. Layouts, in the order in which they are tried:
+ *   Train|Test|Val.../CLASS/...   folders of a split, any case, with class folders inside
+ *   ONE/...                       a single folder that holds a split, or that labels.csv lies beside: taken for the
+ * data folder CLASS/...                     class folders
+ *   *.png, *.jpg                  flat
+ * Symbolic links are followed, but never back into a folder that is being searched. What is left out for its place
+ * (pictures beside class folders, folders beside a split) is counted, and told to the observer as a warning.
+ */
+msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) MSFL_NODISCARD;
+void msfl_scan_clear(msfl_scan *scan);
+
+#endif
