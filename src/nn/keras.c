@@ -1,0 +1,120 @@
+/* An architecture as the JSON of a Keras Sequential model. */
+#include "nn/arch.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "text/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static json_t *pair(uint32_t a, uint32_t b) {
+    return json_pack("[I,I]", (json_int_t)a, (json_int_t)b);
+}
+
+static json_t *base_config(const char *name) {
+    return json_pack("{s:s,s:b,s:s}", "name", name, "trainable", 1, "dtype", "float32");
+}
+
+/* {"class_name": ..., "config": ...}; takes `config`. */
+static int add_layer(json_t *list, const char *class_name, json_t *config) {
+    return json_array_append_new(list, json_pack("{s:s,s:o}", "class_name", class_name, "config", config));
+}
+
+static void set_activation(json_t *config, const char *activation) {
+    json_object_set_new(config, "activation", json_string(activation));
+}
+
+static void set_norm(json_t *config, const nn_layer *l) {
+    if (l->kind == NN_GROUP_NORM) {
+        json_object_set_new(config, "groups", json_integer(l->groups));
+        json_object_set_new(config, "axis", json_integer(-1));
+    } else {
+        json_object_set_new(config, "axis", json_pack("[i]", l->flat ? 1 : 3));
+        json_object_set_new(config, "momentum", json_real(l->momentum));
+    }
+    json_object_set_new(config, "epsilon", json_real(l->epsilon));
+    json_object_set_new(config, "center", json_true());
+    json_object_set_new(config, "scale", json_true());
+}
+
+static int add(json_t *list, const nn_layer *l, bool is_last) {
+    static const char *const classes[NN_KINDS] = {
+        [NN_CONV] = "Conv2D",
+        [NN_DENSE] = "Dense",
+        [NN_MAX_POOL] = "MaxPooling2D",
+        [NN_AVG_POOL] = "AveragePooling2D",
+        [NN_GLOBAL_AVG_POOL] = "GlobalAveragePooling2D",
+        [NN_BATCH_NORM] = "BatchNormalization",
+        [NN_GROUP_NORM] = "GroupNormalization",
+        [NN_DROPOUT] = "Dropout",
+        [NN_FLATTEN] = "Flatten",
+        [NN_RELU] = "Activation",
+    };
+    json_t *config = base_config(l->name);
+    switch (l->kind) {
+    case NN_CONV:
+        json_object_set_new(config, "filters", json_integer(l->filters));
+        json_object_set_new(config, "kernel_size", pair(l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "strides", pair(l->stride_h, l->stride_w));
+        json_object_set_new(config, "padding", json_string(l->same ? "same" : "valid"));
+        json_object_set_new(config, "data_format", json_string("channels_last"));
+        json_object_set_new(config, "use_bias", json_boolean(l->bias));
+        set_activation(config, l->relu ? "relu" : "linear");
+        break;
+    case NN_DENSE:
+        json_object_set_new(config, "units", json_integer(l->filters));
+        json_object_set_new(config, "use_bias", json_boolean(l->bias));
+        set_activation(config, is_last ? "softmax" : l->relu ? "relu" : "linear");
+        break;
+    case NN_MAX_POOL:
+    case NN_AVG_POOL:
+        json_object_set_new(config, "pool_size", pair(l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "strides", pair(l->stride_h, l->stride_w));
+        json_object_set_new(config, "padding", json_string("valid"));
+        json_object_set_new(config, "data_format", json_string("channels_last"));
+        break;
+    case NN_GLOBAL_AVG_POOL:
+    case NN_FLATTEN:
+        json_object_set_new(config, "data_format", json_string("channels_last"));
+        break;
+    case NN_BATCH_NORM:
+    case NN_GROUP_NORM:
+        set_norm(config, l);
+        break;
+    case NN_DROPOUT:
+        json_object_set_new(config, "rate", json_real(l->rate));
+        break;
+    default:
+        set_activation(config, "relu");
+        break;
+    }
+    int failed = add_layer(list, classes[l->kind], config);
+    /* Keras norms have no activation of their own. */
+    if (failed == 0 && l->relu && (l->kind == NN_BATCH_NORM || l->kind == NN_GROUP_NORM)) {
+        char name[NN_NAME_BYTES + 8];
+        snprintf(name, sizeof name, "%s_relu", l->name);
+        config = base_config(name);
+        set_activation(config, "relu");
+        failed = add_layer(list, "Activation", config);
+    }
+    return failed;
+}
+
+msfl_status nn_arch_keras(const nn_arch *arch, char **json) {
+    *json = NULL;
+    json_t *list = json_array();
+    json_t *input = json_pack("{s:[n,I,I,I],s:s,s:b,s:b,s:s}", "batch_input_shape", (json_int_t)arch->input.h,
+                              (json_int_t)arch->input.w, (json_int_t)arch->input.c, "dtype", "float32", "sparse", 0,
+                              "ragged", 0, "name", "image");
+    int failed = add_layer(list, "InputLayer", input);
+    for (uint32_t i = 0; i < arch->n_layers && failed == 0; i++)
+        failed = add(list, &arch->layers[i], i + 1 == arch->n_layers);
+    json_t *root = failed != 0 ? NULL
+                               : json_pack("{s:s,s:{s:s,s:O}}", "class_name", "Sequential", "config", "name",
+                                           arch->name, "layers", list);
+    msfl_status status = root == NULL ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : msfl_json_text(root, true, json);
+    json_decref(root);
+    json_decref(list);
+    return status;
+}

@@ -1,0 +1,269 @@
+/* The JSON of a Keras Sequential model as an architecture, where it has no layer that we have not. */
+#include "nn/arch.h"
+
+#include "base/error.h"
+#include "text/json.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { JSON_BYTES_MAX = 1 << 19 };
+
+typedef struct reader {
+    const char *source, *layer;
+} reader;
+
+static msfl_status cannot(const reader *r, const char *what) {
+    return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: layer '%.60s' %s", r->source, r->layer, what);
+}
+
+static msfl_status number(const reader *r, const json_t *config, const char *key, double min, double max, double *out) {
+    const json_t *v = json_object_get(config, key);
+    double d = json_number_value(v);
+    if (!json_is_number(v) || !(d >= min) || !(d <= max)) {
+        return msfl_fail(MSFL_ERR_FORMAT, "%s: layer '%.60s': '%s' must be a number from %g to %g", r->source, r->layer,
+                         key, min, max);
+    }
+    *out = d;
+    return MSFL_OK;
+}
+
+static msfl_status whole(const reader *r, const json_t *config, const char *key, uint32_t max, uint32_t *out) {
+    double d;
+    msfl_status status = number(r, config, key, 1, max, &d);
+    if (status == MSFL_OK && d != floor(d)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s: layer '%.60s': '%s' must be whole", r->source, r->layer, key);
+    }
+    if (status == MSFL_OK) *out = (uint32_t)d;
+    return status;
+}
+
+/* [h, w], or one number for both. */
+static msfl_status pair(const reader *r, const json_t *config, const char *key, uint32_t *h, uint32_t *w) {
+    const json_t *v = json_object_get(config, key);
+    uint32_t *out[2] = {h, w};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *n = json_is_array(v) ? json_array_get(v, i) : v;
+        json_int_t value = json_integer_value(n);
+        if (!json_is_integer(n) || value < 1 || value > NN_WINDOW_MAX) {
+            return msfl_fail(MSFL_ERR_FORMAT, "%s: layer '%.60s': '%s' must be whole numbers from 1 to %d", r->source,
+                             r->layer, key, NN_WINDOW_MAX);
+        }
+        *out[i] = (uint32_t)value;
+    }
+    return MSFL_OK;
+}
+
+static bool text_is(const json_t *config, const char *key, const char *value) {
+    const char *text = json_string_value(json_object_get(config, key));
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+/* A key that is absent, or has this whole number wherever it has numbers: dilation 1, groups 1. */
+static bool absent_or_ones(const json_t *config, const char *key) {
+    const json_t *v = json_object_get(config, key);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        if (json_integer_value(json_array_get(v, i)) != 1) return false;
+    }
+    return v == NULL || json_is_array(v) || json_integer_value(v) == 1;
+}
+
+static msfl_status padding(const reader *r, const json_t *config, nn_layer *l) {
+    if (json_object_get(config, "data_format") != NULL && !text_is(config, "data_format", "channels_last")) {
+        return cannot(r, "has its channels first; only channels_last is supported");
+    }
+    l->same = text_is(config, "padding", "same");
+    if (!l->same && !text_is(config, "padding", "valid")) return cannot(r, "has an unknown padding");
+    return MSFL_OK;
+}
+
+/* `softmax` may be NULL: not allowed here. */
+static msfl_status activation(const reader *r, const json_t *config, nn_layer *l, bool *softmax) {
+    const json_t *v = json_object_get(config, "activation");
+    if (v == NULL || json_is_null(v) || text_is(config, "activation", "linear")) return MSFL_OK;
+    if (text_is(config, "activation", "relu")) {
+        l->relu = true;
+        return MSFL_OK;
+    }
+    if (softmax != NULL && text_is(config, "activation", "softmax")) {
+        *softmax = true;
+        return MSFL_OK;
+    }
+    return cannot(r, "has an activation other than relu (or softmax at the end)");
+}
+
+static msfl_status read_linear(const reader *r, const json_t *config, nn_layer *l, bool *softmax) {
+    bool conv = l->kind == NN_CONV;
+    l->bias = !json_is_false(json_object_get(config, "use_bias"));
+    msfl_status status = activation(r, config, l, conv ? NULL : softmax);
+    if (!conv) return status == MSFL_OK ? whole(r, config, "units", NN_UNITS_MAX, &l->filters) : status;
+    if (status == MSFL_OK) status = whole(r, config, "filters", NN_CHANNELS_MAX, &l->filters);
+    if (status == MSFL_OK) status = pair(r, config, "kernel_size", &l->kernel_h, &l->kernel_w);
+    if (status == MSFL_OK) status = pair(r, config, "strides", &l->stride_h, &l->stride_w);
+    if (status == MSFL_OK) status = padding(r, config, l);
+    if (status == MSFL_OK && (!absent_or_ones(config, "dilation_rate") || !absent_or_ones(config, "groups"))) {
+        status = cannot(r, "is dilated or grouped, which is not supported");
+    }
+    return status;
+}
+
+static msfl_status read_norm(const reader *r, const json_t *config, nn_layer *l) {
+    if (json_is_false(json_object_get(config, "center")) || json_is_false(json_object_get(config, "scale"))) {
+        return cannot(r, "normalises without scale or offset, which is not supported");
+    }
+    const json_t *axis = json_object_get(config, "axis");
+    if (json_is_array(axis)) axis = json_array_get(axis, 0);
+    json_int_t a = axis == NULL ? -1 : json_integer_value(axis);
+    if (a != -1 && a != 3 && a != 1) return cannot(r, "does not normalise over channels");
+    msfl_status status = number(r, config, "epsilon", 1e-8, 1, &l->epsilon);
+    if (status == MSFL_OK && l->kind == NN_BATCH_NORM) {
+        status = number(r, config, "momentum", 0, 0.9999, &l->momentum);
+    } else if (status == MSFL_OK) {
+        status = whole(r, config, "groups", NN_CHANNELS_MAX, &l->groups);
+    }
+    return status;
+}
+
+static msfl_status read_input(const reader *r, const json_t *config, nn_arch *arch) {
+    const json_t *shape = json_object_get(config, "batch_input_shape");
+    if (shape == NULL) shape = json_object_get(config, "batch_shape");
+    if (shape == NULL) return MSFL_OK; /* given elsewhere */
+    uint32_t *out[3] = {&arch->input.h, &arch->input.w, &arch->input.c};
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t v = json_integer_value(json_array_get(shape, i + 1));
+        if (json_array_size(shape) != 4 || v < 1 || v > (i < 2 ? NN_SIDE_MAX : NN_CHANNELS_MAX)) {
+            return cannot(r, "does not say how large its images are, or says too much");
+        }
+        *out[i] = (uint32_t)v;
+    }
+    return MSFL_OK;
+}
+
+static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, bool *softmax) {
+    static const struct {
+        const char *class_name;
+        nn_kind kind;
+    } classes[] = {{"Conv2D", NN_CONV},
+                   {"Dense", NN_DENSE},
+                   {"MaxPooling2D", NN_MAX_POOL},
+                   {"AveragePooling2D", NN_AVG_POOL},
+                   {"GlobalAveragePooling2D", NN_GLOBAL_AVG_POOL},
+                   {"BatchNormalization", NN_BATCH_NORM},
+                   {"GroupNormalization", NN_GROUP_NORM},
+                   {"Dropout", NN_DROPOUT},
+                   {"Flatten", NN_FLATTEN},
+                   {"Activation", NN_RELU},
+                   {"ReLU", NN_RELU}};
+    enum { N_CLASSES = sizeof classes / sizeof classes[0] };
+    const json_t *config = json_object_get(layer, "config");
+    const char *class_name = json_string_value(json_object_get(layer, "class_name"));
+    const char *name = json_string_value(json_object_get(config, "name"));
+    if (class_name == NULL || !json_is_object(config) || name == NULL) {
+        return msfl_fail(MSFL_ERR_FORMAT, "%s: model_config has a layer without class, configuration or name",
+                         r->source);
+    }
+    r->layer = name;
+    msfl_status status = read_input(r, config, arch);
+    if (status != MSFL_OK || strcmp(class_name, "InputLayer") == 0) return status;
+    size_t k = 0;
+    while (k < N_CLASSES && strcmp(classes[k].class_name, class_name) != 0)
+        k++;
+    if (k == N_CLASSES) return cannot(r, "is of a class that is not supported");
+    if (*softmax) return cannot(r, "comes after softmax, which must be the end");
+    if (strlen(name) >= NN_NAME_BYTES) return cannot(r, "has too long a name");
+    if (arch->n_layers == NN_LAYERS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d layers", r->source, NN_LAYERS_MAX);
+    }
+    nn_layer *l = &arch->layers[arch->n_layers];
+    *l = (nn_layer){.kind = classes[k].kind, .stride_h = 1, .stride_w = 1, .bias = true, .epsilon = 1e-3};
+    memcpy(l->name, name, strlen(name));
+    double rate;
+    switch (l->kind) {
+    case NN_CONV:
+    case NN_DENSE:
+        status = read_linear(r, config, l, softmax);
+        break;
+    case NN_MAX_POOL:
+    case NN_AVG_POOL:
+        status = pair(r, config, "pool_size", &l->kernel_h, &l->kernel_w);
+        if (status == MSFL_OK) status = pair(r, config, "strides", &l->stride_h, &l->stride_w);
+        if (status == MSFL_OK) status = padding(r, config, l);
+        if (status == MSFL_OK && l->same) status = cannot(r, "pools with padding, which is not supported");
+        break;
+    case NN_BATCH_NORM:
+    case NN_GROUP_NORM:
+        status = read_norm(r, config, l);
+        break;
+    case NN_DROPOUT:
+        status = number(r, config, "rate", 0, 0.95, &rate);
+        if (status == MSFL_OK) l->rate = rate;
+        break;
+    case NN_RELU:
+        if (strcmp(class_name, "ReLU") == 0) {
+            const json_t *max = json_object_get(config, "max_value");
+            bool plain = (max == NULL || json_is_null(max)) &&
+                         json_number_value(json_object_get(config, "negative_slope")) == 0.0 &&
+                         json_number_value(json_object_get(config, "threshold")) == 0.0;
+            if (!plain) return cannot(r, "is not a plain ReLU");
+            break;
+        }
+        status = activation(r, config, l, softmax);
+        if (status != MSFL_OK || *softmax || !l->relu) return status; /* no layer of ours */
+        l->relu = false;
+        break;
+    default: /* flatten, global pool: nothing to read */
+        break;
+    }
+    if (status == MSFL_OK) arch->n_layers++;
+    return status;
+}
+
+static msfl_status read_model(const char *source, const json_t *root, nn_arch *arch) {
+    if (!text_is(root, "class_name", "Sequential")) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: only Keras Sequential models are supported", source);
+    }
+    const json_t *config = json_object_get(root, "config");
+    const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
+    if (!json_is_array(layers)) return msfl_fail(MSFL_ERR_FORMAT, "%s: model_config has no list of layers", source);
+    reader r = {source, ""};
+    bool softmax = false;
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        msfl_status status = read_layer(&r, json_array_get(layers, i), arch, &softmax);
+        if (status != MSFL_OK) return status;
+    }
+    if (arch->input.h == 0 || arch->n_layers == 0) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: the Keras model does not say how large its images are", source);
+    }
+    const nn_layer *last = &arch->layers[arch->n_layers - 1];
+    if (last->kind != NN_DENSE || last->filters < 2 || last->filters > NN_CLASSES_MAX) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED,
+                         "%s: the Keras model does not end in a dense layer with one unit per class (2 to %d)", source,
+                         NN_CLASSES_MAX);
+    }
+    arch->n_classes = last->filters;
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    const char *name = json_string_value(json_object_get(config, "name"));
+    if (name == NULL || name[0] == 0 || name[0] == '.' || strlen(name) >= NN_NAME_BYTES ||
+        strspn(name, allowed) != strlen(name)) {
+        name = "keras";
+    }
+    memcpy(arch->name, name, strlen(name) + 1);
+    for (uint32_t i = 0; i < arch->n_layers; i++) {
+        const char *n = arch->layers[i].name;
+        if (n[0] == 0 || n[0] == '.' || strspn(n, allowed) != strlen(n)) {
+            r.layer = n;
+            return cannot(&r, "has a name with characters other than letters, digits, '_', '-' and '.'");
+        }
+    }
+    return MSFL_OK;
+}
+
+msfl_status nn_arch_from_keras(const char *name, const char *json, size_t length, nn_arch *arch) {
+    memset(arch, 0, sizeof *arch);
+    json_t *root;
+    msfl_status status = msfl_json_parse(name, json, length, JSON_BYTES_MAX, &root);
+    if (status != MSFL_OK) return status;
+    status = read_model(name, root, arch);
+    json_decref(root);
+    return status;
+}

@@ -1,0 +1,246 @@
+/* Shapes and tensors of an architecture. */
+#include "nn/arch.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t height, uint32_t width, uint32_t channels,
+                          uint32_t n_classes) {
+    if (height > NN_SIDE_MAX || width > NN_SIDE_MAX || channels > NN_CHANNELS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: images of %u x %u x %u; at most %d x %d x %d are possible", name, height,
+                         width, channels, NN_SIDE_MAX, NN_SIDE_MAX, NN_CHANNELS_MAX);
+    }
+    if (n_classes == 1 || n_classes > NN_CLASSES_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: %u classes; 2 to %d are possible", name, n_classes, NN_CLASSES_MAX);
+    }
+    if (height != 0) arch->input.h = height;
+    if (width != 0) arch->input.w = width;
+    if (channels != 0) arch->input.c = channels;
+    if (n_classes != 0) arch->n_classes = n_classes;
+    return MSFL_OK;
+}
+
+static msfl_status name_layers(const char *source, nn_arch *arch) {
+    uint32_t count[NN_KINDS] = {0};
+    for (uint32_t i = 0; i < arch->n_layers; i++) {
+        nn_layer *l = &arch->layers[i];
+        count[l->kind]++;
+        if (l->name[0] == 0) snprintf(l->name, sizeof l->name, "%s%u", nn_kind_words[l->kind], count[l->kind]);
+    }
+    for (uint32_t i = 0; i < arch->n_layers; i++) {
+        const nn_layer *l = &arch->layers[i];
+        /* In a Keras file, a norm's ReLU is a layer of its own. */
+        char relu_name[NN_NAME_BYTES + 8] = "";
+        if (l->relu && l->kind != NN_CONV && l->kind != NN_DENSE) {
+            snprintf(relu_name, sizeof relu_name, "%s_relu", l->name);
+        }
+        for (uint32_t j = 0; j < arch->n_layers; j++) {
+            const char *other = arch->layers[j].name;
+            if ((j != i && strcmp(other, l->name) == 0) || strcmp(other, relu_name) == 0) {
+                return msfl_fail(MSFL_ERR_FORMAT, "%s: two layers are called '%s'; give one another name", source,
+                                 other);
+            }
+        }
+    }
+    return MSFL_OK;
+}
+
+static msfl_status add_tensor(const char *source, nn_arch *arch, nn_layer *l, const char *name, msfl_tensor_role role,
+                              uint32_t rank, const uint32_t *shape) {
+    if (arch->n_tensors == MSFL_MODEL_TENSORS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d tensors", source, MSFL_MODEL_TENSORS_MAX);
+    }
+    msfl_tensor *t = &arch->tensors[arch->n_tensors];
+    *t =
+        (msfl_tensor){.layer = l->name, .name = name, .role = role, .rank = rank, .offset = arch->n_values, .count = 1};
+    for (uint32_t d = 0; d < rank; d++) {
+        t->shape[d] = shape[d];
+        t->count *= shape[d]; /* bounds of arch.h: below 2^63 */
+        if (t->count > MSFL_MODEL_VALUES_MAX) break;
+    }
+    if (t->count + arch->n_values > MSFL_MODEL_VALUES_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s': more than %d values in the whole model", source, l->name,
+                         MSFL_MODEL_VALUES_MAX);
+    }
+    if (l->n_tensors == 0) l->first_tensor = arch->n_tensors;
+    l->n_tensors++;
+    l->n_values += t->count;
+    arch->n_tensors++;
+    arch->n_values += t->count;
+    if (role == MSFL_TENSOR_WEIGHT) arch->n_trainable += t->count;
+    return MSFL_OK;
+}
+
+/* One direction of a convolution or pool: output length and padding, as Keras has them. */
+static uint32_t window(uint32_t in, uint32_t kernel, uint32_t stride, bool same, uint32_t *before, uint32_t *after) {
+    *before = *after = 0;
+    if (!same) return in < kernel ? 0 : (in - kernel) / stride + 1;
+    uint32_t out = (in + stride - 1) / stride;
+    uint32_t covered = (out - 1) * stride + kernel;
+    uint32_t pad = covered > in ? covered - in : 0;
+    *before = pad / 2;
+    *after = pad - pad / 2;
+    return out;
+}
+
+static msfl_status resolve_window(const char *source, nn_layer *l) {
+    l->out.h = window(l->in.h, l->kernel_h, l->stride_h, l->same, &l->pad_top, &l->pad_bottom);
+    l->out.w = window(l->in.w, l->kernel_w, l->stride_w, l->same, &l->pad_left, &l->pad_right);
+    if (l->out.h == 0 || l->out.w == 0) {
+        return msfl_fail(
+            MSFL_ERR_MISMATCH,
+            "%s: layer '%s' looks at %u x %u pixels, but only %u x %u are left there; use larger images or "
+            "fewer layers",
+            source, l->name, l->kernel_h, l->kernel_w, l->in.h, l->in.w);
+    }
+    return MSFL_OK;
+}
+
+static msfl_status resolve_conv(const char *source, nn_arch *arch, nn_layer *l) {
+    msfl_status status = resolve_window(source, l);
+    l->out.c = l->filters;
+    uint32_t kernel[4] = {l->kernel_h, l->kernel_w, l->in.c, l->filters};
+    if (status == MSFL_OK) status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, 4, kernel);
+    if (status == MSFL_OK && l->bias) status = add_tensor(source, arch, l, "bias", MSFL_TENSOR_WEIGHT, 1, &l->filters);
+    return status;
+}
+
+static msfl_status resolve_dense(const char *source, nn_arch *arch, nn_layer *l, bool flat) {
+    if (!flat) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s: layer '%s' wants a vector; put flatten or global_avg_pool before it",
+                         source, l->name);
+    }
+    if (l->filters == 0) l->filters = arch->n_classes;
+    l->out = (nn_shape){1, 1, l->filters};
+    l->flat = true;
+    uint32_t kernel[2] = {l->in.c, l->filters};
+    msfl_status status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, 2, kernel);
+    if (status == MSFL_OK && l->bias) status = add_tensor(source, arch, l, "bias", MSFL_TENSOR_WEIGHT, 1, &l->filters);
+    return status;
+}
+
+static msfl_status resolve_norm(const char *source, nn_arch *arch, nn_layer *l) {
+    if (l->kind == NN_GROUP_NORM && l->in.c % l->groups != 0) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s: layer '%s': %u channels do not divide into %u groups", source, l->name,
+                         l->in.c, l->groups);
+    }
+    uint32_t *c = &l->in.c;
+    msfl_status status = add_tensor(source, arch, l, "gamma", MSFL_TENSOR_WEIGHT, 1, c);
+    if (status == MSFL_OK) status = add_tensor(source, arch, l, "beta", MSFL_TENSOR_WEIGHT, 1, c);
+    if (l->kind == NN_GROUP_NORM || status != MSFL_OK) return status;
+    status = add_tensor(source, arch, l, "moving_mean", MSFL_TENSOR_STATISTIC, 1, c);
+    if (status == MSFL_OK) status = add_tensor(source, arch, l, "moving_variance", MSFL_TENSOR_STATISTIC, 1, c);
+    return status;
+}
+
+static void describe(nn_layer *l) {
+    char how[96] = "", out[48], values[40] = "";
+    switch (l->kind) {
+    case NN_CONV:
+        snprintf(how, sizeof how, " %ux%ux%u%s%s", l->kernel_h, l->kernel_w, l->filters, l->same ? " same" : "",
+                 l->relu ? " relu" : "");
+        if (l->stride_h != 1 || l->stride_w != 1) {
+            size_t n = strlen(how);
+            snprintf(how + n, sizeof how - n, " / %ux%u", l->stride_h, l->stride_w);
+        }
+        break;
+    case NN_MAX_POOL:
+    case NN_AVG_POOL:
+        snprintf(how, sizeof how, " %ux%u / %ux%u", l->kernel_h, l->kernel_w, l->stride_h, l->stride_w);
+        break;
+    case NN_GROUP_NORM:
+        snprintf(how, sizeof how, " in %u groups%s", l->groups, l->relu ? " relu" : "");
+        break;
+    case NN_DROPOUT:
+        snprintf(how, sizeof how, " %g", l->rate);
+        break;
+    default:
+        snprintf(how, sizeof how, "%s", l->relu ? " relu" : "");
+    }
+    if (l->flat) {
+        snprintf(out, sizeof out, "%u", l->out.c);
+    } else {
+        snprintf(out, sizeof out, "%ux%ux%u", l->out.h, l->out.w, l->out.c);
+    }
+    if (l->n_values != 0) snprintf(values, sizeof values, ", %llu values", (unsigned long long)l->n_values);
+    snprintf(l->text, sizeof l->text, "%s%s -> %s%s", nn_kind_words[l->kind], how, out, values);
+}
+
+static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l, nn_shape in, bool flat) {
+    l->in = l->out = in;
+    l->flat = flat;
+    l->first_tensor = l->n_tensors = 0;
+    l->n_values = 0;
+    uint64_t length = (uint64_t)in.h * in.w * in.c;
+    msfl_status status = MSFL_OK;
+    switch (l->kind) {
+    case NN_CONV:
+    case NN_MAX_POOL:
+    case NN_AVG_POOL:
+        if (flat) {
+            return msfl_fail(MSFL_ERR_MISMATCH, "%s: layer '%s' wants an image, but comes after one that made a vector",
+                             source, l->name);
+        }
+        status = l->kind == NN_CONV ? resolve_conv(source, arch, l) : resolve_window(source, l);
+        break;
+    case NN_DENSE:
+        status = resolve_dense(source, arch, l, flat);
+        break;
+    case NN_GLOBAL_AVG_POOL:
+        l->out = (nn_shape){1, 1, in.c};
+        l->flat = true;
+        break;
+    case NN_FLATTEN:
+        if (length > NN_UNITS_MAX) {
+            return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes a vector of %llu values; at most %d are possible",
+                             source, l->name, (unsigned long long)length, NN_UNITS_MAX);
+        }
+        l->out = (nn_shape){1, 1, (uint32_t)length};
+        l->flat = true;
+        break;
+    case NN_BATCH_NORM:
+    case NN_GROUP_NORM:
+        status = resolve_norm(source, arch, l);
+        break;
+    default: /* dropout, relu: shape and weights as before */
+        break;
+    }
+    if (status == MSFL_OK && (uint64_t)l->out.h * l->out.w * l->out.c > NN_ACTIVATION_VALUES_MAX) {
+        status = msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes more than %d values from one image", source, l->name,
+                           NN_ACTIVATION_VALUES_MAX);
+    }
+    if (status == MSFL_OK) describe(l);
+    return status;
+}
+
+msfl_status nn_arch_resolve(const char *name, nn_arch *arch) {
+    arch->n_tensors = 0;
+    arch->n_values = arch->n_trainable = 0;
+    msfl_status status = name_layers(name, arch);
+    nn_shape shape = arch->input;
+    bool flat = false;
+    for (uint32_t i = 0; i < arch->n_layers && status == MSFL_OK; i++) {
+        nn_layer *l = &arch->layers[i];
+        status = resolve_layer(name, arch, l, shape, flat);
+        shape = l->out;
+        flat = l->flat;
+    }
+    if (status != MSFL_OK) return status;
+    const nn_layer *last = arch->n_layers == 0 ? NULL : &arch->layers[arch->n_layers - 1];
+    if (last == NULL || last->kind != NN_DENSE || last->relu) {
+        return msfl_fail(
+            MSFL_ERR_MISMATCH,
+            "%s: the last layer must be 'dense: {units: classes}' without activation; softmax is applied to "
+            "what it gives",
+            name);
+    }
+    if (last->filters != arch->n_classes) {
+        return msfl_fail(MSFL_ERR_MISMATCH,
+                         "%s: the last layer has %u units, but there are %u classes; write 'units: "
+                         "classes'",
+                         name, last->filters, arch->n_classes);
+    }
+    return MSFL_OK;
+}

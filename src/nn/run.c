@@ -1,0 +1,128 @@
+/* One shard through the network, phase by phase. */
+#include "nn/net.h"
+
+#include <string.h>
+
+static const float *input_of(const nn_run *run, uint32_t i) {
+    return i == 0 ? run->x : run->workspace + run->net->ops[i - 1].y;
+}
+
+static msfl_status forward(const nn_run *run, uint32_t i, bool training) {
+    const nn_op *op = &run->net->ops[i];
+    const float *x = input_of(run, i);
+    float *y = run->workspace + op->y;
+    switch (op->layer->kind) {
+    case NN_CONV:
+        return nn_conv_op_forward(op, run, x, y);
+    case NN_DENSE:
+        return nn_dense_forward(op, run, x, y);
+    case NN_GROUP_NORM:
+        nn_group_norm_forward(op, run, x, y);
+        return MSFL_OK;
+    case NN_BATCH_NORM:
+        if (training) {
+            nn_batch_norm_forward(op, run, x, y);
+        } else {
+            nn_batch_norm_predict(op, run, x, y);
+        }
+        return MSFL_OK;
+    default:
+        nn_simple_forward(op, run, training, x, y);
+        return MSFL_OK;
+    }
+}
+
+/* The gradient of layer i's output stands in flow[i & 1], that of its input goes to flow[(i + 1) & 1]. */
+static float *flow_out(const nn_run *run, uint32_t i) {
+    return run->workspace + run->net->flow[i & 1];
+}
+static float *flow_in(const nn_run *run, uint32_t i) {
+    return run->net->ops[i].is_first ? NULL : run->workspace + run->net->flow[(i + 1) & 1];
+}
+
+static msfl_status backward(const nn_run *run, uint32_t i) {
+    const nn_op *op = &run->net->ops[i];
+    const float *x = input_of(run, i), *y = run->workspace + op->y;
+    float *dy = flow_out(run, i), *dx = flow_in(run, i);
+    switch (op->layer->kind) {
+    case NN_CONV:
+        return nn_conv_op_backward(op, run, x, y, dy, dx);
+    case NN_DENSE:
+        return nn_dense_backward(op, run, x, y, dy, dx);
+    case NN_GROUP_NORM:
+        nn_group_norm_backward(op, run, x, y, dy, dx);
+        return MSFL_OK;
+    case NN_BATCH_NORM:
+        nn_batch_norm_backward(op, run, x, dy, dx);
+        return MSFL_OK;
+    default:
+        nn_simple_backward(op, run, x, y, dy, dx);
+        return MSFL_OK;
+    }
+}
+
+static void loss(nn_run *run) {
+    const nn_net *net = run->net;
+    uint32_t last = net->n_ops - 1, n_classes = net->arch->n_classes;
+    const float *logits = run->workspace + net->ops[last].y;
+    float *gradient = flow_out(run, last);
+    run->loss_sum = run->weight_sum = 0.0;
+    run->n_correct = 0;
+    for (uint32_t i = 0; i < run->n_valid; i++) {
+        uint32_t best;
+        run->loss_sum += nn_loss_sample(run->loss, logits + (size_t)i * n_classes, run->labels[i], run->loss_scale,
+                                        gradient + (size_t)i * n_classes, NULL, &best);
+        run->weight_sum += nn_loss_weight(run->loss, run->labels[i]);
+        run->n_correct += best == run->labels[i];
+    }
+    size_t real = (size_t)run->n_valid * n_classes, all = (size_t)net->shard_images * n_classes;
+    memset(gradient + real, 0, (all - real) * sizeof *gradient);
+}
+
+msfl_status nn_run_phase(nn_run *run, uint32_t phase) {
+    const nn_net *net = run->net;
+    uint32_t n = net->n_syncs, middle = n;
+    msfl_status status = MSFL_OK;
+    if (phase <= middle) {
+        uint32_t first = phase == 0 ? 0 : net->sync_ops[phase - 1];
+        uint32_t end = phase == middle ? net->n_ops : net->sync_ops[phase];
+        for (uint32_t i = first; i < end && status == MSFL_OK; i++)
+            status = forward(run, i, true);
+        if (status != MSFL_OK) return status;
+        if (phase < middle) nn_batch_norm_sums(&net->ops[end], run, input_of(run, end));
+    }
+    if (phase < middle) return status;
+    if (phase == middle) loss(run);
+    /* Backward: from the layer the last sums were made for, down to the next one that needs sums. */
+    uint32_t from = phase == middle ? net->n_ops : net->sync_ops[2 * n - phase] + 1;
+    uint32_t stop = phase == 2 * n ? 0 : net->sync_ops[2 * n - phase - 1] + 1;
+    for (uint32_t i = from; i > stop && status == MSFL_OK; i--) {
+        if (net->ops[i - 1].is_first && net->ops[i - 1].layer->n_tensors == 0) break;
+        status = backward(run, i - 1);
+    }
+    if (status == MSFL_OK && phase < 2 * n) {
+        uint32_t i = stop - 1;
+        nn_batch_norm_sums_backward(&net->ops[i], run, input_of(run, i), run->workspace + net->ops[i].y,
+                                    flow_out(run, i));
+    }
+    return status;
+}
+
+void nn_run_between(const nn_net *net, uint32_t phase, nn_sync *syncs, float *weights) {
+    uint32_t n = net->n_syncs;
+    if (phase < n) {
+        nn_batch_norm_between(net, &net->ops[net->sync_ops[phase]], &syncs[phase], weights);
+    } else if (phase < 2 * n) {
+        uint32_t which = 2 * n - phase - 1;
+        nn_batch_norm_between_backward(&net->ops[net->sync_ops[which]], &syncs[which]);
+    }
+}
+
+msfl_status nn_run_predict(nn_run *run, const float **logits) {
+    const nn_net *net = run->net;
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < net->n_ops && status == MSFL_OK; i++)
+        status = forward(run, i, false);
+    *logits = run->workspace + net->ops[net->n_ops - 1].y;
+    return status;
+}
