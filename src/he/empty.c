@@ -1,0 +1,3 @@
+#include "medsecurefl/common.h"
+
+typedef int msfl_he_is_not_empty;
