@@ -71,7 +71,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const fl
 /** Optimiser state (momenta, step count) as bytes, for checkpoints. `*bytes` is freed with msfl_bytes_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_save(const msfl_trainer *trainer, uint8_t **bytes,
                                                             size_t *length);
-/** ERR_FORMAT or ERR_MISMATCH if the bytes are not a state of this model. */
+/** The reverse; length 0 starts afresh. ERR_FORMAT or ERR_MISMATCH if the bytes are not a state of this model. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_load(msfl_trainer *trainer, const uint8_t *bytes, size_t length);
 MSFL_API void msfl_bytes_free(uint8_t *bytes);
 

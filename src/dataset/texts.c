@@ -56,7 +56,7 @@ bool msfl_whole_number(const char *text, int64_t *out) {
     return true;
 }
 
-int msfl_natural_compare(const char *a, const char *b) {
+int msfl_text_order(const char *a, const char *b) {
     const char *p = a, *q = b;
     while (*p != 0 && *q != 0) {
         bool digit_p = *p >= '0' && *p <= '9', digit_q = *q >= '0' && *q <= '9';
@@ -89,7 +89,7 @@ typedef struct ordering {
 } ordering;
 
 static int compare(const ordering *o, const char *a, const char *b) {
-    if (o->coding == MSFL_CODE_KEYS) return msfl_natural_compare(a, b);
+    if (o->coding == MSFL_CODE_KEYS) return msfl_text_order(a, b);
     if (o->numeric) {
         int64_t x = 0, y = 0;
         (void)msfl_whole_number(a, &x);

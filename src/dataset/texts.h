@@ -20,7 +20,7 @@ void msfl_texts_clear(msfl_texts *texts);
 typedef enum msfl_coding {
     /** Numbers by value if all are whole numbers, else alphabetical; letters of either case are the same. */
     MSFL_CODE_CLASSES,
-    /** As msfl_natural_compare orders them. */
+    /** As msfl_text_order orders them. */
     MSFL_CODE_KEYS
 } msfl_coding;
 
@@ -33,7 +33,7 @@ msfl_status msfl_texts_code(const msfl_texts *values, msfl_coding coding, uint32
                             uint32_t *n_codes) MSFL_NODISCARD;
 
 /** Order in which runs of digits count as numbers: site2 before site10. */
-int msfl_natural_compare(const char *a, const char *b);
+int msfl_text_order(const char *a, const char *b);
 
 /** Whether the text is one whole number of at most 18 digits; then its value in `*out`. */
 bool msfl_whole_number(const char *text, int64_t *out);

@@ -71,6 +71,10 @@ static float *get_floats(msfl_reader *r, size_t n, msfl_status *status) {
 
 msfl_status msfl_trainer_state_load(msfl_trainer *t, const uint8_t *bytes, size_t length) {
     uint8_t hash[MSFL_HASH_BYTES];
+    if (length == 0) {
+        nn_optimizer_drop(t);
+        return MSFL_OK;
+    }
     if (length < sizeof MAGIC + 2 * MSFL_HASH_BYTES + 24 || memcmp(bytes, MAGIC, sizeof MAGIC) != 0) {
         return msfl_fail(MSFL_ERR_FORMAT, "these %zu bytes are not an optimiser state", length);
     }

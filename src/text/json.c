@@ -51,6 +51,20 @@ msfl_status msfl_json_write(const char *path, const json_t *value) {
     return status;
 }
 
+json_t *msfl_json_string(const char *text) {
+    if (text == NULL) return json_null();
+    json_t *value = json_string(text);
+    if (value != NULL) return value;
+    char *ascii = msfl_strdup(text);
+    if (ascii == NULL) return NULL;
+    for (char *p = ascii; *p != 0; p++) {
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    }
+    value = json_string(ascii);
+    msfl_free(ascii);
+    return value;
+}
+
 json_t *msfl_json_real(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }

@@ -16,6 +16,9 @@ msfl_status msfl_json_read(const char *path, size_t bytes_max, json_t **out) MSF
 msfl_status msfl_json_text(const json_t *value, bool compact, char **out) MSFL_NODISCARD;
 msfl_status msfl_json_write(const char *path, const json_t *value) MSFL_NODISCARD;
 
+/** A string, with the bytes of anything that is not UTF-8 (a file name, say) replaced by '?'; null for NULL. */
+json_t *msfl_json_string(const char *text);
+
 /** A number, or null where it is not finite. */
 json_t *msfl_json_real(double value);
 
