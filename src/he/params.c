@@ -1,0 +1,89 @@
+/* Proof of a parameter set from outside, and its figures. */
+#include "base/error.h"
+#include "he/security.h"
+#include "ring/modular.h"
+#include "ring/prime.h"
+
+#include <math.h>
+#include <string.h>
+
+static msfl_status bad(const char *what, unsigned long long found, const char *expected) {
+    return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: %s is %llu, expected %s", what, found, expected);
+}
+
+static msfl_status check_primes(const msfl_params *p) {
+    if (p->n_primes < 1 || p->n_primes > MSFL_PRIMES_MAX) return bad("number of primes", p->n_primes, "1 to 16");
+    for (uint32_t i = 0; i < p->n_primes; i++) {
+        uint64_t prime = p->primes[i];
+        if (prime >> MSFL_PRIME_BITS_MAX != 0) return bad("a prime", prime, "a number below 2^50");
+        if (i > 0 && prime >= p->primes[i - 1]) return bad("a prime", prime, "one below its predecessor");
+        if (prime % (2 * (uint64_t)p->ring_degree) != 1)
+            return bad("a prime", prime, "one more than a multiple of 2 N");
+        if (!msfl_is_prime(prime)) return bad("a prime", prime, "a prime");
+    }
+    for (uint32_t i = p->n_primes; i < MSFL_PRIMES_MAX; i++) {
+        if (p->primes[i] != 0) return bad("an unused prime", p->primes[i], "0");
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_params_check(const msfl_params *p) {
+    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits);
+    if (msfl_log2_q_max(p->ring_degree, 128) == 0) return bad("ring degree", p->ring_degree, "1024 to 32768");
+    if (log2_q_max == 0) return bad("security level", p->security_bits, "a level that this ring degree can reach");
+    if (p->n_clients < 1 || p->n_clients > MSFL_CLIENTS_MAX) return bad("clients", p->n_clients, "1 to 10000");
+    if (p->value_bits < MSFL_VALUE_BITS_MIN || p->value_bits > MSFL_VALUE_BITS_MAX) {
+        return bad("bits per value", p->value_bits, "2 to 32");
+    }
+    if (p->slot_bits != msfl_slot_bits(p->n_clients, p->value_bits)) {
+        return bad("slot width", p->slot_bits, "ceil(log2(n (2^b - 1) + 1))");
+    }
+    if (p->slots_per_coefficient < 1 ||
+        p->slots_per_coefficient > MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX / p->slot_bits) {
+        return bad("slots per coefficient", p->slots_per_coefficient, "what fits 800 bits");
+    }
+    if (p->log_t != p->slots_per_coefficient * p->slot_bits) return bad("log2 t", p->log_t, "slots times slot width");
+    msfl_status status = check_primes(p);
+    if (status != MSFL_OK) return status;
+    msfl_natural q = msfl_modulus_of(p);
+    uint32_t q_bits = msfl_natural_bits(&q);
+    if (q_bits > log2_q_max) {
+        return msfl_fail(MSFL_ERR_PARAMS,
+                         "parameter set refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
+                         "(2024/463, Table 5.2)",
+                         q_bits, p->ring_degree, log2_q_max, p->security_bits);
+    }
+    if (!msfl_has_room(&q, p->n_clients, p->log_t)) {
+        return msfl_fail(
+            MSFL_ERR_PARAMS,
+            "parameter set refused: log2 q = %.2f, but t = 2^%u and noise up to %u of %u clients need %.2f",
+            msfl_natural_log2(&q), p->log_t, msfl_noise_bound(p->n_clients), p->n_clients,
+            p->log_t + log2(2.0 * msfl_noise_bound(p->n_clients) + 1));
+    }
+    if (q_bits > p->log_t + MSFL_Q_OVER_T_BITS_MAX) {
+        return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: q has %u bits, more than 24 above log2 t = %u",
+                         q_bits, p->log_t);
+    }
+    return MSFL_OK;
+}
+
+void msfl_params_describe(const msfl_params *params, uint64_t n_values, msfl_params_facts *out) {
+    msfl_natural q = msfl_modulus_of(params);
+    msfl_chunking chunks = msfl_chunking_of(params, n_values);
+    uint32_t n = params->n_clients;
+    double coefficients = ceil((double)n_values / params->slots_per_coefficient);
+    *out = (msfl_params_facts){
+        .log2_q = msfl_natural_log2(&q),
+        .log2_q_max = msfl_log2_q_max(params->ring_degree, params->security_bits),
+        .noise_bits_max = log2(msfl_noise_bound(n)),
+        .n_chunks = chunks.n_chunks,
+        .ciphertext_bytes = msfl_ciphertext_bytes(params, n_values),
+        .key_share_bytes = msfl_key_share_bytes(params->ring_degree),
+    };
+    out->bits_per_value = n_values == 0 ? 0 : 8.0 * (double)out->ciphertext_bytes / (double)n_values;
+    /* Hoeffding: 162 n coins of +-1/2 have a sum beyond B with chance at most 2 exp(-(B + 1)^2 / (81 n)). */
+    double beyond = msfl_noise_bound(n) + 1.0;
+    bool certain = msfl_noise_bound(n) >= (uint64_t)MSFL_NOISE_MAX * n;
+    out->log2_failure =
+        certain ? -INFINITY : 1 + log2(coefficients) - beyond * beyond / ((double)MSFL_NOISE_MAX * n) / log(2.0);
+}

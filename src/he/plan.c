@@ -1,0 +1,199 @@
+/* The planner: which ring degree, how many slots per coefficient, which primes.
+ *
+ * For every ring degree the set with the smallest ciphertext of these n_values is found. Among the degrees whose
+ * ciphertext is at most an eighth above the smallest of all, the one with the fewest bytes in ciphertext and one key
+ * share together is taken, ties going to the smaller degree: a large ring packs a few per cent better, but its key
+ * share alone outweighs a small model. docs/design/packed.md, "Planning". */
+#include "base/error.h"
+#include "he/security.h"
+#include "ring/modular.h"
+#include "ring/prime.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DEGREES = 6, SLOTS_MAX = MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX / MSFL_VALUE_BITS_MIN, SLACK_DIVISOR = 8 };
+
+/** What a request means before a ring degree is chosen. */
+typedef struct demand {
+    const msfl_params_request *request;
+    uint32_t security_bits, slot_bits, noise_bits;
+} demand;
+
+/** Largest log2 q that this degree allows and MSFL_PRIMES_MAX primes can make. */
+static uint32_t log2_q_limit(uint32_t degree, uint32_t security_bits) {
+    uint32_t table = msfl_log2_q_max(degree, security_bits);
+    return table < MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX ? table : MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX;
+}
+
+/** The largest primes below powers of two such that their widths sum to `bits`: as few as possible, of two neighbouring
+ *  widths, descending. False if there are none that large. */
+static bool choose_primes(uint32_t degree, uint32_t bits, msfl_params *out) {
+    uint32_t n = (bits + MSFL_PRIME_BITS_MAX - 1) / MSFL_PRIME_BITS_MAX;
+    uint32_t width = bits / n, wider = bits % n; /* so many are of width + 1 */
+    out->n_primes = n;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = i < wider ? width + 1 : width;
+        uint64_t bound = (uint64_t)1 << k;
+        if (i > 0 && out->primes[i - 1] < bound) bound = out->primes[i - 1];
+        out->primes[i] = msfl_prime_below(bound, ((uint64_t)1 << (k - 1)) + 1, degree);
+        if (out->primes[i] == 0) return false;
+    }
+    return true;
+}
+
+/** The set of this degree and number of slots with the fewest bits; false if none is within the table. */
+static bool realise(const demand *d, uint32_t degree, uint32_t slots, msfl_params *out) {
+    uint32_t log_t = slots * d->slot_bits, limit = log2_q_limit(degree, d->security_bits);
+    for (uint32_t bits = log_t + d->noise_bits; bits <= limit; bits++) {
+        memset(out, 0, sizeof *out);
+        if (!choose_primes(degree, bits, out)) continue;
+        msfl_natural q = msfl_modulus_of(out);
+        if (!msfl_has_room(&q, d->request->n_clients, log_t)) continue;
+        out->ring_degree = degree;
+        out->security_bits = d->security_bits;
+        out->n_clients = d->request->n_clients;
+        out->value_bits = d->request->value_bits;
+        out->slot_bits = d->slot_bits;
+        out->slots_per_coefficient = slots;
+        out->log_t = log_t;
+        return true;
+    }
+    return false;
+}
+
+/** The set of this degree with the smallest ciphertext. Candidates are ranked by the bits that they need at least;
+ * primes are looked for only where they could win. */
+static bool best_of_degree(const demand *d, uint32_t degree, msfl_params *out) {
+    uint32_t limit = log2_q_limit(degree, d->security_bits);
+    if (limit < d->noise_bits + d->slot_bits) return false;
+    uint32_t slots_max = (limit - d->noise_bits) / d->slot_bits;
+    double bits[SLOTS_MAX + 1]; /* of the whole ciphertext, by number of slots */
+    for (uint32_t v = 1; v <= slots_max; v++) {
+        uint64_t coefficients = (d->request->n_values + v - 1) / v;
+        bits[v] = (double)coefficients * (v * d->slot_bits + d->noise_bits);
+    }
+    uint32_t realised = 0;
+    for (;;) {
+        uint32_t best = 1;
+        for (uint32_t v = 2; v <= slots_max; v++) {
+            if (bits[v] < bits[best]) best = v;
+        }
+        if (best == realised) return true;
+        if (!isfinite(bits[best])) return false;
+        msfl_params found;
+        if (!realise(d, degree, best, &found)) {
+            bits[best] = INFINITY;
+            continue;
+        }
+        uint32_t width = 0;
+        for (uint32_t i = 0; i < found.n_primes; i++)
+            width += 64 - (uint32_t)__builtin_clzll(found.primes[i]);
+        double actual = (double)((d->request->n_values + best - 1) / best) * width;
+        if (actual > bits[best]) {
+            bits[best] = actual;
+            /* Still the smallest? Then the next pass finds it again, and it is exact. */
+        }
+        realised = best;
+        *out = found;
+    }
+}
+
+/** Most value bits that `n_clients` can have, and most clients that `value_bits` can have, under `degree`; 0 if none.
+ */
+static uint32_t bits_that_fit(uint32_t degree, uint32_t security_bits, uint32_t n_clients) {
+    uint32_t b = MSFL_VALUE_BITS_MAX, limit = log2_q_limit(degree, security_bits);
+    while (b >= MSFL_VALUE_BITS_MIN && msfl_slot_bits(n_clients, b) + msfl_noise_bits(n_clients) > limit)
+        b--;
+    return b < MSFL_VALUE_BITS_MIN ? 0 : b;
+}
+static uint32_t clients_that_fit(uint32_t degree, uint32_t security_bits, uint32_t value_bits) {
+    uint32_t low = 0, high = MSFL_CLIENTS_MAX, limit = log2_q_limit(degree, security_bits);
+    while (low < high) {
+        uint32_t n = (low + high + 1) / 2;
+        if (msfl_slot_bits(n, value_bits) + msfl_noise_bits(n) > limit) {
+            high = n - 1;
+        } else {
+            low = n;
+        }
+    }
+    return low;
+}
+
+/** What to do instead: the smallest degree that holds the request, or fewer bits or clients. */
+static msfl_status refuse(const demand *d) {
+    const msfl_params_request *r = d->request;
+    uint32_t asked = r->ring_degree, limit = log2_q_limit(asked, d->security_bits);
+    uint32_t needed = d->slot_bits + d->noise_bits, fits = 0;
+    for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX && fits == 0; degree *= 2) {
+        if (log2_q_limit(degree, d->security_bits) >= needed) fits = degree;
+    }
+    char instead[256];
+    uint32_t bits = bits_that_fit(asked, d->security_bits, r->n_clients);
+    uint32_t clients = clients_that_fit(asked, d->security_bits, r->value_bits);
+    int used = snprintf(instead, sizeof instead, "Ring degree %u or more holds it", fits);
+    if (bits > 0)
+        used +=
+            snprintf(instead + used, sizeof instead - (size_t)used, "; or %u bits for %u clients", bits, r->n_clients);
+    if (clients > 0)
+        snprintf(instead + used, sizeof instead - (size_t)used, "; or %u clients of %u bits", clients, r->value_bits);
+    return msfl_fail(
+        MSFL_ERR_PARAMS,
+        "%u clients of %u bits do not fit ring degree %u at %u-bit security: the sum of one value takes %u "
+        "bits and the noise of %u errors (up to %u) takes %u, so log2 q must be %u, and %u is allowed "
+        "(2024/463, Table 5.2). %s.",
+        r->n_clients, r->value_bits, asked, d->security_bits, d->slot_bits, r->n_clients,
+        msfl_noise_bound(r->n_clients), d->noise_bits, needed, limit, instead);
+}
+
+static msfl_status check_request(const msfl_params_request *r) {
+    if (r->n_clients < 1 || r->n_clients > MSFL_CLIENTS_MAX) {
+        return msfl_fail(MSFL_ERR_USAGE, "%u clients: 1 to %d are possible", r->n_clients, MSFL_CLIENTS_MAX);
+    }
+    if (r->value_bits < MSFL_VALUE_BITS_MIN || r->value_bits > MSFL_VALUE_BITS_MAX) {
+        return msfl_fail(MSFL_ERR_USAGE, "%u bits per value: %d to %d are possible", r->value_bits, MSFL_VALUE_BITS_MIN,
+                         MSFL_VALUE_BITS_MAX);
+    }
+    if (r->n_values < 1 || r->n_values > (uint64_t)1 << 34) {
+        return msfl_fail(MSFL_ERR_USAGE, "%llu values: 1 to 2^34 are possible", (unsigned long long)r->n_values);
+    }
+    if (r->security_bits != 0 && r->security_bits != 128 && r->security_bits != 192 && r->security_bits != 256) {
+        return msfl_fail(MSFL_ERR_USAGE, "security of %u bits: 128, 192 or 256 are possible", r->security_bits);
+    }
+    if (r->ring_degree != 0 && msfl_log2_q_max(r->ring_degree, 128) == 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "ring degree %u: 1024, 2048, 4096, 8192, 16384 or 32768 are possible",
+                         r->ring_degree);
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *out) {
+    memset(out, 0, sizeof *out);
+    msfl_status status = check_request(request);
+    if (status != MSFL_OK) return status;
+    demand d = {.request = request,
+                .security_bits = request->security_bits == 0 ? 128 : request->security_bits,
+                .slot_bits = msfl_slot_bits(request->n_clients, request->value_bits),
+                .noise_bits = msfl_noise_bits(request->n_clients)};
+    msfl_params found[DEGREES];
+    uint64_t bytes[DEGREES], smallest = UINT64_MAX;
+    uint32_t n_found = 0;
+    for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX; degree *= 2) {
+        if (request->ring_degree != 0 && request->ring_degree != degree) continue;
+        if (!best_of_degree(&d, degree, &found[n_found])) continue;
+        bytes[n_found] = msfl_ciphertext_bytes(&found[n_found], request->n_values);
+        if (bytes[n_found] < smallest) smallest = bytes[n_found];
+        n_found++;
+    }
+    if (n_found == 0) return refuse(&d);
+    uint64_t best = UINT64_MAX;
+    for (uint32_t i = 0; i < n_found; i++) {
+        if (bytes[i] > smallest + smallest / SLACK_DIVISOR) continue;
+        uint64_t total = bytes[i] + msfl_key_share_bytes(found[i].ring_degree);
+        if (total >= best) continue;
+        best = total;
+        *out = found[i];
+    }
+    return MSFL_OK;
+}

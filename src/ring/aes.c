@@ -1,0 +1,52 @@
+#include "ring/aes.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+struct msfl_aes {
+    EVP_CIPHER_CTX *ctx;
+    EVP_CIPHER *aes128, *aes256; /* fetched once: a lookup for every stream would cost more than a short stream */
+};
+
+msfl_status msfl_aes_new(msfl_aes **out) {
+    *out = NULL;
+    msfl_aes *aes = msfl_alloc(1, sizeof *aes);
+    if (aes == NULL) return MSFL_ERR_MEMORY;
+    aes->ctx = EVP_CIPHER_CTX_new();
+    aes->aes128 = EVP_CIPHER_fetch(NULL, "AES-128-CTR", NULL);
+    aes->aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
+    if (aes->ctx == NULL || aes->aes128 == NULL || aes->aes256 == NULL) {
+        msfl_aes_free(aes);
+        return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto offers no AES in counter mode (a restricted configuration?)");
+    }
+    *out = aes;
+    return MSFL_OK;
+}
+
+void msfl_aes_free(msfl_aes *aes) {
+    if (aes == NULL) return;
+    EVP_CIPHER_CTX_free(aes->ctx); /* wipes the key schedule */
+    EVP_CIPHER_free(aes->aes128);
+    EVP_CIPHER_free(aes->aes256);
+    msfl_free(aes);
+}
+
+msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes, const uint8_t iv[MSFL_AES_BLOCK]) {
+    const EVP_CIPHER *cipher = key_bytes == 32 ? aes->aes256 : aes->aes128;
+    if (EVP_EncryptInit_ex2(aes->ctx, cipher, key, iv, NULL) != 1) {
+        return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto refused to start an AES stream");
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) {
+    int written = 0;
+    memset(out, 0, length);
+    if (EVP_EncryptUpdate(aes->ctx, out, &written, out, (int)length) != 1 || (size_t)written != length) {
+        return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto stopped an AES stream");
+    }
+    return MSFL_OK;
+}

@@ -1,0 +1,20 @@
+/* Shim for libcrypto: AES in counter mode as a stream of random bytes. */
+#ifndef MSFL_RING_AES_H
+#define MSFL_RING_AES_H
+
+#include "medsecurefl/status.h"
+
+typedef struct msfl_aes msfl_aes;
+
+enum { MSFL_AES_BLOCK = 16 };
+
+msfl_status msfl_aes_new(msfl_aes **out) MSFL_NODISCARD;
+/** Forgets the key. */
+void msfl_aes_free(msfl_aes *aes);
+/** Begin the stream of `key` (16 or 32 bytes) at the counter block `iv`, which counts up as a big-endian integer. */
+msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes,
+                           const uint8_t iv[MSFL_AES_BLOCK]) MSFL_NODISCARD;
+/** The next `length` bytes; `length` is below 2^30. */
+msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) MSFL_NODISCARD;
+
+#endif

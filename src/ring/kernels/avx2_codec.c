@@ -1,0 +1,428 @@
+/* Digits to residues and back, in doubles.
+ *
+ * Encoding. Slots of b bits are first joined to digits D_j of at most DIGIT_BITS bits (several neighbouring slots while
+ * they fit). The weight of a digit modulo p is cut into parts of `part_bits` bits, chosen so that every sum
+ * A_k = sum_j D_j W_jk, noise included, stays below 2^52 and is therefore exact; then t e + m = sum_k A_k 2^(part_bits
+ * k) takes one modular multiplication per further part.
+ *
+ * Lifting. With y_i = (c_i - a s) (q / p_i)^-1 mod p_i, in any representative, sum_i y_i q / p_i is x plus a multiple
+ * of q. The multiple is alpha = round(sum_i y_i / p_i - t / 2q): the planner leaves at least q / 2^20 between the
+ * largest valid |x - t/2| and q / 2, the sum in doubles is off by less than 2^-40, so alpha is right for every valid x.
+ * Then m = x mod t = sum_i y_i (q / p_i mod t) - alpha (q mod t) mod t, limb by limb: y_i is cut into signed parts, the
+ * constants into limbs of `limb_bits` bits, so that every limb's sum stays below 2^53; a carry pass makes digits of
+ * them. E = (x - m) / t is recovered as an integer from the fraction, which tells whether x was valid. */
+#include "ring/kernels/avx2.h"
+
+#include "base/sodium.h"
+
+#include <string.h>
+
+enum {
+    DIGIT_BITS = 24,
+    NOISE_BITS = 8,  /* |e| <= 100 */
+    SLOTS_MAX = 400, /* log2 t < 800 and slots of two bits at least */
+    DIGITS_MAX = 64, /* digits of one slot are of 13 bits at least; the noise is one more */
+    PARTS_MAX = 4,
+    WIDE = 16, /* coefficients that are encoded together */
+    LIMBS_MAX = 128,
+    LIMB_STEP = 4, /* limbs that are summed together */
+    TERMS_MAX = MSFL_MODULI_MAX * PARTS_MAX + 1,
+    LIFT_WIDE = 8, /* coefficients that are lifted together */
+};
+
+typedef struct codec_tables {
+    /* encoding */
+    uint32_t joined; /* slots per digit */
+    uint32_t digits; /* without the noise, which is digit number `digits` */
+    uint32_t parts, part_bits;
+    double *weights;  /* [modulus][digit][part] */
+    double part_step; /* 2^part_bits */
+    /* lifting */
+    uint32_t limbs, limbs_padded;
+    uint32_t slots_per_limb; /* or 0, and then: */
+    uint32_t limbs_per_slot; /* each but the highest of `limb_bits` bits */
+    uint32_t limb_bits;
+    uint32_t y_parts, y_bits;
+    uint32_t terms;    /* moduli x y_parts, and one for alpha */
+    double *constants; /* [limb / LIMB_STEP][term][LIMB_STEP] */
+    double *up, *down; /* [limb]: 2^bits, 2^-bits of each */
+    double t_over_2q, q_over_t;
+    _Alignas(64) double storage[];
+} codec_tables;
+
+static uint32_t ceil_log2(uint32_t x) {
+    return x <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(x - 1);
+}
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) {
+    return (a + b - 1) / b;
+}
+
+static uint32_t bits_max(const msfl_codec *codec) {
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < codec->n_moduli; i++)
+        bits = codec->moduli[i].m.bits > bits ? codec->moduli[i].m.bits : bits;
+    return bits;
+}
+
+static void plan_encoding(const msfl_codec *codec, codec_tables *t) {
+    uint32_t b = codec->value_bits, w = codec->slot_bits;
+    t->joined = b < DIGIT_BITS ? 1 + (DIGIT_BITS - b) / w : 1;
+    if (t->joined > codec->slots) t->joined = codec->slots;
+    t->digits = ceil_div(codec->slots, t->joined);
+    uint32_t digit_bits = (t->joined - 1) * w + b;
+    if (digit_bits < NOISE_BITS) digit_bits = NOISE_BITS;
+    uint32_t room = 52 - digit_bits - ceil_log2(t->digits + 1);
+    t->parts = ceil_div(bits_max(codec), room);
+    t->part_bits = ceil_div(bits_max(codec), t->parts);
+    t->part_step = ldexp(1.0, (int)t->part_bits);
+    assert(t->parts <= PARTS_MAX && t->digits < DIGITS_MAX && codec->slots <= SLOTS_MAX);
+}
+
+/* As many slots in one limb as fit, or a slot cut into limbs; the number of parts of y that costs the fewest products.
+ */
+static void plan_lifting(const msfl_codec *codec, codec_tables *t) {
+    uint32_t w = codec->slot_bits, best = UINT32_MAX;
+    assert(w <= 51);
+    for (uint32_t parts = 2; parts <= PARTS_MAX; parts++) {
+        /* y is at most 1.44 p; products of at most 2^y_bits 2^limb_bits each; alpha and the carry are one more. */
+        uint32_t y_bits = ceil_div(bits_max(codec) + 1, parts);
+        uint32_t room = 52 - y_bits - ceil_log2(codec->n_moduli * parts + 2);
+        uint32_t grouped = room / w < codec->slots ? room / w : codec->slots;
+        uint32_t split = grouped > 0 ? 1 : ceil_div(w, room);
+        uint32_t limbs = grouped > 0 ? ceil_div(codec->slots, grouped) : codec->slots * split;
+        if (limbs * parts >= best) continue;
+        best = limbs * parts;
+        t->y_parts = parts;
+        t->y_bits = y_bits;
+        t->limbs = limbs;
+        t->slots_per_limb = grouped;
+        t->limbs_per_slot = split;
+        t->limb_bits = grouped > 0 ? grouped * w : ceil_div(w, split);
+    }
+    t->terms = codec->n_moduli * t->y_parts + 1;
+    t->limbs_padded = ceil_div(t->limbs, LIMB_STEP) * LIMB_STEP;
+    assert(best != UINT32_MAX && t->limbs_padded <= LIMBS_MAX && t->terms <= TERMS_MAX);
+}
+
+static uint32_t bits_of_limb(const msfl_codec *codec, const codec_tables *t, uint32_t limb) {
+    if (t->slots_per_limb > 0) {
+        uint32_t left = codec->slots - limb * t->slots_per_limb;
+        return (left < t->slots_per_limb ? left : t->slots_per_limb) * codec->slot_bits;
+    }
+    bool top = limb % t->limbs_per_slot == t->limbs_per_slot - 1;
+    return top ? codec->slot_bits - (t->limbs_per_slot - 1) * t->limb_bits : t->limb_bits;
+}
+
+size_t msfl_avx2_codec_table_bytes(const msfl_codec *codec) {
+    codec_tables t;
+    plan_encoding(codec, &t);
+    plan_lifting(codec, &t);
+    size_t weights = (size_t)codec->n_moduli * (t.digits + 1) * t.parts;
+    return sizeof t + (weights + (size_t)t.limbs_padded * (t.terms + 2)) * sizeof(double);
+}
+
+/* 2^-scale_bits x, to 53 bits. */
+static double natural_scaled(const msfl_natural *x, int scale_bits) {
+    uint32_t bits = msfl_natural_bits(x), shift = bits > 53 ? bits - 53 : 0;
+    return ldexp((double)msfl_natural_field(x, shift, 53), (int)shift - scale_bits);
+}
+
+void msfl_avx2_codec_tables(msfl_codec *codec) {
+    codec_tables *t = codec->tables;
+    plan_encoding(codec, t);
+    plan_lifting(codec, t);
+    t->weights = t->storage;
+    t->constants = t->weights + (size_t)codec->n_moduli * (t->digits + 1) * t->parts;
+    t->up = t->constants + (size_t)t->limbs_padded * t->terms;
+    t->down = t->up + t->limbs_padded;
+    double *weight = t->weights;
+    for (uint32_t i = 0; i < codec->n_moduli; i++) {
+        for (uint32_t d = 0; d <= t->digits; d++) {
+            uint32_t slot = d < t->digits ? d * t->joined : codec->slots;
+            uint64_t w = codec->weights[(size_t)i * (codec->slots + 1) + slot];
+            for (uint32_t k = 0; k < t->parts; k++, w >>= t->part_bits)
+                *weight++ = (double)(w & (((uint64_t)1 << t->part_bits) - 1));
+        }
+    }
+    uint32_t at = 0;
+    for (uint32_t limb = 0; limb < t->limbs; limb++) {
+        uint32_t bits = bits_of_limb(codec, t, limb);
+        t->up[limb] = ldexp(1.0, (int)bits);
+        t->down[limb] = ldexp(1.0, -(int)bits);
+        double *c = t->constants + (size_t)(limb / LIMB_STEP) * t->terms * LIMB_STEP + limb % LIMB_STEP;
+        for (uint32_t i = 0; i < codec->n_moduli; i++) {
+            msfl_natural x = codec->cofactor[i];
+            for (uint32_t k = 0; k < t->y_parts; k++, c += LIMB_STEP) {
+                *c = (double)msfl_natural_field(&x, at, bits);
+                x = msfl_natural_mul_add(&x, (uint64_t)1 << t->y_bits, 0);
+            }
+        }
+        *c = (double)msfl_natural_field(&codec->q, at, bits);
+        at += bits;
+    }
+    assert(at == codec->log_t);
+    t->q_over_t = natural_scaled(&codec->q, (int)codec->log_t);
+    t->t_over_2q = 0.5 / t->q_over_t;
+}
+
+/* --- encoding --- */
+
+typedef struct wide {
+    v4d v[WIDE / MSFL_LANES];
+} wide;
+
+/** Digits of WIDE coefficients; row j begins at slots + j stride. */
+static inline v4i join_digits(const codec_tables *t, const msfl_codec *codec, const uint32_t *slots, size_t stride,
+                              wide *digits) {
+    v4i seen = _mm256_setzero_si256();
+    for (uint32_t d = 0, j = 0; d < t->digits; d++) {
+        v4i low = _mm256_setzero_si256(), high = low;
+        for (uint32_t k = 0; k < t->joined && j < codec->slots; k++, j++) {
+            const uint32_t *row = slots + j * stride;
+            v4i a = _mm256_loadu_si256((const v4i *)row), b = _mm256_loadu_si256((const v4i *)(row + 8));
+            seen = _mm256_or_si256(seen, _mm256_or_si256(a, b));
+            __m128i shift = _mm_cvtsi32_si128((int)(k * codec->slot_bits));
+            low = _mm256_or_si256(low, _mm256_sll_epi32(a, shift));
+            high = _mm256_or_si256(high, _mm256_sll_epi32(b, shift));
+        }
+        digits[d].v[0] = to_double4(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(low)));
+        digits[d].v[1] = to_double4(_mm256_cvtepu32_epi64(_mm256_extracti128_si256(low, 1)));
+        digits[d].v[2] = to_double4(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(high)));
+        digits[d].v[3] = to_double4(_mm256_cvtepu32_epi64(_mm256_extracti128_si256(high, 1)));
+    }
+    return seen;
+}
+
+static inline void join_noise(const int8_t *noise, wide *digit) {
+    __m128i e = _mm_loadu_si128((const __m128i *)noise);
+    digit->v[0] = _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(e));
+    digit->v[1] = _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_srli_si128(e, 4)));
+    digit->v[2] = _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_srli_si128(e, 8)));
+    digit->v[3] = _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_srli_si128(e, 12)));
+}
+
+/** sum_d digits[d] weight[d] modulo p; at most 1.3 p + 2^52. */
+static inline __attribute__((always_inline)) void weigh(const wide *digits, uint32_t n, const double *weight,
+                                                        uint32_t parts, double part_step, lanes_modulus m,
+                                                        msfl_cell *out) {
+    enum { VECTORS = WIDE / MSFL_LANES };
+    v4d sum[PARTS_MAX][VECTORS];
+    for (uint32_t k = 0; k < parts; k++) {
+        for (int i = 0; i < VECTORS; i++)
+            sum[k][i] = _mm256_setzero_pd();
+    }
+    for (uint32_t d = 0; d < n; d++, weight += parts) {
+        for (uint32_t k = 0; k < parts; k++) {
+            v4d w = _mm256_broadcast_sd(weight + k);
+            for (int i = 0; i < VECTORS; i++)
+                sum[k][i] = _mm256_fmadd_pd(digits[d].v[i], w, sum[k][i]);
+        }
+    }
+    v4d step = _mm256_set1_pd(part_step);
+    for (int i = 0; i < VECTORS; i++) {
+        v4d r = sum[parts - 1][i];
+        expect4(r, 0x1p52, m);
+        for (uint32_t k = parts - 1; k-- > 0;) {
+            /* The quotient is at most 2^52 2^part_bits / p <= 2^52, so the product at most 2 p; the sum below 2^53. */
+            r = _mm256_add_pd(multiply4(r, step, m), sum[k][i]);
+            expect4(r, HUGE_VAL, m);
+        }
+        _mm256_storeu_pd(&out[i * MSFL_LANES].d, r);
+    }
+}
+
+uint32_t msfl_avx2_encode(const msfl_codec *codec, uint32_t first, uint32_t count, const uint32_t *slots,
+                          msfl_chunk_shape shape, const int8_t *noise, msfl_cell *out, size_t stride) {
+    const codec_tables *t = codec->tables;
+    wide digits[DIGITS_MAX];
+    uint32_t padded[WIDE * SLOTS_MAX];
+    v4i seen = _mm256_setzero_si256();
+    size_t n = shape.n_coefficients;
+    for (size_t c = 0; c < n; c += WIDE) {
+        /* The last row is the only one that may be short. */
+        bool whole = c + WIDE <= n && (codec->slots - 1) * n + c + WIDE <= shape.n_slots;
+        int8_t e[WIDE] = {0};
+        msfl_cell result[WIDE];
+        size_t width = n - c < WIDE ? n - c : WIDE;
+        memcpy(e, noise + c, width);
+        if (whole) {
+            seen = _mm256_or_si256(seen, join_digits(t, codec, slots + c, n, digits));
+        } else {
+            memset(padded, 0, WIDE * codec->slots * sizeof *padded);
+            for (size_t j = 0; j < codec->slots; j++) {
+                for (size_t l = 0; l < width && j * n + c + l < shape.n_slots; l++)
+                    padded[j * WIDE + l] = slots[j * n + c + l];
+            }
+            seen = _mm256_or_si256(seen, join_digits(t, codec, padded, WIDE, digits));
+        }
+        join_noise(e, &digits[t->digits]);
+        for (uint32_t i = 0; i < count; i++) {
+            lanes_modulus m = lanes_of(msfl_avx2_tables_of(&codec->moduli[first + i]));
+            const double *w = t->weights + (size_t)(first + i) * (t->digits + 1) * t->parts;
+            msfl_cell *to = whole ? out + i * stride + c : result;
+            if (t->parts == 1) {
+                weigh(digits, t->digits + 1, w, 1, t->part_step, m, to);
+            } else if (t->parts == 2) {
+                weigh(digits, t->digits + 1, w, 2, t->part_step, m, to);
+            } else if (t->parts == 3) {
+                weigh(digits, t->digits + 1, w, 3, t->part_step, m, to);
+            } else {
+                weigh(digits, t->digits + 1, w, 4, t->part_step, m, to);
+            }
+            if (!whole) memcpy(out + i * stride + c, result, width * sizeof *result);
+        }
+        msfl_wipe(e, sizeof e);
+        msfl_wipe(result, sizeof result);
+    }
+    msfl_wipe(digits, sizeof digits[0] * (t->digits + 1));
+    msfl_wipe(padded, sizeof padded[0] * WIDE * codec->slots);
+    uint32_t lanes[8], any = 0;
+    _mm256_storeu_si256((v4i *)lanes, seen);
+    for (int i = 0; i < 8; i++)
+        any |= lanes[i];
+    return any;
+}
+
+/* --- lifting --- */
+
+typedef struct pair {
+    v4d v[LIFT_WIDE / MSFL_LANES];
+} pair;
+
+enum { PAIR = LIFT_WIDE / MSFL_LANES };
+
+/** Sums of the limbs from LIMB_STEP `step` on, before carries. */
+static inline void sum_limbs(const codec_tables *t, uint32_t step, const pair *terms, pair *limbs) {
+    pair sum[LIMB_STEP];
+    memset(sum, 0, sizeof sum);
+    const double *c = t->constants + (size_t)step * t->terms * LIMB_STEP;
+    for (uint32_t k = 0; k < t->terms; k++, c += LIMB_STEP) {
+        for (int l = 0; l < LIMB_STEP; l++) {
+            v4d w = _mm256_broadcast_sd(c + l);
+            for (int i = 0; i < PAIR; i++)
+                sum[l].v[i] = _mm256_fmadd_pd(terms[k].v[i], w, sum[l].v[i]);
+        }
+    }
+    for (int l = 0; l < LIMB_STEP; l++)
+        limbs[l] = sum[l];
+}
+
+/** Where slots go, and what is wrong with them. */
+typedef struct slot_sink {
+    uint64_t *totals;
+    msfl_chunk_shape shape;
+    size_t at;    /* first coefficient */
+    size_t width; /* coefficients that exist */
+    bool whole;
+    v4i total_max, bad;
+} slot_sink;
+
+static inline void emit(slot_sink *s, uint32_t slot, v4i low, v4i high) {
+    s->bad = _mm256_or_si256(s->bad, _mm256_sub_epi64(s->total_max, low));
+    s->bad = _mm256_or_si256(s->bad, _mm256_sub_epi64(s->total_max, high));
+    size_t first = slot * s->shape.n_coefficients + s->at;
+    if (s->whole) {
+        _mm256_storeu_si256((v4i *)(s->totals + first), low);
+        _mm256_storeu_si256((v4i *)(s->totals + first + 4), high);
+        return;
+    }
+    uint64_t v[LIFT_WIDE];
+    _mm256_storeu_si256((v4i *)v, low);
+    _mm256_storeu_si256((v4i *)(v + 4), high);
+    for (size_t l = 0; l < s->width; l++) {
+        if (first + l < s->shape.n_slots) {
+            s->totals[first + l] = v[l];
+        } else if (v[l] != 0) {
+            s->bad = _mm256_set1_epi64x(-1);
+        }
+    }
+}
+
+static inline void emit_slots(const msfl_codec *codec, const codec_tables *t, const pair *limbs, slot_sink *sink) {
+    if (t->slots_per_limb > 0) {
+        v4i mask = _mm256_set1_epi64x((long long)(((uint64_t)1 << codec->slot_bits) - 1));
+        for (uint32_t limb = 0, slot = 0; limb < t->limbs; limb++) {
+            v4i low = to_integer4(limbs[limb].v[0]), high = to_integer4(limbs[limb].v[1]);
+            __m128i shift = _mm_cvtsi32_si128((int)codec->slot_bits);
+            for (uint32_t k = 0; k < t->slots_per_limb && slot < codec->slots; k++, slot++) {
+                emit(sink, slot, _mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
+                low = _mm256_srl_epi64(low, shift);
+                high = _mm256_srl_epi64(high, shift);
+            }
+        }
+        return;
+    }
+    for (uint32_t slot = 0; slot < codec->slots; slot++) {
+        const pair *limb = limbs + (size_t)slot * t->limbs_per_slot;
+        v4d low = _mm256_setzero_pd(), high = low, step = _mm256_set1_pd(ldexp(1.0, (int)t->limb_bits));
+        for (uint32_t k = t->limbs_per_slot; k-- > 0;) {
+            low = _mm256_fmadd_pd(low, step, limb[k].v[0]);
+            high = _mm256_fmadd_pd(high, step, limb[k].v[1]);
+        }
+        emit(sink, slot, to_integer4(low), to_integer4(high));
+    }
+}
+
+bool msfl_avx2_lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msfl_chunk_shape shape,
+                    uint32_t noise_max, uint64_t total_max, uint64_t *totals) {
+    const codec_tables *t = codec->tables;
+    pair terms[TERMS_MAX], limbs[LIMBS_MAX];
+    size_t n = shape.n_coefficients;
+    slot_sink sink = {.totals = totals,
+                      .shape = shape,
+                      .total_max = _mm256_set1_epi64x((long long)total_max),
+                      .bad = _mm256_setzero_si256()};
+    v4d noise_seen = _mm256_setzero_pd();
+    const v4d sign = _mm256_set1_pd(-0.0);
+    v4d y_up = _mm256_set1_pd(ldexp(1.0, (int)t->y_bits)), y_down = _mm256_set1_pd(ldexp(1.0, -(int)t->y_bits));
+    for (size_t c = 0; c < n; c += LIFT_WIDE) {
+        sink.at = c;
+        sink.width = n - c < LIFT_WIDE ? n - c : LIFT_WIDE;
+        sink.whole = sink.width == LIFT_WIDE && (codec->slots - 1) * n + c + LIFT_WIDE <= shape.n_slots;
+        v4d f[PAIR] = {_mm256_setzero_pd(), _mm256_setzero_pd()}, fraction[PAIR], alpha[PAIR];
+        pair *term = terms;
+        for (uint32_t i = 0; i < codec->n_moduli; i++) {
+            msfl_cell cells[LIFT_WIDE] = {{0}};
+            const msfl_cell *from = x + i * stride + c;
+            if (sink.width < LIFT_WIDE) from = memcpy(cells, from, sink.width * sizeof *cells);
+            v4d p_inverse = _mm256_set1_pd(msfl_avx2_tables_of(&codec->moduli[i])->p_inverse);
+            pair y = {{_mm256_loadu_pd(&from[0].d), _mm256_loadu_pd(&from[4].d)}};
+            for (int h = 0; h < PAIR; h++)
+                f[h] = _mm256_fmadd_pd(y.v[h], p_inverse, f[h]);
+            for (uint32_t k = 1; k < t->y_parts; k++, term++) {
+                for (int h = 0; h < PAIR; h++) {
+                    v4d high = round4(_mm256_mul_pd(y.v[h], y_down));
+                    term->v[h] = _mm256_fnmadd_pd(high, y_up, y.v[h]);
+                    y.v[h] = high;
+                }
+            }
+            *term++ = y;
+        }
+        for (int h = 0; h < PAIR; h++) {
+            alpha[h] = round4(_mm256_sub_pd(f[h], _mm256_set1_pd(t->t_over_2q)));
+            term->v[h] = _mm256_xor_pd(alpha[h], sign);
+            fraction[h] = _mm256_setzero_pd();
+        }
+        for (uint32_t step = 0; step < t->limbs_padded / LIMB_STEP; step++)
+            sum_limbs(t, step, terms, limbs + (size_t)step * LIMB_STEP);
+        v4d carry[PAIR] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+        for (uint32_t l = 0; l < t->limbs; l++) {
+            v4d up = _mm256_broadcast_sd(t->up + l), down = _mm256_broadcast_sd(t->down + l);
+            for (int h = 0; h < PAIR; h++) {
+                v4d v = _mm256_add_pd(limbs[l].v[h], carry[h]);
+                carry[h] = floor4(_mm256_mul_pd(v, down));
+                limbs[l].v[h] = _mm256_fnmadd_pd(carry[h], up, v);
+                /* m / t from below: only the last limbs matter, but asking which would cost as much. */
+                fraction[h] = _mm256_mul_pd(_mm256_add_pd(fraction[h], limbs[l].v[h]), down);
+            }
+        }
+        for (int h = 0; h < PAIR; h++) {
+            v4d e = _mm256_fmsub_pd(_mm256_sub_pd(f[h], alpha[h]), _mm256_set1_pd(t->q_over_t), fraction[h]);
+            noise_seen = _mm256_max_pd(noise_seen, _mm256_andnot_pd(sign, round4(e)));
+        }
+        emit_slots(codec, t, limbs, &sink);
+    }
+    v4d over = _mm256_cmp_pd(noise_seen, _mm256_set1_pd(noise_max), _CMP_GT_OQ);
+    return (_mm256_movemask_pd(over) | _mm256_movemask_pd(_mm256_castsi256_pd(sink.bad))) == 0;
+}

@@ -1,0 +1,299 @@
+/* The portable table: 64-bit integers, every cell canonical (0 <= x < p) at all times. The other tables are held to it
+ * by the tests, so it is written to be seen through rather than to be fast. */
+#include "base/bytes.h"
+#include "ring/bits.h"
+#include "ring/kernel.h"
+
+#include <assert.h>
+
+static bool always(void) {
+    return true;
+}
+
+/* --- tables --- */
+
+/* 2 N words: roots, then inverse roots. */
+static size_t modulus_table_bytes(uint32_t degree) {
+    return 2 * (size_t)degree * sizeof(uint64_t);
+}
+
+static void modulus_tables(msfl_modulus *m, const uint64_t *roots, const uint64_t *inverse_roots) {
+    uint64_t *t = m->tables;
+    memcpy(t, roots, m->degree * sizeof *t);
+    memcpy(t + m->degree, inverse_roots, m->degree * sizeof *t);
+}
+
+static size_t codec_table_bytes(const msfl_codec *codec) {
+    (void)codec;
+    return 0;
+}
+
+static void codec_tables(msfl_codec *codec) {
+    (void)codec;
+}
+
+/* --- residues --- */
+
+static void import(const msfl_modulus *m, msfl_cell *x, const uint64_t *residues, size_t n) {
+    (void)m;
+    for (size_t i = 0; i < n; i++)
+        x[i].u = residues[i];
+}
+
+static void export(const msfl_modulus *m, uint64_t *residues, const msfl_cell *x, size_t n) {
+    (void)m;
+    for (size_t i = 0; i < n; i++)
+        residues[i] = x[i].u;
+}
+
+static void import_signed(const msfl_modulus *m, msfl_cell *x, const int32_t *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i].u = msfl_mod_signed(s[i], m->m.p);
+}
+
+/* Cooley-Tukey: x^2h - r^2 splits into x^h - r and x^h + r, over and over. */
+static void forward(const msfl_modulus *m, msfl_cell *x) {
+    const uint64_t *roots = m->tables, p = m->m.p;
+    for (size_t blocks = 1, half = m->degree / 2; half >= 1; blocks *= 2, half /= 2) {
+        for (size_t b = 0; b < blocks; b++) {
+            msfl_cell *u = x + 2 * half * b, *v = u + half;
+            for (size_t i = 0; i < half; i++) {
+                uint64_t r = msfl_mod_mul(v[i].u, roots[blocks + b], &m->m);
+                v[i].u = msfl_mod_sub(u[i].u, r, p);
+                u[i].u = msfl_mod_add(u[i].u, r, p);
+            }
+        }
+    }
+}
+
+/* Gentleman-Sande: the same steps undone in reverse, each leaving a factor 2. */
+static void inverse(const msfl_modulus *m, msfl_cell *x) {
+    const uint64_t *roots = (const uint64_t *)m->tables + m->degree, p = m->m.p;
+    for (size_t blocks = m->degree / 2, half = 1; blocks >= 1; blocks /= 2, half *= 2) {
+        for (size_t b = 0; b < blocks; b++) {
+            msfl_cell *u = x + 2 * half * b, *v = u + half;
+            for (size_t i = 0; i < half; i++) {
+                uint64_t d = msfl_mod_sub(u[i].u, v[i].u, p);
+                u[i].u = msfl_mod_add(u[i].u, v[i].u, p);
+                v[i].u = msfl_mod_mul(d, roots[blocks + b], &m->m);
+            }
+        }
+    }
+}
+
+static void prepare(const msfl_modulus *m, msfl_cell *x) {
+    uint64_t n_inverse = msfl_mod_inverse_vartime(msfl_mod_64(m->degree, &m->m), &m->m);
+    for (size_t i = 0; i < m->degree; i++)
+        x[i].u = msfl_mod_mul(x[i].u, n_inverse, &m->m);
+}
+
+static void multiply(const msfl_modulus *m, msfl_cell *x, const msfl_cell *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i].u = msfl_mod_mul(x[i].u, y[i].u, &m->m);
+}
+
+/* --- sampling --- */
+
+static size_t uniform(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes, size_t n) {
+    uint32_t width = (m->m.bits + 7) / 8;
+    uint64_t mask = msfl_bits_mask(m->m.bits);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++, bytes += width) {
+        uint64_t candidate = 0;
+        for (uint32_t k = width; k-- > 0;)
+            candidate = candidate << 8 | bytes[k];
+        candidate &= mask;
+        x[kept].u = candidate;
+        kept += candidate < m->m.p;
+    }
+    return kept;
+}
+
+static void binomial(int8_t *out, const uint8_t *bytes, uint32_t bits, size_t n) {
+    assert(n % MSFL_NOISE_BLOCK == 0 && bits % 2 == 0 && bits <= 200);
+    uint32_t planes = (bits + 7) / 8;
+    for (size_t block = 0; block < n; block += MSFL_NOISE_BLOCK, bytes += planes * MSFL_NOISE_BLOCK) {
+        for (uint32_t l = 0; l < MSFL_NOISE_BLOCK; l++) {
+            int ones = 0;
+            for (uint32_t k = 0; k < planes; k++) {
+                uint32_t used = bits - 8 * k < 8 ? bits - 8 * k : 8;
+                /* Bits counted in parallel, by masks: a call to a library could branch on them. */
+                uint32_t b = bytes[k * MSFL_NOISE_BLOCK + l] & ((1u << used) - 1);
+                b = (b & 0x55) + (b >> 1 & 0x55);
+                b = (b & 0x33) + (b >> 2 & 0x33);
+                ones += (int)((b & 0x0f) + (b >> 4));
+            }
+            out[block + l] = (int8_t)(ones - (int)bits / 2);
+        }
+    }
+}
+
+/* --- chunks --- */
+
+static uint32_t encode(const msfl_codec *codec, uint32_t first, uint32_t count, const uint32_t *slots,
+                       msfl_chunk_shape shape, const int8_t *noise, msfl_cell *out, size_t stride) {
+    uint32_t seen = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        const msfl_modulus *m = &codec->moduli[first + k];
+        const uint64_t *weight = codec->weights + (size_t)(first + k) * (codec->slots + 1);
+        msfl_cell *plane = out + k * stride;
+        for (size_t c = 0; c < shape.n_coefficients; c++) {
+            /* Below 32 slots x 2^32 x 2^50 per carry; the plaintext itself is below 2^800, so the sum of at most 400
+             * products is below 2^91. */
+            msfl_u128 sum = 0;
+            for (size_t j = 0, i = c; j < codec->slots && i < shape.n_slots; j++, i += shape.n_coefficients) {
+                seen |= slots[i];
+                sum += (msfl_u128)slots[i] * weight[j];
+            }
+            uint64_t e = msfl_mod_signed(noise[c], m->m.p);
+            plane[c].u = msfl_mod_add(msfl_mod_128(sum, &m->m), msfl_mod_mul(e, weight[codec->slots], &m->m), m->m.p);
+        }
+    }
+    return seen;
+}
+
+static size_t group_at(size_t done, size_t n) {
+    return n - done < MSFL_GROUP ? n - done : MSFL_GROUP;
+}
+
+static void add_pack(const msfl_modulus *m, uint8_t *out, const msfl_cell *x, const msfl_cell *y, size_t n) {
+    for (size_t i = 0; i < n; i += MSFL_GROUP, out += m->m.bits) {
+        uint64_t r[MSFL_GROUP];
+        size_t count = group_at(i, n);
+        for (size_t k = 0; k < count; k++)
+            r[k] = msfl_mod_add(x[i + k].u, y[i + k].u, m->m.p);
+        msfl_bits_put(out, m->m.bits, count, r);
+    }
+}
+
+static bool check(const msfl_modulus *m, const uint8_t *bytes, size_t n) {
+    bool good = true;
+    for (size_t i = 0; i < n; i += MSFL_GROUP, bytes += m->m.bits) {
+        uint64_t r[MSFL_GROUP];
+        size_t count = group_at(i, n);
+        good &= msfl_bits_get(bytes, m->m.bits, count, r);
+        for (size_t k = 0; k < count; k++)
+            good &= r[k] < m->m.p;
+    }
+    return good;
+}
+
+static bool fold(const msfl_modulus *m, uint8_t *sum, const uint8_t *bytes, size_t n) {
+    bool good = true;
+    for (size_t i = 0; i < n; i += MSFL_GROUP, bytes += m->m.bits, sum += m->m.bits) {
+        uint64_t s[MSFL_GROUP], r[MSFL_GROUP];
+        size_t count = group_at(i, n);
+        (void)msfl_bits_get(sum, m->m.bits, count, s);
+        good &= msfl_bits_get(bytes, m->m.bits, count, r);
+        for (size_t k = 0; k < count; k++) {
+            good &= r[k] < m->m.p;
+            /* s < p and r < 2^bits: s + r - p < 2^bits fits its place even if r is not below p. */
+            s[k] = msfl_mod_once(s[k] + r[k], m->m.p);
+        }
+        msfl_bits_put(sum, m->m.bits, count, s);
+    }
+    return good;
+}
+
+/* With s' = s + r, less p if that was p or more: s' - r is s or s - p, and s < p tells which. */
+static void unfold(const msfl_modulus *m, uint8_t *sum, const uint8_t *bytes, size_t n) {
+    for (size_t i = 0; i < n; i += MSFL_GROUP, bytes += m->m.bits, sum += m->m.bits) {
+        uint64_t s[MSFL_GROUP], r[MSFL_GROUP];
+        size_t count = group_at(i, n);
+        (void)msfl_bits_get(sum, m->m.bits, count, s);
+        (void)msfl_bits_get(bytes, m->m.bits, count, r);
+        for (size_t k = 0; k < count; k++)
+            s[k] = msfl_mod_sub(s[k], r[k], m->m.p);
+        msfl_bits_put(sum, m->m.bits, count, s);
+    }
+}
+
+static void subtract_from(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes, uint64_t factor, size_t n) {
+    for (size_t i = 0; i < n; i += MSFL_GROUP, bytes += m->m.bits) {
+        uint64_t r[MSFL_GROUP];
+        size_t count = group_at(i, n);
+        (void)msfl_bits_get(bytes, m->m.bits, count, r);
+        for (size_t k = 0; k < count; k++)
+            x[i + k].u = msfl_mod_mul(msfl_mod_sub(r[k], x[i + k].u, m->m.p), factor, &m->m);
+    }
+}
+
+/* Bits [at, at + width) of a string of words, width <= 64; the word after the last is zero. */
+static uint64_t field(const uint64_t *words, uint32_t at, uint32_t width) {
+    uint32_t shift = at % 64;
+    uint64_t v = words[at / 64] >> shift;
+    if (shift + width > 64) v |= words[at / 64 + 1] << (64 - shift);
+    return width == 64 ? v : v & msfl_bits_mask(width);
+}
+
+/* The Chinese remainder theorem in plain sight: z = t noise_max + sum_i x_i q / p_i, reduced modulo q, is
+ * t (E + noise_max) + m, so m is its low log_t bits and E + noise_max the rest. */
+static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msfl_chunk_shape shape, uint32_t noise_max,
+                 uint64_t total_max, uint64_t *totals) {
+    bool good = true;
+    /* z < (n_moduli + 1) q, so five more bits than q hold it. */
+    uint32_t words = (msfl_natural_bits(&codec->q) + 5 + 63) / 64;
+    uint64_t start[MSFL_NATURAL_WORDS + 1] = {0};
+    uint32_t word = codec->log_t / 64, shift = codec->log_t % 64;
+    start[word] = (uint64_t)noise_max << shift;
+    if (shift > 0) start[word + 1] = (uint64_t)noise_max >> (64 - shift);
+    for (size_t c = 0; c < shape.n_coefficients; c++) {
+        uint64_t z[MSFL_NATURAL_WORDS + 1];
+        memcpy(z, start, sizeof z);
+        for (uint32_t i = 0; i < codec->n_moduli; i++) {
+            uint64_t carry = 0, y = x[i * stride + c].u;
+            for (uint32_t k = 0; k < words; k++) {
+                msfl_u128 sum = (msfl_u128)y * codec->cofactor[i].word[k] + z[k] + carry;
+                z[k] = (uint64_t)sum;
+                carry = (uint64_t)(sum >> 64);
+            }
+        }
+        for (uint32_t tries = 0; tries <= codec->n_moduli; tries++) {
+            uint64_t d[MSFL_NATURAL_WORDS], borrow = 0;
+            for (uint32_t k = 0; k < words; k++) {
+                msfl_u128 difference = (msfl_u128)z[k] - codec->q.word[k] - borrow;
+                d[k] = (uint64_t)difference;
+                borrow = (uint64_t)(difference >> 64) & 1;
+            }
+            if (borrow != 0) break;
+            memcpy(z, d, words * sizeof *z);
+        }
+        uint32_t rest = words * 64 - codec->log_t;
+        uint64_t noise = field(z, codec->log_t, rest < 64 ? rest : 64);
+        for (uint32_t k = codec->log_t + 64; k < words * 64; k += 64)
+            noise |= field(z, k, words * 64 - k < 64 ? words * 64 - k : 64) != 0 ? UINT64_MAX : 0;
+        good &= noise <= 2 * (uint64_t)noise_max;
+        for (uint32_t j = 0; j < codec->slots; j++) {
+            uint64_t total = field(z, j * codec->slot_bits, codec->slot_bits);
+            size_t i = j * shape.n_coefficients + c;
+            good &= total <= (i < shape.n_slots ? total_max : 0);
+            if (i < shape.n_slots) totals[i] = total;
+        }
+    }
+    return good;
+}
+
+const msfl_kernel msfl_kernel_generic = {
+    .name = "generic",
+    .supported = always,
+    .modulus_table_bytes = modulus_table_bytes,
+    .modulus_tables = modulus_tables,
+    .codec_table_bytes = codec_table_bytes,
+    .codec_tables = codec_tables,
+    .import = import,
+    .export = export,
+    .import_signed = import_signed,
+    .forward = forward,
+    .inverse = inverse,
+    .prepare = prepare,
+    .multiply = multiply,
+    .uniform = uniform,
+    .binomial = binomial,
+    .encode = encode,
+    .add_pack = add_pack,
+    .check = check,
+    .fold = fold,
+    .unfold = unfold,
+    .subtract_from = subtract_from,
+    .lift = lift,
+};
