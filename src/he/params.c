@@ -45,8 +45,8 @@ msfl_status msfl_params_check(const msfl_params *p) {
     if (p->log_t != p->slots_per_coefficient * p->slot_bits) return bad("log2 t", p->log_t, "slots times slot width");
     msfl_status status = check_primes(p);
     if (status != MSFL_OK) return status;
-    msfl_natural q = msfl_modulus_of(p);
-    uint32_t q_bits = msfl_natural_bits(&q);
+    msfl_wide q = msfl_modulus_of(p);
+    uint32_t q_bits = msfl_wide_bits(&q);
     if (q_bits > log2_q_max) {
         return msfl_fail(MSFL_ERR_PARAMS,
                          "parameter set refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
@@ -57,7 +57,7 @@ msfl_status msfl_params_check(const msfl_params *p) {
         return msfl_fail(
             MSFL_ERR_PARAMS,
             "parameter set refused: log2 q = %.2f, but t = 2^%u and noise up to %u of %u clients need %.2f",
-            msfl_natural_log2(&q), p->log_t, msfl_noise_bound(p->n_clients), p->n_clients,
+            msfl_wide_log2(&q), p->log_t, msfl_noise_bound(p->n_clients), p->n_clients,
             p->log_t + log2(2.0 * msfl_noise_bound(p->n_clients) + 1));
     }
     if (q_bits > p->log_t + MSFL_Q_OVER_T_BITS_MAX) {
@@ -68,12 +68,12 @@ msfl_status msfl_params_check(const msfl_params *p) {
 }
 
 void msfl_params_describe(const msfl_params *params, uint64_t n_values, msfl_params_facts *out) {
-    msfl_natural q = msfl_modulus_of(params);
+    msfl_wide q = msfl_modulus_of(params);
     msfl_chunking chunks = msfl_chunking_of(params, n_values);
     uint32_t n = params->n_clients;
     double coefficients = ceil((double)n_values / params->slots_per_coefficient);
     *out = (msfl_params_facts){
-        .log2_q = msfl_natural_log2(&q),
+        .log2_q = msfl_wide_log2(&q),
         .log2_q_max = msfl_log2_q_max(params->ring_degree, params->security_bits),
         .noise_bits_max = log2(msfl_noise_bound(n)),
         .n_chunks = chunks.n_chunks,

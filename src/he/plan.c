@@ -49,7 +49,7 @@ static bool realise(const demand *d, uint32_t degree, uint32_t slots, msfl_param
     for (uint32_t bits = log_t + d->noise_bits; bits <= limit; bits++) {
         memset(out, 0, sizeof *out);
         if (!choose_primes(degree, bits, out)) continue;
-        msfl_natural q = msfl_modulus_of(out);
+        msfl_wide q = msfl_modulus_of(out);
         if (!msfl_has_room(&q, d->request->n_clients, log_t)) continue;
         out->ring_degree = degree;
         out->security_bits = d->security_bits;

@@ -51,21 +51,21 @@ uint32_t msfl_noise_bits(uint32_t n_clients) {
     return k;
 }
 
-msfl_natural msfl_room_needed(uint32_t n_clients, uint32_t log_t) {
-    msfl_natural t = msfl_natural_power2(log_t + MSFL_MARGIN_BITS);
-    return msfl_natural_mul_add(&t, 2 * (uint64_t)msfl_noise_bound(n_clients) + 1, 0);
+msfl_wide msfl_room_needed(uint32_t n_clients, uint32_t log_t) {
+    msfl_wide t = msfl_wide_power2(log_t + MSFL_MARGIN_BITS);
+    return msfl_wide_mul_add(&t, 2 * (uint64_t)msfl_noise_bound(n_clients) + 1, 0);
 }
 
-bool msfl_has_room(const msfl_natural *q, uint32_t n_clients, uint32_t log_t) {
-    msfl_natural needed = msfl_room_needed(n_clients, log_t);
-    msfl_natural usable = msfl_natural_mul_add(q, ((uint64_t)1 << MSFL_MARGIN_BITS) - 1, 0);
-    return msfl_natural_compare(&needed, &usable) <= 0;
+bool msfl_has_room(const msfl_wide *q, uint32_t n_clients, uint32_t log_t) {
+    msfl_wide needed = msfl_room_needed(n_clients, log_t);
+    msfl_wide usable = msfl_wide_mul_add(q, ((uint64_t)1 << MSFL_MARGIN_BITS) - 1, 0);
+    return msfl_wide_compare(&needed, &usable) <= 0;
 }
 
-msfl_natural msfl_modulus_of(const msfl_params *params) {
-    msfl_natural q = msfl_natural_of(1);
+msfl_wide msfl_modulus_of(const msfl_params *params) {
+    msfl_wide q = msfl_wide_of(1);
     for (uint32_t i = 0; i < params->n_primes; i++)
-        q = msfl_natural_mul_add(&q, params->primes[i], 0);
+        q = msfl_wide_mul_add(&q, params->primes[i], 0);
     return q;
 }
 

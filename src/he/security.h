@@ -4,7 +4,7 @@
 #define MSFL_HE_SECURITY_H
 
 #include "medsecurefl/params.h"
-#include "ring/natural.h"
+#include "ring/wide.h"
 
 enum {
     MSFL_RING_DEGREE_MIN = 1024,
@@ -31,11 +31,11 @@ uint32_t msfl_slot_bits(uint32_t n_clients, uint32_t value_bits);
 uint32_t msfl_noise_bits(uint32_t n_clients);
 
 /** 2^20 t (2 B + 1) for t = 2^log_t and B = msfl_noise_bound(n): must not exceed (2^20 - 1) q. */
-msfl_natural msfl_room_needed(uint32_t n_clients, uint32_t log_t);
-bool msfl_has_room(const msfl_natural *q, uint32_t n_clients, uint32_t log_t);
+msfl_wide msfl_room_needed(uint32_t n_clients, uint32_t log_t);
+bool msfl_has_room(const msfl_wide *q, uint32_t n_clients, uint32_t log_t);
 
 /** Product of the primes. */
-msfl_natural msfl_modulus_of(const msfl_params *params);
+msfl_wide msfl_modulus_of(const msfl_params *params);
 
 /* --- sizes --- */
 

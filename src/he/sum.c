@@ -20,10 +20,10 @@ struct msfl_packed_sum {
     uint64_t n_values, n_chunks;
     uint32_t n_clients;
     uint8_t public_key[16];
-    uint8_t *bytes;    /* all chunks */
-    uint32_t *addends; /* per chunk */
+    uint8_t *bytes;                      /* all chunks */
+    uint32_t *addends;                   /* per chunk */
     _Atomic uint64_t folds, addends_max; /* over all chunks: they agree when folds = n_chunks addends_max */
-    size_t full_bytes; /* of every chunk but the last */
+    size_t full_bytes;                   /* of every chunk but the last */
     opener *opener;
 };
 

@@ -11,7 +11,7 @@
 
 #include "medsecurefl/status.h"
 #include "ring/modular.h"
-#include "ring/natural.h"
+#include "ring/wide.h"
 
 enum {
     MSFL_MODULI_MAX = 16,
@@ -43,7 +43,7 @@ typedef struct msfl_codec {
     uint32_t value_bits; /**< encoded slots are below 2^value_bits, at most 32 */
     uint32_t slot_bits, slots, log_t;
     uint64_t *weights;                          /**< [n_moduli][slots + 1]: 2^(slot_bits j) mod p; last: t mod p */
-    msfl_natural q, cofactor[MSFL_MODULI_MAX];  /**< q / p_i */
+    msfl_wide q, cofactor[MSFL_MODULI_MAX];     /**< q / p_i */
     uint64_t cofactor_inverse[MSFL_MODULI_MAX]; /**< (q / p_i)^-1 mod p_i */
     void *tables;
 } msfl_codec;

@@ -53,20 +53,20 @@ msfl_status msfl_codec_init(msfl_codec *codec, const msfl_modulus *moduli, uint3
     msfl_status status = MSFL_ERR_MEMORY;
     codec->weights = msfl_alloc((size_t)n_moduli * (slots + 1), sizeof *codec->weights);
     if (codec->weights == NULL) goto done;
-    codec->q = msfl_natural_of(1);
+    codec->q = msfl_wide_of(1);
     for (uint32_t i = 0; i < n_moduli; i++) {
         const msfl_barrett *m = &moduli[i].m;
-        codec->q = msfl_natural_mul_add(&codec->q, m->p, 0);
+        codec->q = msfl_wide_mul_add(&codec->q, m->p, 0);
         uint64_t *weight = codec->weights + (size_t)i * (slots + 1);
         uint64_t step = msfl_mod_pow_vartime(2, slot_bits, m);
         weight[0] = 1;
         for (uint32_t j = 1; j <= slots; j++)
             weight[j] = msfl_mod_mul(weight[j - 1], step, m);
-        codec->cofactor[i] = msfl_natural_of(1);
+        codec->cofactor[i] = msfl_wide_of(1);
         for (uint32_t k = 0; k < n_moduli; k++) {
-            if (k != i) codec->cofactor[i] = msfl_natural_mul_add(&codec->cofactor[i], moduli[k].m.p, 0);
+            if (k != i) codec->cofactor[i] = msfl_wide_mul_add(&codec->cofactor[i], moduli[k].m.p, 0);
         }
-        codec->cofactor_inverse[i] = msfl_mod_inverse_vartime(msfl_natural_mod(&codec->cofactor[i], m->p), m);
+        codec->cofactor_inverse[i] = msfl_mod_inverse_vartime(msfl_wide_mod(&codec->cofactor[i], m->p), m);
     }
     size_t table_bytes = codec->kernel->codec_table_bytes(codec);
     codec->tables = msfl_alloc(table_bytes, 1);

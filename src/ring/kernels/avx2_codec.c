@@ -123,9 +123,9 @@ size_t msfl_avx2_codec_table_bytes(const msfl_codec *codec) {
 }
 
 /* 2^-scale_bits x, to 53 bits. */
-static double natural_scaled(const msfl_natural *x, int scale_bits) {
-    uint32_t bits = msfl_natural_bits(x), shift = bits > 53 ? bits - 53 : 0;
-    return ldexp((double)msfl_natural_field(x, shift, 53), (int)shift - scale_bits);
+static double wide_scaled(const msfl_wide *x, int scale_bits) {
+    uint32_t bits = msfl_wide_bits(x), shift = bits > 53 ? bits - 53 : 0;
+    return ldexp((double)msfl_wide_field(x, shift, 53), (int)shift - scale_bits);
 }
 
 void msfl_avx2_codec_tables(msfl_codec *codec) {
@@ -152,17 +152,17 @@ void msfl_avx2_codec_tables(msfl_codec *codec) {
         t->down[limb] = ldexp(1.0, -(int)bits);
         double *c = t->constants + (size_t)(limb / LIMB_STEP) * t->terms * LIMB_STEP + limb % LIMB_STEP;
         for (uint32_t i = 0; i < codec->n_moduli; i++) {
-            msfl_natural x = codec->cofactor[i];
+            msfl_wide x = codec->cofactor[i];
             for (uint32_t k = 0; k < t->y_parts; k++, c += LIMB_STEP) {
-                *c = (double)msfl_natural_field(&x, at, bits);
-                x = msfl_natural_mul_add(&x, (uint64_t)1 << t->y_bits, 0);
+                *c = (double)msfl_wide_field(&x, at, bits);
+                x = msfl_wide_mul_add(&x, (uint64_t)1 << t->y_bits, 0);
             }
         }
-        *c = (double)msfl_natural_field(&codec->q, at, bits);
+        *c = (double)msfl_wide_field(&codec->q, at, bits);
         at += bits;
     }
     assert(at == codec->log_t);
-    t->q_over_t = natural_scaled(&codec->q, (int)codec->log_t);
+    t->q_over_t = wide_scaled(&codec->q, (int)codec->log_t);
     t->t_over_2q = 0.5 / t->q_over_t;
 }
 

@@ -232,13 +232,13 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
                  uint64_t total_max, uint64_t *totals) {
     bool good = true;
     /* z < (n_moduli + 1) q, so five more bits than q hold it. */
-    uint32_t words = (msfl_natural_bits(&codec->q) + 5 + 63) / 64;
-    uint64_t start[MSFL_NATURAL_WORDS + 1] = {0};
+    uint32_t words = (msfl_wide_bits(&codec->q) + 5 + 63) / 64;
+    uint64_t start[MSFL_WIDE_WORDS + 1] = {0};
     uint32_t word = codec->log_t / 64, shift = codec->log_t % 64;
     start[word] = (uint64_t)noise_max << shift;
     if (shift > 0) start[word + 1] = (uint64_t)noise_max >> (64 - shift);
     for (size_t c = 0; c < shape.n_coefficients; c++) {
-        uint64_t z[MSFL_NATURAL_WORDS + 1];
+        uint64_t z[MSFL_WIDE_WORDS + 1];
         memcpy(z, start, sizeof z);
         for (uint32_t i = 0; i < codec->n_moduli; i++) {
             uint64_t carry = 0, y = x[i * stride + c].u;
@@ -249,7 +249,7 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
             }
         }
         for (uint32_t tries = 0; tries <= codec->n_moduli; tries++) {
-            uint64_t d[MSFL_NATURAL_WORDS], borrow = 0;
+            uint64_t d[MSFL_WIDE_WORDS], borrow = 0;
             for (uint32_t k = 0; k < words; k++) {
                 msfl_u128 difference = (msfl_u128)z[k] - codec->q.word[k] - borrow;
                 d[k] = (uint64_t)difference;

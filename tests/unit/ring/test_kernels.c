@@ -77,7 +77,7 @@ static void over_primes(with_both fn, uint32_t lowest) {
 
 static void check_transforms(both *t) {
     uint64_t p = t->a.m.p, in[N], prepared[N], x[N], y[N];
-    msfl_cell a[N], b[N], pa[N], pb[N];
+    _Alignas(64) msfl_cell a[N], b[N], pa[N], pb[N];
     for (int turn = 0; turn < 6; turn++) {
         int32_t small[N];
         for (int i = 0; i < N; i++) {
@@ -185,7 +185,7 @@ static void check_uniform(both *t) {
             for (size_t k = 0; k < width; k++)
                 bytes[i * width + k] = (uint8_t)(v >> 8 * k);
         }
-        msfl_cell a[N], b[N];
+        _Alignas(64) msfl_cell a[N], b[N];
         uint64_t x[N], y[N];
         size_t kept = t->ref->uniform(&t->a, a, bytes, n);
         assert_int_equal(t->fast->uniform(&t->b, b, bytes, n), kept);
@@ -239,7 +239,7 @@ static void check_packing(both *t) {
         size_t n = turn < 3 ? N : 1 + (size_t)msfl_seeded_below(&g, N), length = msfl_packed_bytes(&t->a, n);
         uint8_t sum_a[BYTES + GUARD], sum_b[BYTES + GUARD];
         uint64_t x[N], y[N];
-        msfl_cell ax[N], ay[N], bx[N], by[N];
+        _Alignas(64) msfl_cell ax[N], ay[N], bx[N], by[N];
         for (size_t i = 0; i < N; i++) {
             x[i] = any_below(p, turn);
             y[i] = any_below(p, turn);

@@ -101,27 +101,27 @@ static void roots_have_their_order(void **state) {
     assert_int_equal(msfl_bit_reverse(1, 13), 4096);
 }
 
-static void naturals(void **state) {
+static void wide_integers(void **state) {
     (void)state;
-    msfl_natural a = msfl_natural_of(1), b = msfl_natural_power2(1000);
+    msfl_wide a = msfl_wide_of(1), b = msfl_wide_power2(1000);
     for (int i = 0; i < 20; i++)
-        a = msfl_natural_mul_add(&a, (uint64_t)1 << 50, 0);
-    assert_int_equal(msfl_natural_compare(&a, &b), 0);
-    assert_int_equal(msfl_natural_bits(&a), 1001);
-    assert_true(fabs(msfl_natural_log2(&a) - 1000) < 1e-9);
-    msfl_natural one = msfl_natural_of(1), c = msfl_natural_sub(&a, &one);
-    assert_int_equal(msfl_natural_compare(&c, &a), -1);
-    assert_int_equal(msfl_natural_bits(&c), 1000);
-    assert_int_equal(msfl_natural_field(&c, 990, 20), 1023);
-    assert_int_equal(msfl_natural_field(&c, 60, 64), UINT64_MAX);
-    c = msfl_natural_add(&c, &one);
-    assert_int_equal(msfl_natural_compare(&c, &a), 0);
-    c = msfl_natural_shift_right(&a, 999);
+        a = msfl_wide_mul_add(&a, (uint64_t)1 << 50, 0);
+    assert_int_equal(msfl_wide_compare(&a, &b), 0);
+    assert_int_equal(msfl_wide_bits(&a), 1001);
+    assert_true(fabs(msfl_wide_log2(&a) - 1000) < 1e-9);
+    msfl_wide one = msfl_wide_of(1), c = msfl_wide_sub(&a, &one);
+    assert_int_equal(msfl_wide_compare(&c, &a), -1);
+    assert_int_equal(msfl_wide_bits(&c), 1000);
+    assert_int_equal(msfl_wide_field(&c, 990, 20), 1023);
+    assert_int_equal(msfl_wide_field(&c, 60, 64), UINT64_MAX);
+    c = msfl_wide_add(&c, &one);
+    assert_int_equal(msfl_wide_compare(&c, &a), 0);
+    c = msfl_wide_shift_right(&a, 999);
     assert_int_equal(c.word[0], 2);
-    c = msfl_natural_low(&a, 1000);
-    assert_int_equal(msfl_natural_bits(&c), 0);
+    c = msfl_wide_low(&a, 1000);
+    assert_int_equal(msfl_wide_bits(&c), 0);
     /* 2^1000 mod 2^61 - 1 by the order of 2: 1000 = 16 61 + 24 */
-    assert_int_equal(msfl_natural_mod(&a, ((uint64_t)1 << 61) - 1), (uint64_t)1 << 24);
+    assert_int_equal(msfl_wide_mod(&a, ((uint64_t)1 << 61) - 1), (uint64_t)1 << 24);
 }
 
 static void bit_strings(void **state) {
@@ -263,7 +263,7 @@ int main(void) {
         cmocka_unit_test(arithmetic_of_large_primes),
         cmocka_unit_test(primes_match_a_sieve),
         cmocka_unit_test(roots_have_their_order),
-        cmocka_unit_test(naturals),
+        cmocka_unit_test(wide_integers),
         cmocka_unit_test(bit_strings),
         cmocka_unit_test(all_products_of_the_smallest_ring),
         cmocka_unit_test(transform_evaluates_at_the_stated_points),
