@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/sodium.h"
-#include "round/info.h"
+#include "he/security.h"
 
 #include <assert.h>
 #include <inttypes.h>

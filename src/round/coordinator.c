@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "he/security.h"
 
 #include <inttypes.h>
 #include <pthread.h>

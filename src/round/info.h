@@ -5,9 +5,6 @@
 #include "base/sodium.h"
 #include "medsecurefl/round.h"
 
-/** |s| of one coefficient of a one-time key, see medsecurefl/packed.h. */
-enum { MSFL_KEY_MAX = 41 };
-
 /**
  * Whether a round may be run at all: parameters that hold, a roster they are proved for, a minimum cohort of at least
  * 2 and at most the roster.
