@@ -1,0 +1,41 @@
+/* The page that people look at after a run. Layer: report. */
+#ifndef MEDSECUREFL_REPORT_H
+#define MEDSECUREFL_REPORT_H
+
+#include "medsecurefl/status.h"
+
+MSFL_BEGIN_DECLS
+
+enum {
+    MSFL_REPORT_PICTURES_MAX = 48,
+    MSFL_REPORT_RESULT_BYTES_MAX = 64 << 20, /**< of the result's JSON text */
+    MSFL_REPORT_PAGE_BYTES_MAX = 64 << 20
+};
+
+/** An example image with its prediction. The page holds a copy, at most 256 pixels wide and high. */
+typedef struct msfl_report_picture {
+    const uint8_t *pixels;         /**< height x width x channels, rows from the top, as msfl_dataset_preview gives */
+    uint32_t width, height;        /**< 1 to 16384 */
+    uint32_t channels;             /**< 1 grey, 3 RGB */
+    const char *name;              /**< file name or index; may be NULL */
+    const char *truth, *predicted; /**< class names; `truth` NULL when it is not known */
+    double probability;            /**< of the predicted class; NaN when not known */
+} msfl_report_picture;
+
+/**
+ * Write one self-contained HTML page about a run: `result` is the JSON text that `simulate --json` prints
+ * (docs/formats/result.md). The page needs no network and no script. Every text from outside is escaped; fields that
+ * are missing, null or of another type leave their section out, with a note. `path` is replaced all or nothing.
+ *
+ * @param pictures  the first MSFL_REPORT_PICTURES_MAX are used; NULL with n_pictures 0: none
+ * @retval MSFL_ERR_FORMAT  `result` is not a JSON object
+ * @retval MSFL_ERR_LIMIT   `result` or the page would exceed the bounds above
+ * @retval MSFL_ERR_USAGE   a picture has no pixels, or an impossible size
+ * @retval MSFL_ERR_IO      `path` cannot be written
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_report_write(const char *path, const char *result, size_t length,
+                                                      const msfl_report_picture *pictures, size_t n_pictures);
+
+MSFL_END_DECLS
+
+#endif

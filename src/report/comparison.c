@@ -1,0 +1,329 @@
+/* The federated model beside its alternatives: intervals, ROC curves, all figures. */
+#include "report/html.h"
+#include "report/read.h"
+#include "report/sections.h"
+#include "report/svg.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const msfl_way msfl_ways[MSFL_N_WAYS] = {
+    {"encrypted", "encrypted", "encrypted", "Federation, encrypted"},
+    {"plain", "plain", "plain", "Federation, not encrypted"},
+    {"central", "central", "central", "All images in one place"},
+    {"alone_mean", "alone", "alone", "Hospitals alone, mean"},
+};
+
+bool msfl_is_encrypted(const json_t *result) {
+    const char *scheme = msfl_string_at(result, "scheme");
+    return scheme != NULL ? strcmp(scheme, "plain") != 0 : msfl_at(result, "encrypted") != NULL;
+}
+
+const msfl_way *msfl_main_way(const json_t *result) {
+    const msfl_way *way = &msfl_ways[msfl_is_encrypted(result) ? MSFL_WAY_ENCRYPTED : MSFL_WAY_PLAIN];
+    return msfl_at(result, way->key) != NULL ? way : NULL;
+}
+
+typedef struct column {
+    const char *key, *heading;
+} column;
+
+static const column columns[] = {
+    {"auc", "AUC"},
+    {"accuracy", "Accuracy"},
+    {"balanced_accuracy", "Balanced accuracy"},
+    {"sensitivity", "Sensitivity"},
+    {"specificity", "Specificity"},
+    {"f1", "F1"},
+    {"loss", "Loss"},
+    {"calibration", "Calibration error"},
+};
+enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+
+/* --- forest plot: one row per way and hospital, on one axis --- */
+
+typedef struct forest {
+    double low, high; /* of the axis */
+    double step;      /* between its ticks */
+} forest;
+
+static double share_of(const forest *f, double v) {
+    return 100.0 * fmin(fmax((v - f->low) / (f->high - f->low), 0.0), 1.0);
+}
+
+static int ticks_of(const forest *f) {
+    int n = (int)round((f->high - f->low) / f->step);
+    return n < 20 ? n : 20;
+}
+
+static void widen(forest *f, double v) {
+    if (isnan(v)) return;
+    f->low = fmin(f->low, v);
+    f->high = fmax(f->high, v);
+}
+
+/* Positions in percent: the plot stretches with the page while dots and text keep their size. */
+static void forest_row(msfl_page *page, const forest *f, const char *name, bool name_is_ours, const char *style,
+                       const json_t *figures, const char *key) {
+    msfl_buffer *out = page->out;
+    double value = msfl_number_at(figures, key);
+    if (isnan(value)) return;
+    const json_t *ends = msfl_at(msfl_at(figures, "intervals"), key);
+    double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);
+    msfl_put_text(out, "<tr class=\"%s\"><th scope=\"row\">", style);
+    if (name_is_ours)
+        msfl_put_text(out, "%s", name);
+    else
+        msfl_html_text_max(out, name, 40);
+    msfl_put_text(out, "</th><td class=\"num\"><b>%s</b>", msfl_fixed(value, 3).text);
+    if (!isnan(low) && !isnan(high)) {
+        msfl_put_text(out, " <span class=\"ends\">%s–%s</span>", msfl_fixed(low, 3).text, msfl_fixed(high, 3).text);
+    }
+    msfl_put_text(out, "</td><td class=\"plot\"><svg aria-hidden=\"true\">");
+    for (int i = 0; i <= ticks_of(f); i++) {
+        double x = share_of(f, f->low + i * f->step);
+        msfl_put_text(out, "<line class=\"tick\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"100%%\"/>", x, x);
+    }
+    if (!isnan(low) && !isnan(high)) {
+        msfl_put_text(out, "<line class=\"whisker %s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"50%%\" y2=\"50%%\"/>", style,
+                      share_of(f, low), share_of(f, high));
+    }
+    msfl_put_text(out, "<circle class=\"dot %s\" cx=\"%.2f%%\" cy=\"50%%\" r=\"4.5\"/></svg></td></tr>\n", style,
+                  share_of(f, value));
+}
+
+static void forest_axis(msfl_page *page, const forest *f) {
+    msfl_buffer *out = page->out;
+    int decimals = msfl_tick_decimals(f->step);
+    msfl_put_text(out, "<tr class=\"axis\"><td colspan=\"2\"></td><td class=\"plot\"><svg aria-hidden=\"true\">");
+    for (int i = 0; i <= ticks_of(f); i++) {
+        double v = f->low + i * f->step;
+        msfl_put_text(out, "<text x=\"%.2f%%\" y=\"14\" text-anchor=\"middle\">%s</text>", share_of(f, v),
+                      msfl_fixed(v, decimals).text);
+    }
+    msfl_put_text(out, "</svg></td></tr>\n");
+}
+
+static void put_forest(msfl_page *page, const char *key, const char *name) {
+    const json_t *r = page->result;
+    forest f = {INFINITY, -INFINITY, 0.0};
+    const json_t *alone = msfl_array_at(r, "alone_mean.per_hospital");
+    size_t n_alone =
+        json_array_size(alone) < MSFL_HOSPITALS_SHOWN_MAX ? json_array_size(alone) : (size_t)MSFL_HOSPITALS_SHOWN_MAX;
+    for (size_t k = 0; k < MSFL_N_WAYS + n_alone; k++) {
+        const json_t *figures = k < MSFL_N_WAYS ? msfl_at(r, msfl_ways[k].key) : json_array_get(alone, k - MSFL_N_WAYS);
+        const json_t *ends = msfl_at(msfl_at(figures, "intervals"), key);
+        widen(&f, msfl_number_at(figures, key));
+        if (isnan(msfl_number_at(figures, key))) continue;
+        widen(&f, msfl_number_in(ends, 0));
+        widen(&f, msfl_number_in(ends, 1));
+    }
+    if (!(f.low >= 0.0 && f.high <= 1.0)) {
+        msfl_html_missing(page->out, "the figures to compare");
+        return;
+    }
+    double step = msfl_tick_step(f.low, f.high > f.low ? f.high : f.low + 0.01, 4, false);
+    f.low = fmax(floor(f.low / step + 1e-9) * step, 0.0);
+    f.high = ceil(f.high / step - 1e-9) * step;
+    if (f.high <= f.low) f.high = f.low + step;
+    f.step = step;
+
+    msfl_put_text(page->out,
+                  "<table class=\"forest%s\"><caption>%s on the test images, with 95 %% intervals</caption>\n"
+                  "<thead class=\"hidden\"><tr><th scope=\"col\">Training</th><th scope=\"col\">%s</th><th "
+                  "scope=\"col\">Plot</th></tr></thead>\n<tbody>\n",
+                  n_alone > 8 ? " compact" : "", name, name);
+    for (size_t k = 0; k < MSFL_N_WAYS; k++)
+        forest_row(page, &f, msfl_ways[k].words, true, msfl_ways[k].style, msfl_at(r, msfl_ways[k].key), key);
+    for (size_t i = 0; i < n_alone; i++) {
+        const json_t *one = json_array_get(alone, i);
+        char spare[32];
+        const char *hospital = msfl_string_at(one, "hospital");
+        if (hospital == NULL) hospital = msfl_hospital_name(r, i, spare);
+        forest_row(page, &f, hospital, false, "alone one", one, key);
+    }
+    forest_axis(page, &f);
+    msfl_put_text(page->out, "</tbody></table>\n");
+    if (json_array_size(alone) > n_alone) {
+        msfl_put_text(page->out, "<p class=\"note\">%zu more hospitals are not shown.</p>\n",
+                      json_array_size(alone) - n_alone);
+    }
+}
+
+/* --- ROC --- */
+
+enum { ROC_POINTS_MAX = 600 };
+
+static size_t read_curve(const json_t *curve, msfl_point *points) {
+    size_t n = json_array_size(curve), every = n / ROC_POINTS_MAX + 1, kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i % every != 0 && i + 1 != n) continue;
+        const json_t *pair = json_array_get(curve, i);
+        double x = msfl_number_in(pair, 0), y = msfl_number_in(pair, 1);
+        if (x >= 0.0 && x <= 1.0 && y >= 0.0 && y <= 1.0) points[kept++] = (msfl_point){x, y};
+    }
+    return kept;
+}
+
+static void put_roc(msfl_page *page) {
+    msfl_buffer *out = page->out;
+    msfl_series series[3];
+    char labels[3][80];
+    size_t n = 0;
+    msfl_point *points = msfl_alloc(3 * (ROC_POINTS_MAX + 2), sizeof *points);
+    if (points == NULL) {
+        out->status = MSFL_ERR_MEMORY;
+        return;
+    }
+    /* The encrypted curve is drawn last, on top of the plain one that it should cover. */
+    static const int order[3] = {MSFL_WAY_PLAIN, MSFL_WAY_CENTRAL, MSFL_WAY_ENCRYPTED};
+    for (int k = 0; k < 3; k++) {
+        const msfl_way *way = &msfl_ways[order[k]];
+        const json_t *figures = msfl_at(page->result, way->key);
+        msfl_point *mine = points + (size_t)k * (ROC_POINTS_MAX + 2);
+        size_t n_points = read_curve(msfl_array_at(figures, "roc"), mine);
+        if (n_points < 2) continue;
+        snprintf(labels[n], sizeof labels[n], "%s %s", way->label, msfl_fixed(msfl_number_at(figures, "auc"), 3).text);
+        series[n] = (msfl_series){labels[n], way->style, mine, n_points};
+        n++;
+    }
+    if (n == 0) {
+        msfl_html_missing(out, "ROC curves");
+    } else {
+        char title[200] = "ROC curves. Area under the curve:";
+        for (size_t k = 0; k < n; k++) {
+            size_t at = strlen(title);
+            snprintf(title + at, sizeof title - at, " %s%s", series[k].label, k + 1 < n ? ";" : ".");
+        }
+        const msfl_chart chart = {.title = title,
+                                  .x_label = "false positive rate (1 − specificity)",
+                                  .x_max = 1.0,
+                                  .y_max = 1.0,
+                                  .diagonal = true,
+                                  .mark_x = NAN,
+                                  .series = series,
+                                  .n_series = n};
+        msfl_put_text(out, "<figure><figcaption><b>ROC curves</b> on the test images: true positive rate "
+                           "(sensitivity) against false positive rate</figcaption>\n");
+        msfl_svg_chart(out, &chart, ++page->n_charts);
+        msfl_put_text(out, "</figure>\n");
+    }
+    msfl_free(points);
+}
+
+/* --- table of all figures --- */
+
+static void put_row(msfl_page *page, const char *style, const char *name, bool name_is_ours, const json_t *figures) {
+    msfl_buffer *out = page->out;
+    msfl_put_text(out, "<tr><th scope=\"row\">");
+    if (style != NULL) msfl_put_text(out, "<span class=\"key %s\"></span>", style);
+    if (name_is_ours)
+        msfl_put_text(out, "%s", name);
+    else
+        msfl_html_text_max(out, name, 60);
+    msfl_put_text(out, "</th>");
+    const json_t *intervals = msfl_at(figures, "intervals");
+    for (int c = 0; c < N_COLUMNS; c++) {
+        msfl_put_text(out, "<td>%s", msfl_fixed(msfl_number_at(figures, columns[c].key), 3).text);
+        const json_t *ends = msfl_at(intervals, columns[c].key);
+        double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);
+        if (!isnan(low) && !isnan(high)) {
+            msfl_put_text(out, "<span class=\"ends\">%s–%s</span>", msfl_fixed(low, 3).text, msfl_fixed(high, 3).text);
+        }
+        msfl_put_text(out, "</td>");
+    }
+    double n = msfl_number_at(figures, "n");
+    msfl_put_text(out, "<td>%s</td></tr>\n", msfl_whole(n).text);
+}
+
+static void put_column_heads(msfl_page *page, const char *first) {
+    msfl_put_text(page->out, "<thead><tr><th scope=\"col\">%s</th>", first);
+    for (int c = 0; c < N_COLUMNS; c++)
+        msfl_put_text(page->out, "<th scope=\"col\">%s</th>", columns[c].heading);
+    msfl_put_text(page->out, "<th scope=\"col\">Images</th></tr></thead>\n<tbody>\n");
+}
+
+static void put_table(msfl_page *page) {
+    msfl_table_begin(page, "All figures on the same test images. Small: 95 % intervals.", "figures");
+    put_column_heads(page, "Training");
+    size_t n = 0;
+    for (size_t k = 0; k < MSFL_N_WAYS; k++) {
+        const json_t *figures = msfl_at(page->result, msfl_ways[k].key);
+        if (figures == NULL) continue;
+        put_row(page, msfl_ways[k].style, msfl_ways[k].words, true, figures);
+        n++;
+    }
+    const json_t *alone = msfl_array_at(page->result, "alone_mean.per_hospital");
+    for (size_t i = 0; i < json_array_size(alone) && i < MSFL_HOSPITALS_SHOWN_MAX; i++) {
+        const json_t *one = json_array_get(alone, i);
+        char spare[32];
+        const char *hospital = msfl_string_at(one, "hospital");
+        put_row(page, "alone", hospital != NULL ? hospital : msfl_hospital_name(page->result, i, spare), false, one);
+        n++;
+    }
+    if (n == 0) msfl_put_text(page->out, "<tr><td colspan=\"10\">No figures in this result.</td></tr>\n");
+    msfl_put_text(page->out, "</tbody>");
+    msfl_table_end(page);
+
+    const json_t *per_hospital = msfl_array_at(page->result, "per_hospital");
+    if (per_hospital == NULL) return;
+    msfl_table_begin(page, "The encrypted model at each hospital, on that hospital’s own validation images", "figures");
+    put_column_heads(page, "Hospital");
+    for (size_t i = 0; i < json_array_size(per_hospital) && i < MSFL_HOSPITALS_SHOWN_MAX; i++) {
+        const json_t *one = json_array_get(per_hospital, i);
+        char spare[32];
+        const char *hospital = msfl_string_at(one, "hospital");
+        put_row(page, NULL, hospital != NULL ? hospital : msfl_hospital_name(page->result, i, spare), false,
+                msfl_at(one, "encrypted_validation"));
+    }
+    msfl_put_text(page->out, "</tbody>");
+    msfl_table_end(page);
+}
+
+static void put_reading_help(msfl_page *page) {
+    msfl_buffer *out = page->out;
+    const json_t *classes = msfl_array_at(page->result, "data.classes");
+    msfl_put_text(out, "<p class=\"note\">");
+    if (json_array_size(classes) == 2 && msfl_string_in(classes, 1) != NULL) {
+        msfl_put_text(out, "“Positive” is ");
+        msfl_html_text(out, msfl_string_in(classes, 1));
+        msfl_put_text(out, ". ");
+    } else if (json_array_size(classes) > 2) {
+        msfl_put_text(out, "AUC, sensitivity, specificity and F1 are means over the classes, each against the rest. ");
+    }
+    msfl_put_text(
+        out,
+        "Intervals are percentile bootstraps over patients where patients are known, else over images: they "
+        "tell how much the figure depends on which test cases happened to be there, not how much it would "
+        "change with another training seed. A dash stands where a figure is not defined or has no interval "
+        "(too few cases of a class); an interval without width, such as 1.000–1.000, means that the bootstrap could "
+        "not tell, not that the figure is certain. Calibration error is the mean gap between confidence and "
+        "correctness; "
+        "0 is best.</p>\n");
+}
+
+void msfl_section_comparison(msfl_page *page) {
+    msfl_section_begin(page, "result", "Compared with the alternatives");
+    const json_t *r = page->result;
+    bool has_auc = false, has_any = false;
+    for (size_t k = 0; k < MSFL_N_WAYS; k++) {
+        const json_t *figures = msfl_at(r, msfl_ways[k].key);
+        has_any = has_any || figures != NULL;
+        has_auc = has_auc || !isnan(msfl_number_at(figures, "auc"));
+    }
+    if (!has_any) {
+        msfl_html_missing(page->out, "figures of any training");
+    } else {
+        msfl_put_text(page->out, "<div class=\"pair\">\n<div>\n");
+        put_forest(page, has_auc ? "auc" : "accuracy", has_auc ? "AUC" : "Accuracy");
+        msfl_put_text(page->out, "</div>\n");
+        put_roc(page);
+        msfl_put_text(page->out, "</div>\n");
+        put_table(page);
+        put_reading_help(page);
+    }
+    msfl_section_end(page);
+}
