@@ -1,0 +1,77 @@
+#include "base/error.h"
+#include "cmd.h"
+#include "medsecurefl/simulate.h"
+#include "terminal.h"
+#include "text/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_figures(const json_t *r) {
+    static const char *const names[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
+                                        "f1",  "loss",     "calibration"};
+    printf("images             %lld\n", (long long)json_integer_value(json_object_get(r, "n")));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const json_t *v = json_object_get(r, names[i]);
+        const json_t *interval = json_object_get(json_object_get(r, "intervals"), names[i]);
+        printf("%-18s ", names[i]);
+        if (!json_is_number(v)) {
+            printf("not defined\n");
+        } else if (json_is_array(interval)) {
+            printf("%.4f  [%.4f, %.4f]\n", json_number_value(v), json_number_value(json_array_get(interval, 0)),
+                   json_number_value(json_array_get(interval, 1)));
+        } else {
+            printf("%.4f\n", json_number_value(v));
+        }
+    }
+    printf("\nconfusion (rows: true class, columns: predicted)\n");
+    const json_t *row, *cell, *classes = json_object_get(r, "classes");
+    size_t i, j;
+    json_array_foreach(json_object_get(r, "confusion"), i, row) {
+        const char *name = json_string_value(json_array_get(classes, i));
+        printf("  %-16s", name == NULL ? "?" : name);
+        json_array_foreach(row, j, cell) printf(" %7lld", (long long)json_integer_value(cell));
+        printf("\n");
+    }
+}
+
+msfl_status cmd_evaluate(int argc, char **argv) {
+    msfl_evaluate_options o = msfl_evaluate_options_default();
+    bool json = false;
+    const cli_option options[] = {{"model", CLI_TEXT, &o.model, 0, 0},
+                                  {"data", CLI_TEXT, &o.data, 0, 0},
+                                  {"label", CLI_TEXT, &o.label, 0, 0},
+                                  {"part", CLI_TEXT, &o.part, 0, 0},
+                                  {"seed", CLI_U64, &o.seed, 0, 0x1p53},
+                                  {"test-fraction", CLI_F64, &o.test_fraction, 0.01, 0.8},
+                                  {"validation-fraction", CLI_F64, &o.validation_fraction, 0, 0.5},
+                                  {"bootstrap", CLI_U32, &o.n_bootstrap, 0, 10000},
+                                  {"threads", CLI_U32, &o.n_threads, 0, 256},
+                                  {"refuse-bad", CLI_FLAG, &o.refuse_bad, 0, 0},
+                                  {"json", CLI_FLAG, &json, 0, 0},
+                                  {0}};
+    msfl_status status = cli_parse(argc, argv, options, NULL, 0, NULL);
+    if (status != MSFL_OK) return status;
+    if (o.model == NULL || o.data == NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "both are needed: --model FILE.h5 and --data DIR, FILE.npz or phantom");
+    }
+    cli_terminal *terminal = cli_terminal_new(NULL, 0, false);
+    const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
+    o.observer = &observer;
+    char *text = NULL;
+    status = msfl_evaluate(&o, &text);
+    cli_terminal_free(terminal);
+    if (status != MSFL_OK) return status;
+    if (json) {
+        puts(text);
+    } else {
+        json_t *result;
+        status = msfl_json_parse("the result", text, strlen(text), SIZE_MAX, &result);
+        if (status == MSFL_OK) {
+            print_figures(result);
+            json_decref(result);
+        }
+    }
+    msfl_text_free(text);
+    return status;
+}

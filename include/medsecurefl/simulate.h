@@ -1,0 +1,92 @@
+/* A whole federation in one process: hospitals that train in parallel, encrypted rounds, honest comparisons.
+ * Layer: federation. */
+#ifndef MEDSECUREFL_SIMULATE_H
+#define MEDSECUREFL_SIMULATE_H
+
+#include "medsecurefl/dataset.h"
+#include "medsecurefl/observe.h"
+#include "medsecurefl/train.h"
+
+MSFL_BEGIN_DECLS
+
+enum { MSFL_SIMULATE_CLIENTS_MAX = 1000, MSFL_SIMULATE_ROUNDS_MAX = 8000 };
+
+/** How updates leave a hospital. There is no default that can fall back to another. */
+typedef enum msfl_scheme_kind {
+    MSFL_SCHEME_PACKED, /**< encrypted: the packed key-additive scheme */
+    MSFL_SCHEME_PLAIN   /**< not protected at all; labelled so in every output */
+} msfl_scheme_kind;
+
+/** Which other trainings run beside the federated one, for comparison. */
+enum { MSFL_COMPARE_PLAIN = 1, MSFL_COMPARE_CENTRAL = 2, MSFL_COMPARE_ALONE = 4, MSFL_COMPARE_ALL = 7 };
+
+typedef struct msfl_simulate_options {
+    const char *data;      /**< as msfl_dataset_open */
+    const char *model;     /**< as msfl_model_new */
+    const char *partition; /**< as msfl_dataset_partition */
+    const char *out;       /**< folder for everything the run writes; must be empty or absent unless `resume` */
+    const char *label;     /**< NULL: the data's own */
+    msfl_scheme_kind scheme;
+    uint32_t n_clients;     /**< 2 to 1000; 2 needs allow_two_sites */
+    uint32_t n_rounds;      /**< 1 to 8000 */
+    uint32_t value_bits;    /**< 2 to 32 */
+    uint32_t security_bits; /**< 128, 192, 256 */
+    double clip;            /**< C of the encoding; 0: chosen from public facts, see docs/design/encoding.md */
+    uint32_t size;          /**< image side; 0: the model's or the data's own */
+    uint32_t channels;      /**< 0: the model's or the data's own */
+    msfl_normalise normalise;
+    bool augment, flip_horizontal;
+    bool refuse_bad; /**< a broken image ends the run instead of being skipped */
+    bool allow_two_sites;
+    uint32_t phantom_images;                   /**< 0: the default number */
+    double test_fraction, validation_fraction; /**< of all images */
+    msfl_train_options train; /**< n_epochs: local epochs per round; seed, first_epoch and augment are set by the run */
+    uint32_t patience;        /**< rounds without a better validation loss before a training stops; 0: never */
+    uint32_t plateau_patience; /**< rounds without a better validation loss before the learning rate falls; 0: never */
+    double plateau_factor;     /**< what it is multiplied with then */
+    uint32_t compare;          /**< MSFL_COMPARE_... */
+    uint32_t n_bootstrap;
+    uint64_t seed;
+    uint32_t n_threads; /**< 0: all cores; results do not depend on it */
+    bool resume;        /**< continue the run in `out`; `data` NULL takes every option from there */
+    const msfl_observer *observer;
+} msfl_simulate_options;
+
+MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
+
+/**
+ * Run, or continue, a simulation. Writes into `out`: main_model.h5 (initial weights), agg_model.h5 (the federated model
+ * of the best validation loss), agg_model_last.h5 (after the last round), metrics.jsonl, result.json, report.html,
+ * config.json and state/ (for `resume`).
+ *
+ * `*result_json` (may be NULL) gets the text of result.json; free with msfl_text_free. docs/formats/result.md
+ *
+ * @retval MSFL_ERR_POLICY     two hospitals without allow_two_sites, or a cohort below the minimum
+ * @retval MSFL_ERR_EXISTS     `out` is not empty, or belongs to another run
+ * @retval MSFL_ERR_CANCELLED  the observer asked to stop; finished rounds are kept and `resume` continues from them to
+ *                             the same result
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json);
+MSFL_API void msfl_text_free(char *text);
+
+/** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`. `part` is
+ * "all", "train", "validation" or "test" (the split of `seed` and the default fractions). */
+typedef struct msfl_evaluate_options {
+    const char *model, *data, *label, *part;
+    uint64_t seed;
+    double test_fraction, validation_fraction;
+    uint32_t n_bootstrap, n_threads;
+    bool refuse_bad;
+    const msfl_observer *observer;
+} msfl_evaluate_options;
+MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
+MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
+
+/** Class probabilities for image files, as JSON text: a list of {file, class, probabilities} or {file, error}. A file
+ * that cannot be read has its `error`; `*n_failed` counts them. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
+                                                       size_t *n_failed, char **result_json);
+
+MSFL_END_DECLS
+
+#endif

@@ -1,0 +1,252 @@
+#include "federation/job.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "base/sodium.h"
+#include "federation/config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void forward(void *ctx, const msfl_event *event) {
+    fed_job *job = ctx;
+    pthread_mutex_lock(&job->observer_mutex);
+    msfl_observe(job->options->observer, event);
+    pthread_mutex_unlock(&job->observer_mutex);
+}
+
+static msfl_status load_sample(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
+    const fed_samples *s = ctx;
+    *label = msfl_dataset_label(s->dataset, s->images[i]);
+    return msfl_dataset_pixels(s->dataset, s->images[i], augment_seed == 0 ? NULL : &s->augment, augment_seed, pixels);
+}
+
+msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage) {
+    storage->dataset = job->dataset;
+    storage->images = images->at;
+    storage->augment = msfl_augment_default();
+    storage->augment.flip_horizontal = job->options->flip_horizontal;
+    return (msfl_samples){.n = images->n, .ctx = storage, .load = load_sample};
+}
+
+/* --- rules that need no data --- */
+
+static msfl_status check_options(const msfl_simulate_options *o) {
+    if (o->n_clients < 2) {
+        return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
+                         o->n_clients);
+    }
+    if (o->n_clients > MSFL_SIMULATE_CLIENTS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%u hospitals were asked for; one process simulates at most %d", o->n_clients,
+                         MSFL_SIMULATE_CLIENTS_MAX);
+    }
+    if (o->n_clients == 2 && !o->allow_two_sites) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "with 2 hospitals each can subtract its own update from the sum and see the other's: use 3 or "
+                         "more, or accept that with --allow-two-sites");
+    }
+    if (o->n_rounds < 1 || o->n_rounds > MSFL_SIMULATE_ROUNDS_MAX) {
+        return msfl_fail(MSFL_ERR_USAGE, "1 to %d rounds are possible, not %u", MSFL_SIMULATE_ROUNDS_MAX, o->n_rounds);
+    }
+    if (!(o->test_fraction > 0 && o->validation_fraction >= 0 && o->test_fraction + o->validation_fraction < 0.9)) {
+        return msfl_fail(MSFL_ERR_USAGE, "test and validation fractions of %g and %g leave too little to train on",
+                         o->test_fraction, o->validation_fraction);
+    }
+    if (o->train.batch < 1 || o->train.batch > 1024 || o->train.n_epochs < 1 || o->train.n_epochs > 1000) {
+        return msfl_fail(MSFL_ERR_USAGE, "a batch of 1 to 1024 and 1 to 1000 local epochs are possible");
+    }
+    if (!(o->train.learning_rate > 0) || !isfinite(o->train.learning_rate)) {
+        return msfl_fail(MSFL_ERR_USAGE, "the learning rate must be a positive number");
+    }
+    return MSFL_OK;
+}
+
+/* --- the hospitals --- */
+
+static uint32_t count_patients(const msfl_dataset *dataset, const msfl_indices *a, const msfl_indices *b,
+                               uint8_t *seen) {
+    memset(seen, 0, msfl_dataset_info_borrow(dataset)->n_groups);
+    uint32_t n = 0;
+    for (int part = 0; part < 2; part++) {
+        const msfl_indices *list = part == 0 ? a : b;
+        for (uint32_t i = 0; i < list->n; i++) {
+            uint8_t *mark = &seen[msfl_dataset_group(dataset, list->at[i])];
+            n += *mark == 0;
+            *mark = 1;
+        }
+    }
+    return n;
+}
+
+/* Sorted union of two disjoint sorted lists. */
+static msfl_status merge(const msfl_indices *a, const msfl_indices *b, msfl_indices *out) {
+    out->at = msfl_alloc((size_t)a->n + b->n, sizeof *out->at);
+    if (out->at == NULL) return MSFL_ERR_MEMORY;
+    uint32_t i = 0, j = 0;
+    while (i < a->n || j < b->n) {
+        bool first = j == b->n || (i < a->n && a->at[i] < b->at[j]);
+        out->at[out->n++] = first ? a->at[i++] : b->at[j++];
+    }
+    return MSFL_OK;
+}
+
+/* What a hospital was dealt, parted by whether the split put an image into validation. */
+static msfl_status part(const msfl_indices *dealt, const uint8_t *is_validation, fed_hospital *h) {
+    h->train.at = msfl_alloc(dealt->n, sizeof(uint32_t));
+    h->validation.at = msfl_alloc(dealt->n, sizeof(uint32_t));
+    if (h->train.at == NULL || h->validation.at == NULL) return MSFL_ERR_MEMORY;
+    for (uint32_t i = 0; i < dealt->n; i++) {
+        msfl_indices *list = is_validation[dealt->at[i]] ? &h->validation : &h->train;
+        list->at[list->n++] = dealt->at[i];
+    }
+    return MSFL_OK;
+}
+
+static msfl_status deal(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    msfl_indices all = {0};
+    msfl_indices *dealt = msfl_alloc(o->n_clients, sizeof *dealt);
+    uint8_t *is_validation = msfl_alloc(info->n_images, 1);
+    uint8_t *seen = msfl_alloc(info->n_groups, 1);
+    job->hospitals = msfl_alloc(o->n_clients, sizeof *job->hospitals);
+    msfl_status status = MSFL_ERR_MEMORY;
+    if (dealt == NULL || is_validation == NULL || seen == NULL || job->hospitals == NULL) goto done;
+    job->n_hospitals = o->n_clients;
+    status = merge(&job->split.train, &job->split.validation, &all);
+    if (status != MSFL_OK) goto done;
+    status = msfl_dataset_partition(job->dataset, &all, o->partition, o->n_clients, 2, o->seed, dealt);
+    if (status != MSFL_OK) goto done;
+    for (uint32_t i = 0; i < job->split.validation.n; i++)
+        is_validation[job->split.validation.at[i]] = 1;
+    uint32_t n_most = 1;
+    for (uint32_t k = 0; k < o->n_clients; k++) {
+        fed_hospital *h = &job->hospitals[k];
+        snprintf(h->name, sizeof h->name, "hospital %u", k + 1);
+        status = part(&dealt[k], is_validation, h);
+        if (status != MSFL_OK) goto done;
+        if (h->train.n == 0) {
+            status =
+                msfl_fail(MSFL_ERR_DATA,
+                          "%s has no images to train on after partitioning: use fewer --clients, a larger parameter in "
+                          "--partition, or another --seed",
+                          h->name);
+            goto done;
+        }
+        if (h->train.n > n_most) n_most = h->train.n;
+        h->n_patients = count_patients(job->dataset, &h->train, &h->validation, seen);
+    }
+    for (job->n_samples_max = 1; job->n_samples_max < n_most;)
+        job->n_samples_max *= 2;
+done:
+    if (dealt != NULL) {
+        for (uint32_t k = 0; k < o->n_clients; k++)
+            msfl_indices_clear(&dealt[k]);
+    }
+    msfl_indices_clear(&all);
+    msfl_free(dealt);
+    msfl_free(is_validation);
+    msfl_free(seen);
+    return status;
+}
+
+msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
+    if (info->n_classes > MSFL_CLASSES_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s has %u classes; at most %d are possible", info->source, info->n_classes,
+                         MSFL_CLASSES_MAX);
+    }
+    return msfl_model_new(name_or_path, info->height, info->width, info->channels, info->n_classes, out);
+}
+
+/* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays. */
+static msfl_status open_data(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    msfl_dataset_options d = {.label = o->label,
+                              .width = o->size,
+                              .height = o->size,
+                              .channels = o->channels,
+                              .normalise = o->normalise,
+                              .refuse_bad = o->refuse_bad,
+                              .seed = o->seed,
+                              .phantom_images = o->phantom_images,
+                              .n_threads = o->n_threads,
+                              .observer = &job->observer};
+    if (o->size == 0 || o->channels == 0) {
+        msfl_model *alone;
+        if (msfl_model_new(o->model, o->size, o->size, o->channels, 0, &alone) == MSFL_OK) {
+            const msfl_model_info *m = msfl_model_info_borrow(alone);
+            if (o->size == 0) {
+                d.height = m->height;
+                d.width = m->width;
+            }
+            if (o->channels == 0) d.channels = m->channels;
+            msfl_model_free(alone);
+        }
+    }
+    return msfl_dataset_open(o->data, &d, &job->dataset);
+}
+
+/* The job's public name: everything that decides what is computed. */
+static void name_task(fed_job *job, const uint8_t config[MSFL_HASH_BYTES]) {
+    msfl_hash h;
+    uint8_t nonce[32];
+    /* Fresh for every process: round ids, and with them the public polynomials, never repeat, not even when a killed
+     * round is run again. */
+    msfl_random_bytes(nonce, sizeof nonce);
+    msfl_hash_init(&h, "msfl.task.v1");
+    msfl_hash_add(&h, config, MSFL_HASH_BYTES);
+    msfl_hash_add(&h, nonce, sizeof nonce);
+    msfl_hash_final(&h, job->task);
+}
+
+msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
+    job->options = options;
+    pthread_mutex_init(&job->observer_mutex, NULL);
+    job->observer = (msfl_observer){
+        .observe = forward, .ctx = job, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
+    msfl_status status = check_options(options);
+    if (status != MSFL_OK) return status;
+    msfl_observe_text(&job->observer, MSFL_EVENT_PHASE, "data", "reading %s", options->data);
+    status = open_data(job);
+    if (status != MSFL_OK) return status;
+    status = msfl_dataset_split(job->dataset, options->test_fraction, options->validation_fraction, options->seed,
+                                &job->split);
+    if (status != MSFL_OK) return status;
+    status = deal(job);
+    if (status != MSFL_OK) return status;
+    status = fed_model_for_data(options->model, job->dataset, &job->model);
+    if (status != MSFL_OK) return status;
+    const msfl_model_info *info = msfl_model_info_borrow(job->model);
+    job->initial = msfl_alloc(info->n_values, sizeof *job->initial);
+    if (job->initial == NULL) return MSFL_ERR_MEMORY;
+    msfl_model_init(job->model, options->seed, job->initial);
+    if (options->scheme == MSFL_SCHEME_PACKED) {
+        status = msfl_authority_new(&job->authority);
+        if (status != MSFL_OK) return status;
+    }
+    uint8_t config[MSFL_HASH_BYTES];
+    status = fed_config_hash(options, config);
+    if (status != MSFL_OK) return status;
+    name_task(job, config);
+    return fed_workers_new(job->model, options->train.batch, options->n_threads, &job->workers);
+}
+
+void fed_job_clear(fed_job *job) {
+    if (job->options == NULL) return;
+    fed_workers_free(job->workers);
+    msfl_authority_free(job->authority);
+    msfl_free(job->initial);
+    msfl_model_free(job->model);
+    for (uint32_t k = 0; k < job->n_hospitals; k++) {
+        msfl_indices_clear(&job->hospitals[k].train);
+        msfl_indices_clear(&job->hospitals[k].validation);
+    }
+    msfl_free(job->hospitals);
+    msfl_split_clear(&job->split);
+    msfl_dataset_free(job->dataset);
+    pthread_mutex_destroy(&job->observer_mutex);
+    memset(job, 0, sizeof *job);
+}

@@ -1,0 +1,51 @@
+/* One simulation with everything resolved: data, hospitals, model, workers. Immutable once set up. */
+#ifndef MSFL_FEDERATION_JOB_H
+#define MSFL_FEDERATION_JOB_H
+
+#include "base/threads.h"
+#include "federation/workers.h"
+#include "medsecurefl/metrics.h"
+#include "medsecurefl/round.h"
+#include "medsecurefl/simulate.h"
+
+#include <pthread.h>
+
+/** One hospital's images: disjoint lists of indices into the data set, patients whole. */
+typedef struct fed_hospital {
+    char name[32];
+    msfl_indices train, validation;
+    uint32_t n_patients;
+} fed_hospital;
+
+typedef struct fed_job {
+    const msfl_simulate_options *options;
+    msfl_observer observer; /**< serialises calls to the user's observer */
+    pthread_mutex_t observer_mutex;
+    msfl_dataset *dataset;
+    msfl_split split;
+    fed_hospital *hospitals;
+    uint32_t n_hospitals;
+    uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
+    msfl_model *model;
+    float *initial; /**< weights that every training starts from */
+    fed_workers *workers;
+    msfl_authority *authority;
+    uint8_t task[MSFL_HASH_BYTES];
+} fed_job;
+
+/** Opens the data, splits and deals it out, builds the model. `job` is zeroed by the caller. Clear it either way. */
+msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) MSFL_NODISCARD;
+void fed_job_clear(fed_job *job);
+
+/** What msfl_train and msfl_predict read: a list of images, augmented when asked. Lives on the caller's stack. */
+typedef struct fed_samples {
+    const msfl_dataset *dataset;
+    const uint32_t *images;
+    msfl_augment augment;
+} fed_samples;
+msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage);
+
+/** Input size and class count that model and data agree on, 0 where still open: the model decides where it says so. */
+msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) MSFL_NODISCARD;
+
+#endif

@@ -1,0 +1,421 @@
+#include "federation/result.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/sodium.h"
+#include "federation/config.h"
+#include "federation/rounds.h"
+#include "federation/scoring.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+static const char trust_packed[] =
+    "Every update left its hospital encrypted under a key made for that round alone. The coordinator only added "
+    "ciphertexts. A separate authority received the sealed one-time keys, never a ciphertext, and answered once per "
+    "round "
+    "with the sum of the keys of the certified hospitals, so that only the sum of the updates could be opened. This "
+    "holds "
+    "while coordinator and authority do not collude. In this simulation all parties run in one process on one machine: "
+    "it "
+    "shows the computation and its cost, not the separation of the parties.";
+static const char trust_plain[] =
+    "NOT PROTECTED. Scheme 'plain': every update was visible to the coordinator, and images can be reconstructed from "
+    "updates. Use it for comparison only.";
+
+const fed_track *fed_tracks_main(const fed_job *job, const fed_tracks *tracks) {
+    return job->options->scheme == MSFL_SCHEME_PACKED ? &tracks->encrypted : &tracks->plain;
+}
+
+static bool used(const fed_track *t) {
+    return t->n_members > 0;
+}
+
+/* --- the run as it was set up --- */
+
+static json_t *indices_counts(const fed_job *job, const fed_hospital *h) {
+    uint32_t counts[MSFL_CLASSES_MAX] = {0};
+    for (uint32_t i = 0; i < h->train.n; i++)
+        counts[msfl_dataset_label(job->dataset, h->train.at[i])]++;
+    for (uint32_t i = 0; i < h->validation.n; i++)
+        counts[msfl_dataset_label(job->dataset, h->validation.at[i])]++;
+    json_t *list = json_array();
+    for (uint32_t c = 0; c < msfl_dataset_info_borrow(job->dataset)->n_classes; c++) {
+        json_array_append_new(list, json_integer(counts[c]));
+    }
+    return list;
+}
+
+static json_t *skipped_json(const fed_job *job) {
+    json_t *list = json_array();
+    const char *text;
+    for (uint32_t i = 0; (text = msfl_dataset_skipped(job->dataset, i)) != NULL; i++) {
+        json_array_append_new(list, json_pack("{s:o}", "reason", msfl_json_string(text)));
+    }
+    return list;
+}
+
+static json_t *data_json(const fed_job *job) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    json_t *classes = json_array(), *hospitals = json_array();
+    for (uint32_t c = 0; c < info->n_classes; c++) {
+        json_array_append_new(classes, msfl_json_string(msfl_dataset_class_name(job->dataset, c)));
+    }
+    for (uint32_t k = 0; k < job->n_hospitals; k++) {
+        const fed_hospital *h = &job->hospitals[k];
+        json_array_append_new(hospitals, json_pack("{s:s, s:i, s:i, s:i, s:o}", "name", h->name, "train",
+                                                   (int)h->train.n, "validation", (int)h->validation.n, "patients",
+                                                   (int)h->n_patients, "counts", indices_counts(job, h)));
+    }
+    json_t *data = json_pack("{s:o, s:s, s:b, s:i, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:s?}", "source",
+                             msfl_json_string(info->source), "kind", info->kind, "synthetic", info->synthetic, "images",
+                             (int)info->n_images, "classes", classes, "width", (int)info->width, "height",
+                             (int)info->height, "channels", (int)info->channels, "groups", (int)info->n_groups,
+                             "group_key", msfl_json_string(info->group_key), "label_key",
+                             msfl_json_string(info->label_key), "split_rule", job->split.how);
+    json_object_set_new(data, "train", json_integer(job->split.train.n));
+    json_object_set_new(data, "validation", json_integer(job->split.validation.n));
+    json_object_set_new(data, "test", json_integer(job->split.test.n));
+    json_object_set_new(data, "n_skipped", json_integer(info->n_skipped));
+    json_object_set_new(data, "skipped", skipped_json(job));
+    json_object_set_new(data, "partition", json_string(job->options->partition));
+    json_object_set_new(data, "hospitals", hospitals);
+    return data;
+}
+
+static json_t *model_json(const fed_job *job) {
+    const msfl_model_info *info = msfl_model_info_borrow(job->model);
+    uint8_t hash[MSFL_HASH_BYTES];
+    char hex[2 * MSFL_HASH_BYTES + 1];
+    msfl_model_hash(job->model, hash);
+    msfl_hex(hash, sizeof hash, hex);
+    json_t *layers = json_array();
+    for (uint32_t i = 0; i < info->n_layers; i++) {
+        json_array_append_new(layers, json_string(msfl_model_layer_text(job->model, i)));
+    }
+    return json_pack("{s:s, s:I, s:I, s:o, s:s}", "name", info->name, "values", (json_int_t)info->n_values, "trainable",
+                     (json_int_t)info->n_trainable, "layers", layers, "hash", hex);
+}
+
+static json_t *training_json(const fed_job *job) {
+    static const char *const normalisations[] = {"image", "set", "none"};
+    const msfl_simulate_options *o = job->options;
+    return json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:s, s:s}", "optimizer",
+                     o->train.optimizer == MSFL_ADAM ? "adam" : "sgd", "learning_rate",
+                     msfl_json_real(o->train.learning_rate), "momentum", msfl_json_real(o->train.momentum),
+                     "weight_decay", msfl_json_real(o->train.weight_decay), "batch", (int)o->train.batch,
+                     "local_epochs", (int)o->train.n_epochs, "augment", o->augment, "normalise",
+                     normalisations[o->normalise], "server_rule", "fedavg");
+}
+
+/* Parameters of the aggregation of updates; null for plain. */
+static msfl_status params_json(const fed_job *job, const fed_track *track, json_t **out) {
+    *out = json_null();
+    if (job->options->scheme != MSFL_SCHEME_PACKED) return MSFL_OK;
+    msfl_update_range *ranges = msfl_alloc(track->n_tensors, sizeof *ranges);
+    if (ranges == NULL) return MSFL_ERR_MEMORY;
+    const fed_sum_config config = fed_update_sum(job, track, ranges);
+    for (uint32_t i = 0; i < track->n_tensors; i++) {
+        if (!(ranges[i].clip > 0)) ranges[i].clip = 1; /* before the first round; the plan does not depend on it */
+    }
+    msfl_params p;
+    uint64_t n_slots;
+    msfl_status status = fed_sum_plan(&config, &p, &n_slots);
+    msfl_free(ranges);
+    if (status != MSFL_OK) return status;
+    msfl_params_facts f;
+    msfl_params_describe(&p, n_slots, &f);
+    msfl_packed *packed;
+    status = msfl_packed_new(&p, &packed);
+    if (status != MSFL_OK) return status;
+    *out = json_pack("{s:i, s:i, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s}", "ring_degree",
+                     (int)p.ring_degree, "n_primes", (int)p.n_primes, "log2_q", f.log2_q, "log2_q_max", f.log2_q_max,
+                     "security_bits", (int)p.security_bits, "clients", (int)p.n_clients, "value_bits",
+                     (int)p.value_bits, "slot_bits", (int)p.slot_bits, "slots_per_coefficient",
+                     (int)p.slots_per_coefficient, "noise_bits_max", f.noise_bits_max, "log2_failure", f.log2_failure,
+                     "bits_per_value", f.bits_per_value, "chunks", (json_int_t)f.n_chunks, "slots", (json_int_t)n_slots,
+                     "kernel", msfl_packed_kernel(packed));
+    msfl_packed_free(packed);
+    return MSFL_OK;
+}
+
+/* --- what came out --- */
+
+static msfl_status best_score(const fed_job *job, const fed_track *track, const msfl_indices *images,
+                              uint32_t n_bootstrap, json_t **out) {
+    *out = NULL;
+    fed_scores scores;
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = fed_score(job, trainer, track->best, images, &scores);
+    fed_workers_release(job->workers, trainer);
+    if (status != MSFL_OK) return status;
+    if (scores.n == 0) {
+        *out = json_null();
+    } else {
+        status = fed_scores_json(&scores, n_bootstrap, job->options->seed, out);
+    }
+    fed_scores_clear(&scores);
+    return status;
+}
+
+static msfl_status put_score(const fed_job *job, const fed_track *track, const char *key, json_t *result) {
+    json_t *score = NULL;
+    if (!used(track) || track->n_records == 0) return MSFL_OK;
+    msfl_status status = best_score(job, track, &job->split.test, job->options->n_bootstrap, &score);
+    if (status != MSFL_OK) return status;
+    json_object_set_new(score, "best_round", json_integer(track->best_round));
+    json_object_set_new(result, key, score);
+    return MSFL_OK;
+}
+
+static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_t *result) {
+    static const char *const names[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
+                                        "f1",  "loss",     "calibration"};
+    enum { N = sizeof names / sizeof names[0] };
+    double sums[N] = {0};
+    uint32_t counts[N] = {0};
+    json_t *list = json_array();
+    for (uint32_t k = 0; k < job->n_hospitals; k++) {
+        if (!used(&tracks->alone[k]) || tracks->alone[k].n_records == 0) continue;
+        json_t *score;
+        msfl_status status = best_score(job, &tracks->alone[k], &job->split.test, job->options->n_bootstrap, &score);
+        if (status != MSFL_OK) {
+            json_decref(list);
+            return status;
+        }
+        json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
+        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].best_round));
+        json_array_append_new(list, score);
+        for (int i = 0; i < N; i++) {
+            const json_t *v = json_object_get(score, names[i]);
+            if (!json_is_number(v)) continue;
+            sums[i] += json_number_value(v);
+            counts[i]++;
+        }
+    }
+    if (json_array_size(list) == 0) {
+        json_decref(list);
+        return MSFL_OK;
+    }
+    json_t *mean = json_object();
+    for (int i = 0; i < N; i++) {
+        json_object_set_new(mean, names[i], msfl_json_real(counts[i] > 0 ? sums[i] / counts[i] : NAN));
+    }
+    json_object_set_new(mean, "n", json_integer(job->split.test.n));
+    json_object_set_new(mean, "per_hospital", list);
+    json_object_set_new(result, "alone_mean", mean);
+    return MSFL_OK;
+}
+
+static msfl_status put_per_hospital(const fed_job *job, const fed_track *main_track, json_t *result) {
+    json_t *list = json_array();
+    for (uint32_t k = 0; k < job->n_hospitals && main_track->n_records > 0; k++) {
+        json_t *score;
+        msfl_status status =
+            best_score(job, main_track, &job->hospitals[k].validation, job->options->n_bootstrap, &score);
+        if (status != MSFL_OK) {
+            json_decref(list);
+            return status;
+        }
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:o}", "hospital", job->hospitals[k].name,
+                      job->options->scheme == MSFL_SCHEME_PACKED ? "encrypted_validation" : "plain_validation", score));
+    }
+    json_object_set_new(result, "per_hospital", list);
+    return MSFL_OK;
+}
+
+static const fed_record *record_at(const fed_track *track, uint32_t round) {
+    return used(track) && round < track->n_records ? &track->records[round] : NULL;
+}
+
+static json_t *curves(const fed_record *r) {
+    if (r == NULL) return json_null();
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "train_loss", msfl_json_real(r->train_loss),
+                     "train_accuracy", msfl_json_real(r->train_accuracy), "validation_loss",
+                     msfl_json_real(r->validation_loss), "validation_accuracy", msfl_json_real(r->validation_accuracy),
+                     "validation_auc", msfl_json_real(r->validation_auc), "test_auc", msfl_json_real(r->test_auc),
+                     "learning_rate", msfl_json_real(r->learning_rate));
+}
+
+static double bytes_up(const fed_record *r) {
+    double bytes = r->bytes_ciphertext + r->bytes_header;
+    return isnan(r->bytes_bundle) ? bytes : bytes + r->bytes_bundle;
+}
+
+static double ms_crypto(const fed_record *r) {
+    return r->ms_quantise + r->ms_encrypt + r->ms_fold + r->ms_open;
+}
+
+static json_t *round_json(const fed_job *job, const fed_tracks *tracks, uint32_t i) {
+    const fed_record *r = record_at(fed_tracks_main(job, tracks), i);
+    json_t *round =
+        json_pack("{s:i, s:o, s:o, s:o}", "round", (int)i + 1, "encrypted", curves(record_at(&tracks->encrypted, i)),
+                  "plain", curves(record_at(&tracks->plain, i)), "central", curves(record_at(&tracks->central, i)));
+    json_t *alone = json_array();
+    for (uint32_t k = 0; k < job->n_hospitals; k++)
+        json_array_append_new(alone, curves(record_at(&tracks->alone[k], i)));
+    json_object_set_new(round, "alone", alone);
+    if (r == NULL) return round;
+    json_object_set_new(round, "sum_exact", isnan(r->sum_exact) ? json_null() : json_boolean(r->sum_exact != 0));
+    json_object_set_new(round, "max_error", msfl_json_real(r->max_error));
+    json_object_set_new(round, "error_bound", msfl_json_real(r->error_bound));
+    const struct {
+        const char *name;
+        double value;
+    } counts[] = {{"clipped", r->clipped},
+                  {"cohort", r->cohort},
+                  {"bytes_up_per_client", bytes_up(r)},
+                  {"bytes_ciphertext_per_client", r->bytes_ciphertext},
+                  {"bytes_bundle_per_client", r->bytes_bundle},
+                  {"bytes_header_per_client", r->bytes_header},
+                  {"bytes_down_per_client", r->bytes_down}};
+    for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+        json_object_set_new(round, counts[k].name,
+                            isnan(counts[k].value) ? json_null() : json_integer((json_int_t)counts[k].value));
+    }
+    json_object_set_new(round, "ms",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "train", msfl_json_real(r->ms_train),
+                                  "quantise", msfl_json_real(r->ms_quantise), "encrypt", msfl_json_real(r->ms_encrypt),
+                                  "fold", msfl_json_real(r->ms_fold), "open", msfl_json_real(r->ms_open), "evaluate",
+                                  msfl_json_real(r->ms_evaluate), "wall", msfl_json_real(r->ms_wall)));
+    return round;
+}
+
+static uint32_t rounds_of(const fed_job *job, const fed_tracks *tracks) {
+    uint32_t n = tracks->encrypted.n_records;
+    if (tracks->plain.n_records > n) n = tracks->plain.n_records;
+    if (tracks->central.n_records > n) n = tracks->central.n_records;
+    for (uint32_t k = 0; k < job->n_hospitals; k++) {
+        if (tracks->alone[k].n_records > n) n = tracks->alone[k].n_records;
+    }
+    return n;
+}
+
+static void put_costs(const fed_job *job, const fed_track *track, json_t *result) {
+    double crypto = 0, wall = 0;
+    bool exact = true;
+    for (uint32_t i = 0; i < track->n_records; i++) {
+        crypto += ms_crypto(&track->records[i]);
+        wall += track->records[i].ms_wall;
+        exact = exact && track->records[i].sum_exact == 1;
+    }
+    const bool packed = job->options->scheme == MSFL_SCHEME_PACKED;
+    json_object_set_new(result, "sum_exact", packed && track->n_records > 0 ? json_boolean(exact) : json_null());
+    if (track->n_records > 0) {
+        const fed_record *r = &track->records[track->n_records - 1];
+        json_object_set_new(result, "bytes_up_per_client_round", json_integer((json_int_t)bytes_up(r)));
+        json_object_set_new(result, "bytes_ciphertext_per_client_round", json_integer((json_int_t)r->bytes_ciphertext));
+        json_object_set_new(result, "bytes_bundle_per_client_round",
+                            packed ? json_integer((json_int_t)r->bytes_bundle) : json_null());
+        json_object_set_new(result, "bytes_header_per_client_round", json_integer((json_int_t)r->bytes_header));
+        json_object_set_new(result, "bytes_down_per_client_round", json_integer((json_int_t)r->bytes_down));
+    }
+    json_object_set_new(result, "bytes_float32", json_integer((json_int_t)(track->n_values * sizeof(float))));
+    json_object_set_new(result, "crypto_share_of_round",
+                        packed && wall > 0 ? msfl_json_real(crypto / wall) : json_null());
+    json_object_set_new(result, "peak_rss_bytes", json_integer((json_int_t)msfl_peak_rss_bytes()));
+}
+
+static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
+    json_t *list = json_array();
+    const fed_track *track = fed_tracks_main(job, tracks);
+    if (job->options->scheme == MSFL_SCHEME_PLAIN) {
+        json_array_append_new(list, json_string("Scheme 'plain': updates were not encrypted."));
+    }
+    if (job->n_hospitals == 2) {
+        json_array_append_new(list,
+                              json_string("Two hospitals (--allow-two-sites): from the sum and its own update each can "
+                                          "compute the other's."));
+    }
+    for (uint32_t i = 0; i < track->n_records; i++) {
+        if ((uint32_t)track->records[i].cohort == job->n_hospitals) continue;
+        char text[128];
+        snprintf(text, sizeof text, "Round %u was completed by %u of %u hospitals.", i + 1,
+                 (uint32_t)track->records[i].cohort, job->n_hospitals);
+        json_array_append_new(list, json_string(text));
+    }
+    if (msfl_dataset_info_borrow(job->dataset)->group_key == NULL) {
+        json_array_append_new(list,
+                              json_string("No patient key: images of one patient may be on both sides of a split, and "
+                                          "figures may be too good."));
+    }
+    return list;
+}
+
+msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool complete, json_t **out) {
+    const fed_track *track = fed_tracks_main(job, tracks);
+    const bool packed = job->options->scheme == MSFL_SCHEME_PACKED;
+    char created[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    *out = NULL;
+    json_t *result =
+        json_pack("{s:s, s:s, s:I, s:i, s:s, s:s?, s:s, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created",
+                  created, "seed", (json_int_t)job->options->seed, "threads",
+                  (int)msfl_pool_threads(fed_workers_pool(job->workers)), "scheme", packed ? "packed" : "plain",
+                  "custody", packed ? "authority" : NULL, "trust", packed ? trust_packed : trust_plain, "complete",
+                  complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds,
+                  "stopped", track->stopped ? track->why : NULL, "best_round", (int)track->best_round);
+    json_t *params;
+    msfl_status status = params_json(job, track, &params);
+    if (status != MSFL_OK) goto done;
+    json_object_set_new(result, "config", fed_config_json(job->options));
+    json_object_set_new(result, "data", data_json(job));
+    json_object_set_new(result, "model", model_json(job));
+    json_object_set_new(result, "training", training_json(job));
+    json_object_set_new(result, "params", params);
+    static const char *const keys[] = {"encrypted", "plain", "central", "alone_mean"};
+    for (int i = 0; i < 4; i++)
+        json_object_set_new(result, keys[i], json_null());
+    status = put_score(job, &tracks->encrypted, "encrypted", result);
+    if (status == MSFL_OK) status = put_score(job, &tracks->plain, "plain", result);
+    if (status == MSFL_OK) status = put_score(job, &tracks->central, "central", result);
+    if (status == MSFL_OK) status = put_alone(job, tracks, result);
+    if (status == MSFL_OK) status = put_per_hospital(job, track, result);
+    if (status != MSFL_OK) goto done;
+    put_costs(job, track, result);
+    json_t *rounds = json_array();
+    uint32_t n = rounds_of(job, tracks);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(rounds, round_json(job, tracks, i));
+    json_object_set_new(result, "rounds", rounds);
+    json_object_set_new(result, "warnings", warnings_json(job, tracks));
+    *out = result;
+    result = NULL;
+done:
+    json_decref(result);
+    return status;
+}
+
+static msfl_status put_lines(msfl_buffer *b, const fed_track *t) {
+    for (uint32_t i = 0; i < t->n_records; i++) {
+        json_t *line = fed_record_json(&t->records[i]);
+        json_object_set_new(line, "track", json_string(t->name));
+        char *text;
+        msfl_status status = msfl_json_text(line, true, &text);
+        json_decref(line);
+        if (status != MSFL_OK) return status;
+        msfl_put_text(b, "%s\n", text);
+        msfl_free(text);
+    }
+    return b->status;
+}
+
+msfl_status fed_metrics_lines(const fed_job *job, const fed_tracks *tracks, char **text) {
+    msfl_buffer b = {0};
+    *text = NULL;
+    msfl_put_text(&b, "%s", "");
+    msfl_status status = put_lines(&b, &tracks->encrypted);
+    if (status == MSFL_OK) status = put_lines(&b, &tracks->plain);
+    if (status == MSFL_OK) status = put_lines(&b, &tracks->central);
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++)
+        status = put_lines(&b, &tracks->alone[k]);
+    if (status == MSFL_OK) *text = msfl_strndup((const char *)b.bytes, b.length);
+    msfl_buffer_clear(&b);
+    return status == MSFL_OK && *text == NULL ? MSFL_ERR_MEMORY : status;
+}

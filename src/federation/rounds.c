@@ -1,0 +1,405 @@
+#include "federation/rounds.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "base/seeded.h"
+#include "base/sodium.h"
+#include "federation/clip.h"
+#include "federation/scoring.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Counters that travel with an update, after the sample count. */
+enum { UPDATE_SAMPLES, UPDATE_CORRECT, UPDATE_SEEN, UPDATE_LOSS, UPDATE_COUNTERS };
+
+/* --- progress of one hospital, with its round --- */
+
+typedef struct relay {
+    const fed_job *job;
+    const fed_track *track;
+} relay;
+
+static void forward(void *ctx, const msfl_event *event) {
+    const relay *r = ctx;
+    msfl_event with_round = *event;
+    with_round.round = r->track->n_records + 1;
+    with_round.n_rounds = r->track->n_rounds;
+    msfl_observe(&r->job->observer, &with_round);
+}
+
+/* --- local training, the same for every kind of track --- */
+
+static msfl_train_options options_for(const fed_job *job, const fed_track *track, uint32_t who, const fed_member *m) {
+    msfl_train_options o = job->options->train;
+    msfl_seeded g;
+    msfl_seeded_init(&g, job->options->seed, "train", who, 0, 0);
+    o.seed = msfl_seeded_u64(&g);
+    o.first_epoch = m->n_epochs;
+    o.learning_rate = (float)track->learning_rate;
+    o.augment = job->options->augment;
+    return o;
+}
+
+/* Train `weights` on `images` with the member's own optimiser state, which is updated on success. `who` numbers the
+ * hospital in seeds; `client` in events. */
+static msfl_status train_member(const fed_job *job, const fed_track *track, fed_member *m, uint32_t who, int32_t client,
+                                const msfl_indices *images, float *weights, msfl_train_result *result) {
+    relay r = {job, track};
+    const msfl_observer observer = {.observe = forward, .ctx = &r, .cancel = job->observer.cancel};
+    msfl_train_options options = options_for(job, track, who, m);
+    fed_samples storage;
+    const msfl_samples samples = fed_samples_of(job, images, &storage);
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = msfl_trainer_state_load(trainer, m->state, m->state_bytes);
+    if (status == MSFL_OK) {
+        status = msfl_train(trainer, &options, &samples, weights, &observer, track->name, client, result);
+    }
+    if (status == MSFL_OK) {
+        uint8_t *state;
+        size_t length;
+        status = msfl_trainer_state_save(trainer, &state, &length);
+        if (status == MSFL_OK) {
+            msfl_bytes_free(m->state);
+            m->state = state;
+            m->state_bytes = length;
+            m->n_epochs += options.n_epochs;
+        }
+    }
+    fed_workers_release(job->workers, trainer);
+    return status;
+}
+
+/* Test figures for the curves; the final ones, with intervals, are computed from the best weights at the end. */
+static msfl_status score_test(const fed_job *job, const float *weights, fed_record *record) {
+    fed_scores scores;
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = fed_score(job, trainer, weights, &job->split.test, &scores);
+    fed_workers_release(job->workers, trainer);
+    if (status != MSFL_OK) return status;
+    json_t *figures;
+    status = fed_scores_json(&scores, 0, 0, &figures);
+    if (status == MSFL_OK) {
+        const json_t *auc = json_object_get(figures, "auc");
+        record->test_auc = json_is_number(auc) ? json_number_value(auc) : NAN;
+        record->test_accuracy = json_number_value(json_object_get(figures, "accuracy"));
+        json_decref(figures);
+    }
+    fed_scores_clear(&scores);
+    return status;
+}
+
+static void set_validation(fed_record *record, const uint64_t counters[FED_EVAL_COUNTERS]) {
+    double n = (double)counters[FED_EVAL_N];
+    if (n == 0) return;
+    record->validation_loss = (double)counters[FED_EVAL_LOSS] / FED_LOSS_ONE / n;
+    record->validation_accuracy = (double)counters[FED_EVAL_CORRECT] / n;
+    record->validation_auc = fed_counters_auc(counters);
+}
+
+/* --- a federated round --- */
+
+typedef struct federated {
+    const fed_job *job;
+    fed_track *track;
+    fed_member *members; /* working copies, committed with the round */
+    fed_sum *updates, *evaluation;
+    float *weights; /* the new global weights, once there are some */
+    float *clip;    /* the next round's bounds */
+    _Atomic uint64_t ns_train, ns_evaluate;
+} federated;
+
+static msfl_status submit_update(federated *f, uint32_t k, const float *trained, float *delta,
+                                 const msfl_train_result *result) {
+    const fed_job *job = f->job;
+    for (uint64_t i = 0; i < f->track->n_values; i++)
+        delta[i] = trained[i] - f->track->weights[i];
+    const uint64_t counters[UPDATE_COUNTERS - 1] = {
+        [UPDATE_CORRECT - 1] = result->n_correct,
+        [UPDATE_SEEN - 1] = result->n_seen,
+        [UPDATE_LOSS - 1] = (uint64_t)llround(result->loss * (double)result->n_seen * FED_LOSS_ONE)};
+    msfl_seeded g;
+    msfl_seeded_init(&g, job->options->seed, "rounding", k, f->track->n_records, 0);
+    const msfl_update_input input = {.values = delta,
+                                     .n_samples = job->hospitals[k].train.n,
+                                     .counters = counters,
+                                     .rounding_seed = msfl_seeded_u64(&g)};
+    return fed_sum_submit(f->updates, k, &input);
+}
+
+static msfl_status hospital_trains(void *ctx, size_t index) {
+    federated *f = ctx;
+    const fed_job *job = f->job;
+    const uint32_t k = (uint32_t)index;
+    const fed_hospital *hospital = &job->hospitals[k];
+    uint64_t n = f->track->n_values;
+    msfl_status status = msfl_check_cancel(&job->observer);
+    if (status != MSFL_OK) return status;
+    float *trained = msfl_alloc(n, sizeof *trained);
+    float *delta = msfl_alloc(n, sizeof *delta);
+    msfl_train_result result;
+    if (trained == NULL || delta == NULL) {
+        status = MSFL_ERR_MEMORY;
+        goto done;
+    }
+    memcpy(trained, f->track->weights, n * sizeof *trained);
+    uint64_t t0 = msfl_now_ns();
+    status = train_member(job, f->track, &f->members[k], k, (int32_t)k, &hospital->train, trained, &result);
+    atomic_fetch_add(&f->ns_train, msfl_now_ns() - t0);
+    if (status == MSFL_OK) status = submit_update(f, k, trained, delta, &result);
+    if (status == MSFL_ERR_NUMERIC) {
+        /* This hospital drops out of the round; nothing of it is in the sum. It starts afresh in the next. */
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, f->track->name, "%s left round %u: %s", hospital->name,
+                          f->track->n_records + 1, msfl_error_message());
+        msfl_bytes_free(f->members[k].state);
+        f->members[k].state = NULL;
+        f->members[k].state_bytes = 0;
+        f->members[k].n_epochs += job->options->train.n_epochs;
+        status = MSFL_OK;
+    }
+done:
+    msfl_free(trained);
+    msfl_free(delta);
+    return status;
+}
+
+static msfl_status hospital_evaluates(void *ctx, size_t index) {
+    federated *f = ctx;
+    const fed_job *job = f->job;
+    fed_scores scores;
+    uint64_t t0 = msfl_now_ns();
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = fed_score(job, trainer, f->weights, &job->hospitals[index].validation, &scores);
+    fed_workers_release(job->workers, trainer);
+    if (status != MSFL_OK) return status;
+    uint64_t counters[FED_EVAL_COUNTERS];
+    fed_scores_counters(&scores, counters);
+    fed_scores_clear(&scores);
+    atomic_fetch_add(&f->ns_evaluate, msfl_now_ns() - t0);
+    const msfl_update_input input = {.n_samples = counters[FED_EVAL_CLIENTS], .counters = counters + 1};
+    return fed_sum_submit(f->evaluation, (uint32_t)index, &input);
+}
+
+static void hash_weights(const fed_job *job, const float *weights, uint8_t out[MSFL_HASH_BYTES]) {
+    uint8_t architecture[MSFL_HASH_BYTES];
+    msfl_hash h;
+    msfl_model_hash(job->model, architecture);
+    msfl_hash_init(&h, "msfl.global.v1");
+    msfl_hash_add(&h, architecture, sizeof architecture);
+    msfl_hash_add_field(&h, weights, msfl_model_info_borrow(job->model)->n_values * sizeof *weights);
+    msfl_hash_final(&h, out);
+}
+
+static fed_sum_config sum_config(const fed_job *job, const fed_track *track) {
+    const msfl_simulate_options *o = job->options;
+    return (fed_sum_config){.scheme = track->kind == FED_ENCRYPTED ? MSFL_SCHEME_PACKED : MSFL_SCHEME_PLAIN,
+                            .value_bits = o->value_bits,
+                            .security_bits = o->security_bits,
+                            .n_clients = job->n_hospitals,
+                            .min_cohort = o->allow_two_sites ? 2 : 3,
+                            .task = job->task,
+                            .authority = job->authority};
+}
+
+fed_sum_config fed_update_sum(const fed_job *job, const fed_track *track, msfl_update_range *ranges) {
+    fed_sum_config config = sum_config(job, track);
+    for (uint32_t i = 0; i < track->n_tensors; i++) {
+        ranges[i] = (msfl_update_range){msfl_model_tensor(job->model, i)->count, track->clip[i]};
+    }
+    config.n_counters = UPDATE_COUNTERS;
+    config.n_samples_max = job->n_samples_max;
+    config.ranges = ranges;
+    config.n_ranges = track->n_tensors;
+    config.number = 2 * (uint64_t)track->n_records + 1;
+    return config;
+}
+
+static msfl_status aggregate_updates(federated *f, fed_record *record) {
+    const fed_job *job = f->job;
+    fed_track *track = f->track;
+    uint8_t model_hash[MSFL_HASH_BYTES];
+    msfl_update_range *ranges = msfl_alloc(track->n_tensors, sizeof *ranges);
+    float *mean = msfl_alloc(track->n_values, sizeof *mean);
+    msfl_status status = ranges == NULL || mean == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    if (status != MSFL_OK) goto done;
+    fed_sum_config config = fed_update_sum(job, track, ranges);
+    hash_weights(job, track->weights, model_hash);
+    config.model = model_hash;
+    status = fed_sum_new(&config, &f->updates);
+    if (status != MSFL_OK) goto done;
+    status = msfl_pool_run(fed_workers_pool(job->workers), job->n_hospitals, hospital_trains, f);
+    if (status != MSFL_OK) goto done;
+    uint64_t counters[UPDATE_COUNTERS];
+    fed_sum_report r;
+    status = fed_sum_finish(f->updates, mean, counters, &r);
+    if (status != MSFL_OK) goto done;
+    for (uint64_t i = 0; i < track->n_values; i++)
+        f->weights[i] = track->weights[i] + mean[i];
+    fed_clip_next(job, track, mean, r.n_clipped, r.cohort, f->clip);
+    record->train_loss = (double)counters[UPDATE_LOSS] / FED_LOSS_ONE / (double)counters[UPDATE_SEEN];
+    record->train_accuracy = (double)counters[UPDATE_CORRECT] / (double)counters[UPDATE_SEEN];
+    record->cohort = r.cohort;
+    record->bytes_header = (double)r.bytes_header;
+    record->bytes_down = (double)(track->n_values * sizeof(float) + FED_HEADER_BYTES);
+    if (track->kind == FED_PLAIN) {
+        record->bytes_ciphertext = 0;
+        goto done;
+    }
+    record->sum_exact = r.exact;
+    record->max_error = r.max_error;
+    record->error_bound = r.error_bound;
+    record->clipped = (double)r.n_clipped;
+    record->bytes_ciphertext = (double)r.bytes_ciphertext;
+    record->bytes_bundle = (double)r.bytes_bundle;
+    record->ms_quantise = (double)r.ns_quantise * 1e-6;
+    record->ms_encrypt = (double)r.ns_encrypt * 1e-6;
+    record->ms_fold = (double)r.ns_fold * 1e-6;
+    record->ms_open = (double)r.ns_open * 1e-6;
+done:
+    msfl_free(ranges);
+    msfl_free(mean);
+    return status;
+}
+
+static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
+    const fed_job *job = f->job;
+    uint8_t model_hash[MSFL_HASH_BYTES];
+    fed_sum_config config = sum_config(job, f->track);
+    hash_weights(job, f->weights, model_hash);
+    config.model = model_hash;
+    config.n_counters = FED_EVAL_COUNTERS;
+    config.n_samples_max = 1;
+    config.number = 2 * (uint64_t)f->track->n_records + 2;
+    msfl_status status = fed_sum_new(&config, &f->evaluation);
+    if (status != MSFL_OK) return status;
+    status = msfl_pool_run(fed_workers_pool(job->workers), job->n_hospitals, hospital_evaluates, f);
+    if (status != MSFL_OK) return status;
+    uint64_t counters[FED_EVAL_COUNTERS];
+    fed_sum_report r;
+    status = fed_sum_finish(f->evaluation, NULL, counters, &r);
+    if (status != MSFL_OK) return status;
+    set_validation(record, counters);
+    record->bytes_header += (double)r.bytes_header;
+    if (f->track->kind == FED_PLAIN) return MSFL_OK;
+    record->sum_exact = record->sum_exact != 0 && r.exact;
+    record->bytes_ciphertext += (double)r.bytes_ciphertext;
+    record->bytes_bundle += (double)r.bytes_bundle;
+    record->ms_quantise += (double)r.ns_quantise * 1e-6;
+    record->ms_encrypt += (double)r.ns_encrypt * 1e-6;
+    record->ms_fold += (double)r.ns_fold * 1e-6;
+    record->ms_open += (double)r.ns_open * 1e-6;
+    return MSFL_OK;
+}
+
+/* Deep copies, so that a round which fails leaves every hospital as it was. */
+static msfl_status copy_members(const fed_track *track, fed_member **out) {
+    fed_member *copy = msfl_alloc(track->n_members, sizeof *copy);
+    *out = copy;
+    if (copy == NULL) return MSFL_ERR_MEMORY;
+    for (uint32_t i = 0; i < track->n_members; i++) {
+        const fed_member *m = &track->members[i];
+        copy[i].n_epochs = m->n_epochs;
+        if (m->state == NULL) continue;
+        copy[i].state = msfl_alloc(m->state_bytes, 1);
+        if (copy[i].state == NULL) return MSFL_ERR_MEMORY;
+        memcpy(copy[i].state, m->state, m->state_bytes);
+        copy[i].state_bytes = m->state_bytes;
+    }
+    return MSFL_OK;
+}
+
+static void free_members(fed_member *members, uint32_t n) {
+    for (uint32_t i = 0; members != NULL && i < n; i++)
+        msfl_bytes_free(members[i].state);
+    msfl_free(members);
+}
+
+msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
+    federated f = {.job = job, .track = track};
+    fed_record record = fed_record_empty();
+    uint64_t t0 = msfl_now_ns();
+    if (track->n_records == 0) fed_clip_init(job, track);
+    msfl_status status = copy_members(track, &f.members);
+    if (status != MSFL_OK) goto done;
+    f.weights = msfl_alloc(track->n_values, sizeof *f.weights);
+    f.clip = msfl_alloc(track->n_tensors, sizeof *f.clip);
+    if (f.weights == NULL || f.clip == NULL) {
+        status = MSFL_ERR_MEMORY;
+        goto done;
+    }
+    record.round = track->n_records + 1;
+    record.learning_rate = track->learning_rate;
+    status = aggregate_updates(&f, &record);
+    if (status == MSFL_OK) status = aggregate_evaluation(&f, &record);
+    if (status != MSFL_OK) {
+        status = msfl_fail_in(status, "round %u", track->n_records + 1);
+        goto done;
+    }
+    record.ms_train = (double)f.ns_train * 1e-6;
+    record.ms_evaluate = (double)f.ns_evaluate * 1e-6;
+    record.ms_wall = (double)(msfl_now_ns() - t0) * 1e-6;
+    status = score_test(job, f.weights, &record);
+    if (status != MSFL_OK) goto done;
+    memcpy(track->weights, f.weights, track->n_values * sizeof *f.weights);
+    memcpy(track->clip, f.clip, track->n_tensors * sizeof *f.clip);
+    fed_member *before = track->members;
+    track->members = f.members;
+    f.members = before;
+    fed_track_record(track, job->options, &record);
+done:
+    fed_sum_free(f.updates);
+    fed_sum_free(f.evaluation);
+    free_members(f.members, track->n_members);
+    msfl_free(f.weights);
+    msfl_free(f.clip);
+    return status;
+}
+
+/* --- a round of a single party --- */
+
+msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indices *train,
+                           const msfl_indices *validation) {
+    const bool central = track->kind == FED_CENTRAL;
+    fed_record record = fed_record_empty();
+    msfl_train_result result;
+    fed_scores scores;
+    uint64_t t0 = msfl_now_ns();
+    float *weights = msfl_alloc(track->n_values, sizeof *weights);
+    if (weights == NULL) return MSFL_ERR_MEMORY;
+    memcpy(weights, track->weights, track->n_values * sizeof *weights);
+    msfl_status status = train_member(job, track, &track->members[0], central ? UINT32_MAX : track->hospital,
+                                      central ? -1 : (int32_t)track->hospital, train, weights, &result);
+    if (status == MSFL_ERR_NUMERIC) {
+        track->stopped = true;
+        snprintf(track->why, sizeof track->why, "round %u: %s", track->n_records + 1, msfl_error_message());
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, track->name, "training ended early: %s", track->why);
+        msfl_free(weights);
+        return MSFL_OK;
+    }
+    if (status != MSFL_OK) goto done;
+    record.ms_train = (double)(msfl_now_ns() - t0) * 1e-6;
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    status = fed_score(job, trainer, weights, validation, &scores);
+    fed_workers_release(job->workers, trainer);
+    if (status != MSFL_OK) goto done;
+    uint64_t counters[FED_EVAL_COUNTERS];
+    fed_scores_counters(&scores, counters);
+    fed_scores_clear(&scores);
+    set_validation(&record, counters);
+    record.ms_wall = (double)(msfl_now_ns() - t0) * 1e-6;
+    record.round = track->n_records + 1;
+    record.learning_rate = track->learning_rate;
+    record.train_loss = result.loss;
+    record.train_accuracy = (double)result.n_correct / (double)result.n_seen;
+    status = score_test(job, weights, &record);
+    if (status != MSFL_OK) goto done;
+    memcpy(track->weights, weights, track->n_values * sizeof *weights);
+    fed_track_record(track, job->options, &record);
+done:
+    msfl_free(weights);
+    return status;
+}

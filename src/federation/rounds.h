@@ -1,0 +1,19 @@
+/* One round of a training: federated (train, aggregate, evaluate) or of a single party. */
+#ifndef MSFL_FEDERATION_ROUNDS_H
+#define MSFL_FEDERATION_ROUNDS_H
+
+#include "federation/sum.h"
+#include "federation/track.h"
+
+/** Next round of FED_ENCRYPTED or FED_PLAIN: every hospital starts from the track's weights. On error the track is as
+ *  before, so the round can be run again. */
+msfl_status fed_round_federated(const fed_job *job, fed_track *track) MSFL_NODISCARD;
+
+/** Next round of FED_CENTRAL or FED_ALONE: local epochs on `train`, judged on `validation`. */
+msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indices *train,
+                           const msfl_indices *validation) MSFL_NODISCARD;
+
+/** The aggregation of updates as this track's next round will do it (`ranges` receives n_tensors entries). */
+fed_sum_config fed_update_sum(const fed_job *job, const fed_track *track, msfl_update_range *ranges);
+
+#endif

@@ -1,0 +1,135 @@
+#include "federation/scoring.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
+                      fed_scores *out) {
+    memset(out, 0, sizeof *out);
+    out->n = images->n;
+    out->n_classes = msfl_model_info_borrow(job->model)->n_classes;
+    out->loss = NAN;
+    out->probabilities = msfl_alloc((size_t)out->n * out->n_classes, sizeof *out->probabilities);
+    out->labels = msfl_alloc(out->n, sizeof *out->labels);
+    out->groups = msfl_alloc(out->n, sizeof *out->groups);
+    if (out->probabilities == NULL || out->labels == NULL || out->groups == NULL) {
+        fed_scores_clear(out);
+        return MSFL_ERR_MEMORY;
+    }
+    if (out->n == 0) return MSFL_OK;
+    fed_samples storage;
+    msfl_samples samples = fed_samples_of(job, images, &storage);
+    for (uint32_t i = 0; i < out->n; i++)
+        out->groups[i] = msfl_dataset_group(job->dataset, images->at[i]);
+    msfl_status status = msfl_predict(trainer, weights, &samples, out->probabilities, out->labels, &out->loss);
+    if (status != MSFL_OK) fed_scores_clear(out);
+    return status;
+}
+
+void fed_scores_clear(fed_scores *s) {
+    msfl_free(s->probabilities);
+    msfl_free(s->labels);
+    msfl_free(s->groups);
+    memset(s, 0, sizeof *s);
+}
+
+static json_t *confusion_json(const msfl_metrics *m) {
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < m->n_classes; i++) {
+        json_t *row = json_array();
+        for (uint32_t j = 0; j < m->n_classes; j++)
+            json_array_append_new(row, json_integer(m->confusion[i][j]));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static msfl_status roc_json(const fed_scores *s, json_t **out) {
+    enum { POINTS = 101 };
+    msfl_roc_point points[POINTS];
+    uint32_t n;
+    msfl_status status = msfl_roc_curve(s->probabilities, s->labels, s->n, s->n_classes, POINTS, points, &n);
+    *out = json_array();
+    for (uint32_t i = 0; status == MSFL_OK && i < n; i++) {
+        json_array_append_new(*out, json_pack("[f, f]", points[i].false_positive_rate, points[i].true_positive_rate));
+    }
+    return status;
+}
+
+msfl_status fed_scores_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t seed, json_t **out) {
+    *out = NULL;
+    msfl_metrics *m = msfl_alloc(1, sizeof *m);
+    if (m == NULL) return MSFL_ERR_MEMORY;
+    msfl_status status =
+        msfl_metrics_compute(s->probabilities, s->labels, s->groups, s->n, s->n_classes, n_bootstrap, seed, m);
+    if (status != MSFL_OK) goto done;
+    json_t *object = json_object();
+    json_t *intervals = json_object();
+    const struct {
+        const char *name;
+        const msfl_figure *figure;
+    } figures[] = {{"auc", &m->auc},
+                   {"accuracy", &m->accuracy},
+                   {"balanced_accuracy", &m->balanced_accuracy},
+                   {"sensitivity", &m->sensitivity},
+                   {"specificity", &m->specificity},
+                   {"f1", &m->f1}};
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        json_object_set_new(object, figures[i].name, msfl_json_real(figures[i].figure->value));
+        json_object_set_new(
+            intervals, figures[i].name,
+            json_pack("[o, o]", msfl_json_real(figures[i].figure->low), msfl_json_real(figures[i].figure->high)));
+    }
+    json_object_set_new(object, "loss", msfl_json_real(m->loss));
+    json_object_set_new(object, "calibration", msfl_json_real(m->calibration));
+    json_object_set_new(object, "n", json_integer(m->n));
+    json_object_set_new(object, "confusion", confusion_json(m));
+    *out = object;
+    if (n_bootstrap == 0) {
+        json_decref(intervals);
+        goto done;
+    }
+    json_object_set_new(object, "intervals", intervals);
+    json_t *roc;
+    status = roc_json(s, &roc);
+    json_object_set_new(object, "roc", roc);
+done:
+    msfl_free(m);
+    return status;
+}
+
+void fed_scores_counters(const fed_scores *s, uint64_t counters[FED_EVAL_COUNTERS]) {
+    memset(counters, 0, FED_EVAL_COUNTERS * sizeof *counters);
+    double loss = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const float *p = s->probabilities + (size_t)i * s->n_classes;
+        uint32_t best = 0;
+        for (uint32_t c = 1; c < s->n_classes; c++) {
+            if (p[c] > p[best]) best = c;
+        }
+        counters[FED_EVAL_CORRECT] += best == s->labels[i];
+        loss -= log(fmax((double)p[s->labels[i]], 1e-7));
+        if (s->n_classes == 2) {
+            int bin = (int)(p[1] * FED_AUC_BINS);
+            if (bin >= FED_AUC_BINS) bin = FED_AUC_BINS - 1;
+            if (bin < 0) bin = 0;
+            counters[FED_EVAL_BINS + (s->labels[i] == 1 ? FED_AUC_BINS : 0) + bin]++;
+        }
+    }
+    counters[FED_EVAL_CLIENTS] = 1;
+    counters[FED_EVAL_N] = s->n;
+    counters[FED_EVAL_LOSS] = (uint64_t)llround(loss * FED_LOSS_ONE);
+}
+
+double fed_counters_auc(const uint64_t counters[FED_EVAL_COUNTERS]) {
+    const uint64_t *negative = counters + FED_EVAL_BINS, *positive = negative + FED_AUC_BINS;
+    double below = 0, wins = 0, n_positive = 0;
+    for (int b = 0; b < FED_AUC_BINS; b++) {
+        wins += (double)positive[b] * (below + 0.5 * (double)negative[b]);
+        below += (double)negative[b];
+        n_positive += (double)positive[b];
+    }
+    return below > 0 && n_positive > 0 ? wins / (below * n_positive) : NAN;
+}

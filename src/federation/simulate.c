@@ -1,0 +1,331 @@
+/* A run from its folder to its report. The order of trainings is fixed; each leaves a checkpoint after every round. */
+#include "medsecurefl/simulate.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "federation/config.h"
+#include "federation/pictures.h"
+#include "federation/result.h"
+#include "federation/rounds.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CONFIG_BYTES_MAX = 1 << 20 };
+
+msfl_simulate_options msfl_simulate_options_default(void) {
+    msfl_simulate_options o = {.data = "phantom",
+                               .model = "cnn-small",
+                               .partition = "iid",
+                               .scheme = MSFL_SCHEME_PACKED,
+                               .n_clients = 3,
+                               .n_rounds = 8,
+                               .value_bits = 24,
+                               .security_bits = 128,
+                               .normalise = MSFL_NORMALISE_IMAGE,
+                               .augment = true,
+                               .test_fraction = 0.2,
+                               .validation_fraction = 0.1,
+                               .train = msfl_train_options_default(),
+                               .plateau_patience = 3,
+                               .plateau_factor = 0.5,
+                               .compare = MSFL_COMPARE_ALL,
+                               .n_bootstrap = 1000,
+                               .seed = 1};
+    return o;
+}
+
+void msfl_text_free(char *text) {
+    msfl_free(text);
+}
+
+/* One run while it goes on. */
+typedef struct run {
+    msfl_simulate_options options;
+    json_t *config; /* owns the texts of `options` when they came from the folder */
+    uint8_t config_hash[MSFL_HASH_BYTES];
+    fed_job job;
+    fed_tracks tracks;
+    uint32_t n_alone;
+    msfl_indices everything_train, everything_validation; /* borrowed from the split */
+} run;
+
+/* --- the folder --- */
+
+static msfl_status out_path(const run *r, const char *name, char **path) {
+    *path = msfl_path_join(r->options.out, name);
+    return *path == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+}
+
+static msfl_status write_json(const run *r, const char *name, const json_t *value) {
+    char *path;
+    msfl_status status = out_path(r, name, &path);
+    if (status == MSFL_OK) status = msfl_json_write(path, value);
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status adopt_config(run *r) {
+    char *path;
+    msfl_status status = out_path(r, "config.json", &path);
+    if (status != MSFL_OK) return status;
+    if (!msfl_file_exists(path)) {
+        status =
+            msfl_fail(MSFL_ERR_MISSING, "%s holds no run to resume: leave out --resume to start one", r->options.out);
+        goto done;
+    }
+    status = msfl_json_read(path, CONFIG_BYTES_MAX, &r->config);
+    if (status != MSFL_OK) goto done;
+    status =
+        r->options.data == NULL ? fed_config_apply(r->config, &r->options) : fed_config_compare(r->config, &r->options);
+    if (status == MSFL_OK && (r->options.data == NULL || r->options.model == NULL || r->options.partition == NULL)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s lacks data, model or partition", path);
+    }
+done:
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status found_folder(run *r) {
+    bool empty = true;
+    if (r->options.out == NULL || r->options.out[0] == 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "an output folder is needed: --out DIR");
+    }
+    if (msfl_file_exists(r->options.out)) {
+        msfl_status status = msfl_folder_clean(r->options.out);
+        if (status == MSFL_OK) status = msfl_folder_is_empty(r->options.out, &empty);
+        if (status != MSFL_OK) return status;
+    }
+    if (r->options.resume) return adopt_config(r);
+    if (!empty) {
+        return msfl_fail(MSFL_ERR_EXISTS, "the folder %s is not empty: name another, or continue its run with --resume",
+                         r->options.out);
+    }
+    return MSFL_OK;
+}
+
+/* Called once the data and all options proved usable, so that a refused run leaves no folder behind. config.json comes
+ * first: from then on the folder can be resumed. */
+static msfl_status make_folder(run *r) {
+    char *state = NULL;
+    msfl_status status = msfl_folder_make(r->options.out);
+    if (status == MSFL_OK && !r->options.resume) {
+        json_t *config = fed_config_json(&r->options);
+        status = config == NULL ? MSFL_ERR_MEMORY : write_json(r, "config.json", config);
+        json_decref(config);
+    }
+    if (status == MSFL_OK) status = out_path(r, "state", &state);
+    if (status == MSFL_OK) status = msfl_folder_make(state);
+    if (status == MSFL_OK) status = msfl_folder_clean(state);
+    msfl_free(state);
+    return status;
+}
+
+static msfl_status save_model(const run *r, const char *name, const float *weights) {
+    static const char *const normalisations[] = {"image", "set", "none"};
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(r->job.dataset);
+    const char *names[MSFL_CLASSES_MAX];
+    for (uint32_t c = 0; c < info->n_classes; c++)
+        names[c] = msfl_dataset_class_name(r->job.dataset, c);
+    char *path;
+    msfl_status status = out_path(r, name, &path);
+    if (status == MSFL_OK) {
+        status = msfl_model_save(path, r->job.model, weights, names, normalisations[r->options.normalise]);
+    }
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status write_metrics(const run *r) {
+    char *path = NULL, *text = NULL;
+    msfl_status status = fed_metrics_lines(&r->job, &r->tracks, &text);
+    if (status == MSFL_OK) status = out_path(r, "metrics.jsonl", &path);
+    if (status == MSFL_OK) status = msfl_file_write(path, text, strlen(text));
+    msfl_free(path);
+    msfl_free(text);
+    return status;
+}
+
+/* --- trainings --- */
+
+static void announce_round(const run *r, const fed_track *t) {
+    const fed_record *record = &t->records[t->n_records - 1];
+    char text[256];
+    int n =
+        snprintf(text, sizeof text, "validation loss %.4f, test AUC %.4f", record->validation_loss, record->test_auc);
+    if (t->kind == FED_ENCRYPTED && n > 0 && (size_t)n < sizeof text) {
+        snprintf(text + n, sizeof text - (size_t)n, ", sum %s, %.0f of %u hospitals, crypto %.1f ms of %.0f ms",
+                 record->sum_exact == 1 ? "exact" : "NOT EXACT", record->cohort, r->job.n_hospitals,
+                 record->ms_quantise + record->ms_encrypt + record->ms_fold + record->ms_open, record->ms_wall);
+    }
+    const msfl_event event = {.kind = MSFL_EVENT_ROUND_DONE,
+                              .track = t->name,
+                              .client = t->kind == FED_ALONE ? (int32_t)t->hospital : -1,
+                              .round = t->n_records,
+                              .n_rounds = t->n_rounds,
+                              .loss = record->validation_loss,
+                              .text = text};
+    msfl_observe(&r->job.observer, &event);
+}
+
+static msfl_status run_track(run *r, fed_track *t) {
+    const fed_job *job = &r->job;
+    while (fed_track_wants_more(t)) {
+        msfl_status status = msfl_check_cancel(&job->observer);
+        if (status == MSFL_OK) {
+            switch (t->kind) {
+            case FED_ENCRYPTED:
+            case FED_PLAIN:
+                status = fed_round_federated(job, t);
+                break;
+            case FED_CENTRAL:
+                status = fed_round_solo(job, t, &r->everything_train, &r->everything_validation);
+                break;
+            case FED_ALONE:
+                status =
+                    fed_round_solo(job, t, &job->hospitals[t->hospital].train, &job->hospitals[t->hospital].validation);
+                break;
+            }
+        }
+        if (status == MSFL_OK) status = fed_track_save(t, r->options.out, r->config_hash);
+        if (status != MSFL_OK) return status;
+        if (t->kind != FED_ALONE) {
+            status = write_metrics(r);
+            if (status != MSFL_OK) return status;
+        }
+        if (t->n_records > 0) announce_round(r, t);
+    }
+    return MSFL_OK;
+}
+
+static msfl_status run_alone(void *ctx, size_t k) {
+    run *r = ctx;
+    return run_track(r, &r->tracks.alone[k]);
+}
+
+static msfl_status begin(run *r, fed_track *t, fed_track_kind kind, uint32_t hospital, bool wanted) {
+    if (!wanted) return MSFL_OK;
+    msfl_status status = fed_track_init(t, &r->job, kind, hospital);
+    return status == MSFL_OK ? fed_track_restore(t, r->options.out, r->config_hash) : status;
+}
+
+static msfl_status begin_all(run *r) {
+    const uint32_t compare = r->options.compare;
+    const bool packed = r->options.scheme == MSFL_SCHEME_PACKED;
+    r->tracks.alone = msfl_alloc(r->job.n_hospitals, sizeof *r->tracks.alone);
+    if (r->tracks.alone == NULL) return MSFL_ERR_MEMORY;
+    msfl_status status = begin(r, &r->tracks.encrypted, FED_ENCRYPTED, 0, packed);
+    if (status == MSFL_OK) status = begin(r, &r->tracks.plain, FED_PLAIN, 0, !packed || (compare & MSFL_COMPARE_PLAIN));
+    if (status == MSFL_OK) status = begin(r, &r->tracks.central, FED_CENTRAL, 0, compare & MSFL_COMPARE_CENTRAL);
+    for (uint32_t k = 0; k < r->job.n_hospitals && status == MSFL_OK; k++) {
+        status = begin(r, &r->tracks.alone[k], FED_ALONE, k, compare & MSFL_COMPARE_ALONE);
+    }
+    return status;
+}
+
+/* A parameter set that cannot hold the hospitals is refused before anyone trains. */
+static msfl_status check_parameters(run *r) {
+    if (r->options.scheme != MSFL_SCHEME_PACKED) return MSFL_OK;
+    const msfl_model_info *info = msfl_model_info_borrow(r->job.model);
+    const msfl_params_request request = {.n_clients = r->options.n_clients,
+                                         .value_bits = r->options.value_bits,
+                                         .n_values = info->n_values,
+                                         .security_bits = r->options.security_bits};
+    msfl_params params;
+    return msfl_params_plan(&request, &params);
+}
+
+static msfl_status train_all(run *r) {
+    static const struct {
+        const char *text;
+    } phases[] = {{"federated, encrypted"},
+                  {"federated, NOT encrypted (scheme 'plain')"},
+                  {"centralised, for comparison"},
+                  {"each hospital alone, for comparison"}};
+    const msfl_observer *observer = &r->job.observer;
+    fed_track *const list[] = {&r->tracks.encrypted, &r->tracks.plain, &r->tracks.central};
+    for (int i = 0; i < 3; i++) {
+        if (!fed_track_wants_more(list[i])) continue;
+        msfl_observe_text(observer, MSFL_EVENT_PHASE, list[i]->name, "%s", phases[i].text);
+        msfl_status status = run_track(r, list[i]);
+        if (status != MSFL_OK) return status;
+        /* The model is worth having before the comparisons are done. */
+        if (list[i] == fed_tracks_main(&r->job, &r->tracks)) {
+            status = save_model(r, "agg_model.h5", list[i]->best);
+            if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", list[i]->weights);
+            if (status != MSFL_OK) return status;
+        }
+    }
+    if (!(r->options.compare & MSFL_COMPARE_ALONE)) return MSFL_OK;
+    msfl_observe_text(observer, MSFL_EVENT_PHASE, "alone", "%s", phases[3].text);
+    msfl_status status = msfl_pool_run(fed_workers_pool(r->job.workers), r->job.n_hospitals, run_alone, r);
+    return status == MSFL_OK ? write_metrics(r) : status;
+}
+
+/* --- what remains --- */
+
+static msfl_status conclude(run *r, char **result_json) {
+    const fed_track *track = fed_tracks_main(&r->job, &r->tracks);
+    json_t *result = NULL;
+    char *text = NULL, *path = NULL;
+    fed_pictures pictures = {0};
+    msfl_status status = save_model(r, "agg_model.h5", track->best);
+    if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
+    if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
+    if (status == MSFL_OK) status = write_json(r, "result.json", result);
+    if (status == MSFL_OK) status = msfl_json_text(result, false, &text);
+    if (status == MSFL_OK) status = fed_pictures_choose(&r->job, track->best, &pictures);
+    if (status == MSFL_OK) status = out_path(r, "report.html", &path);
+    if (status == MSFL_OK) status = msfl_report_write(path, text, strlen(text), pictures.list, pictures.n);
+    if (status == MSFL_OK && result_json != NULL) {
+        *result_json = text;
+        text = NULL;
+    }
+    fed_pictures_clear(&pictures);
+    msfl_free(text);
+    msfl_free(path);
+    json_decref(result);
+    return status;
+}
+
+static void clear(run *r) {
+    fed_track_clear(&r->tracks.encrypted);
+    fed_track_clear(&r->tracks.plain);
+    fed_track_clear(&r->tracks.central);
+    for (uint32_t k = 0; r->tracks.alone != NULL && k < r->job.n_hospitals; k++)
+        fed_track_clear(&r->tracks.alone[k]);
+    msfl_free(r->tracks.alone);
+    fed_job_clear(&r->job);
+    json_decref(r->config);
+    msfl_free(r);
+}
+
+msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
+    if (result_json != NULL) *result_json = NULL;
+    run *r = msfl_alloc(1, sizeof *r);
+    if (r == NULL) return MSFL_ERR_MEMORY;
+    r->options = *options;
+    msfl_status status = found_folder(r);
+    if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
+    if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
+    if (status == MSFL_OK) status = check_parameters(r);
+    if (status == MSFL_OK) status = make_folder(r);
+    if (status != MSFL_OK) goto done;
+    r->everything_train = r->job.split.train;
+    r->everything_validation = r->job.split.validation;
+    status = begin_all(r);
+    if (status == MSFL_OK) status = save_model(r, "main_model.h5", r->job.initial);
+    if (status == MSFL_OK) status = train_all(r);
+    if (status == MSFL_ERR_CANCELLED) {
+        status = msfl_fail(MSFL_ERR_CANCELLED,
+                           "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --out %s",
+                           r->options.out);
+    }
+    if (status == MSFL_OK) status = conclude(r, result_json);
+done:
+    clear(r);
+    return status;
+}

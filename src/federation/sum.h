@@ -1,0 +1,51 @@
+/* One aggregation over hospitals: encrypted (the round protocol, checked against the plaintext integers) or plain. */
+#ifndef MSFL_FEDERATION_SUM_H
+#define MSFL_FEDERATION_SUM_H
+
+#include "medsecurefl/round.h"
+#include "medsecurefl/simulate.h"
+#include "medsecurefl/update.h"
+
+/** What an upload carries beside ciphertext and key bundle: round id, client number, ciphertext hash, two lengths. */
+enum { FED_HEADER_BYTES = 32 + 4 + 32 + 8 + 8 };
+
+typedef struct fed_sum_config {
+    msfl_scheme_kind scheme;
+    uint32_t value_bits, security_bits;
+    uint32_t n_clients, min_cohort;
+    uint32_t n_counters; /**< counter 0 is the sample count */
+    uint64_t n_samples_max;
+    const msfl_update_range *ranges; /**< NULL: counters only */
+    size_t n_ranges;
+    const uint8_t *task, *model; /**< hashes */
+    uint64_t number;             /**< distinct for every aggregation of the job */
+    msfl_authority *authority;   /**< packed only */
+} fed_sum_config;
+
+typedef struct fed_sum fed_sum;
+
+/** Parameters that an encrypted aggregation of this kind gets. ERR_PARAMS when nothing holds. */
+msfl_status fed_sum_plan(const fed_sum_config *config, msfl_params *params, uint64_t *n_slots) MSFL_NODISCARD;
+
+msfl_status fed_sum_new(const fed_sum_config *config, fed_sum **out) MSFL_NODISCARD;
+void fed_sum_free(fed_sum *sum);
+
+/** One hospital's contribution. Thread-safe. A vector with a value that is not finite is refused (ERR_NUMERIC) before
+ *  anything of it enters the sum. */
+msfl_status fed_sum_submit(fed_sum *sum, uint32_t client, const msfl_update_input *input) MSFL_NODISCARD;
+
+typedef struct fed_sum_report {
+    uint32_t cohort;
+    bool exact;         /**< opened integers equal the plaintext sum of the quantised vectors, every one */
+    double max_error;   /**< largest difference from the weighted mean of the unquantised updates */
+    double error_bound; /**< what it may be at most where nothing was clipped */
+    uint64_t n_clipped;
+    uint64_t bytes_ciphertext, bytes_bundle, bytes_header; /**< of one client */
+    uint64_t ns_quantise, ns_encrypt, ns_fold, ns_open;    /**< added up over clients */
+} fed_sum_report;
+
+/** Certify, release, open, decode: the weighted mean (values of the ranges; NULL when there are none) and the sums of
+ *  the counters. ERR_POLICY when fewer than min_cohort clients are in. */
+msfl_status fed_sum_finish(fed_sum *sum, float *mean, uint64_t *counters, fed_sum_report *report) MSFL_NODISCARD;
+
+#endif

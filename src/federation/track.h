@@ -1,0 +1,95 @@
+/* One training from first to last round (encrypted, plain, central, or one hospital alone): its state, its record, its
+ * checkpoint. */
+#ifndef MSFL_FEDERATION_TRACK_H
+#define MSFL_FEDERATION_TRACK_H
+
+#include "federation/job.h"
+#include "text/json.h"
+
+/** Figures of one round; every one a double so that checkpoint, metrics.jsonl and report share this list. NaN: does not
+ *  apply. Counts are exact below 2^53. */
+#define FED_RECORD_LIST(X)                                                                                             \
+    X(round)                                                                                                           \
+    X(learning_rate)                                                                                                   \
+    X(train_loss)                                                                                                      \
+    X(train_accuracy)                                                                                                  \
+    X(validation_loss)                                                                                                 \
+    X(validation_accuracy)                                                                                             \
+    X(validation_auc)                                                                                                  \
+    X(test_auc)                                                                                                        \
+    X(test_accuracy)                                                                                                   \
+    X(cohort)                                                                                                          \
+    X(sum_exact)                                                                                                       \
+    X(max_error)                                                                                                       \
+    X(error_bound)                                                                                                     \
+    X(clipped)                                                                                                         \
+    X(bytes_ciphertext)                                                                                                \
+    X(bytes_bundle)                                                                                                    \
+    X(bytes_header)                                                                                                    \
+    X(bytes_down)                                                                                                      \
+    X(ms_train)                                                                                                        \
+    X(ms_quantise)                                                                                                     \
+    X(ms_encrypt)                                                                                                      \
+    X(ms_fold)                                                                                                         \
+    X(ms_open)                                                                                                         \
+    X(ms_evaluate)                                                                                                     \
+    X(ms_wall)
+
+typedef struct fed_record {
+#define FED_RECORD_FIELD(name) double name;
+    FED_RECORD_LIST(FED_RECORD_FIELD)
+#undef FED_RECORD_FIELD
+} fed_record;
+
+/** All NaN. */
+fed_record fed_record_empty(void);
+/** One object with every figure that applies. */
+json_t *fed_record_json(const fed_record *record);
+
+typedef enum fed_track_kind { FED_ENCRYPTED, FED_PLAIN, FED_CENTRAL, FED_ALONE } fed_track_kind;
+
+/** What one hospital carries from round to round: its optimiser's state (NULL: fresh) and the epochs it has seen. */
+typedef struct fed_member {
+    uint8_t *state;
+    size_t state_bytes;
+    uint64_t n_epochs;
+} fed_member;
+
+typedef struct fed_track {
+    fed_track_kind kind;
+    uint32_t hospital; /**< FED_ALONE: which */
+    char name[32];     /**< file stem and log name: "encrypted", "plain", "central", "alone-3" */
+    uint32_t n_members;
+    fed_member *members;
+    float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
+    float *clip;           /**< n_tensors: bounds for the next round's encoding */
+    uint64_t n_values;
+    uint32_t n_tensors;
+    uint32_t n_rounds; /**< planned */
+    uint32_t best_round;
+    double best_loss;
+    uint32_t n_stale, n_plateau; /**< rounds since the best loss; since that or the last change of learning rate */
+    double learning_rate;
+    bool stopped; /**< early stopping, or nothing left to train */
+    char why[160];
+    fed_record *records;
+    uint32_t n_records;
+} fed_track;
+
+msfl_status fed_track_init(fed_track *track, const fed_job *job, fed_track_kind kind, uint32_t hospital) MSFL_NODISCARD;
+void fed_track_clear(fed_track *track);
+
+/** Whether another round is to be run. */
+bool fed_track_wants_more(const fed_track *track);
+
+/** Take the round's record: keeps the best weights, lowers the learning rate, stops; all from the validation loss,
+ * which is public within the federation. A NaN loss (no validation images) counts every round as the best so far. */
+void fed_track_record(fed_track *track, const msfl_simulate_options *options, const fed_record *record);
+
+/** Write / read DIR/state/<name>.state. `config` (32 bytes) binds it to the options of the run. A missing file leaves
+ *  the track fresh; a damaged or foreign one is an error. */
+msfl_status fed_track_save(const fed_track *track, const char *dir,
+                           const uint8_t config[MSFL_HASH_BYTES]) MSFL_NODISCARD;
+msfl_status fed_track_restore(fed_track *track, const char *dir, const uint8_t config[MSFL_HASH_BYTES]) MSFL_NODISCARD;
+
+#endif

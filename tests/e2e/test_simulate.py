@@ -1,0 +1,258 @@
+"""A federation from images to report, its repeatability, and what happens when it is stopped or misused."""
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import time
+
+import common
+
+SMALL = ("simulate", "--data", "phantom", "--phantom-images", 240, "--size", 32, "--rounds", 2, "--bootstrap", 50)
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def text_of(*names):
+    with open(os.path.join(*names), encoding="utf-8") as f:
+        return f.read()
+
+
+def bytes_of(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def write_bytes(path, content):
+    with open(path, "wb") as f:
+        f.write(content)
+
+
+class Simulate(common.CliTest):
+    def test_whole_run(self):
+        out = self.path("out")
+        r = self.ok_json(*SMALL, "--clients", 3, "--partition", "dirichlet:0.5", "--out", out)
+        for name in ("main_model.h5", "agg_model.h5", "agg_model_last.h5", "report.html", "result.json", "metrics.jsonl",
+                     "config.json"):
+            self.assertTrue(os.path.getsize(os.path.join(out, name)) > 0, name)
+        self.assertIs(r["sum_exact"], True)
+        self.assertTrue(r["complete"])
+        self.assertEqual(r["scheme"], "packed")
+        self.assertEqual(len(r["rounds"]), 2)
+        for i, one in enumerate(r["rounds"]):
+            self.assertEqual(one["round"], i + 1)
+            self.assertIs(one["sum_exact"], True)
+            self.assertEqual(one["cohort"], 3)
+            self.assertEqual(one["clipped"], 0)
+            self.assertLessEqual(one["max_error"], one["error_bound"])
+            self.assertGreater(one["max_error"], 0)
+        for key in ("encrypted", "plain", "central", "alone_mean"):
+            self.assertTrue(0 <= r[key]["auc"] <= 1, key)
+        low, high = r["encrypted"]["intervals"]["auc"]
+        self.assertTrue(low <= r["encrypted"]["auc"] <= high)
+        self.assertEqual(r["encrypted"]["n"], r["data"]["test"])
+        self.assertEqual(sum(map(sum, r["encrypted"]["confusion"])), r["data"]["test"])
+        self.assertEqual(r["data"]["train"] + r["data"]["validation"] + r["data"]["test"], r["data"]["images"])
+        self.assertEqual(sum(h["train"] for h in r["data"]["hospitals"]), r["data"]["train"])
+        self.assertEqual(r["bytes_float32"], 4 * r["model"]["values"])
+        self.assertEqual(r["bytes_up_per_client_round"], r["bytes_ciphertext_per_client_round"]
+                         + r["bytes_bundle_per_client_round"] + r["bytes_header_per_client_round"])
+        self.assertEqual(json.loads(text_of(out, "result.json")), r)
+        lines = [json.loads(line) for line in text_of(out, "metrics.jsonl").splitlines()]
+        tracks = [line["track"] for line in lines]
+        self.assertEqual(sorted(set(tracks)), ["alone-1", "alone-2", "alone-3", "central", "encrypted", "plain"])
+        self.assertEqual(len(tracks), 12)
+        page = text_of(out, "report.html")
+        self.assertIn("<svg", page)
+        for needle in ("http://", "https://"):
+            self.assertNotIn("src=\"" + needle, page)
+            self.assertNotIn("href=\"" + needle, page)
+        # The same figures from the model file and the same part of the data.
+        e = self.ok_json("evaluate", "--model", os.path.join(out, "agg_model.h5"), "--data", "phantom", "--part", "all",
+                         "--bootstrap", 0)
+        self.assertEqual(e["n"], sum(map(sum, e["confusion"])))
+
+    def test_evaluate_repeats_the_report(self):
+        out = self.path("out")
+        r = self.ok_json(*SMALL, "--phantom-images", 1800, "--rounds", 1, "--compare", "none", "--out", out)
+        e = self.ok_json("evaluate", "--model", os.path.join(out, "agg_model.h5"), "--data", "phantom", "--part", "test",
+                         "--bootstrap", 50)
+        for key in ("auc", "accuracy", "f1", "n", "confusion", "intervals"):
+            self.assertEqual(e[key], r["encrypted"][key], key)
+
+    def test_same_seed_same_bytes_for_any_number_of_threads(self):
+        models = []
+        for i, threads in enumerate((1, 2, 3)):
+            out = self.path(str(i))
+            self.ok(*SMALL, "--threads", threads, "--compare", "none", "--out", out)
+            models.append([digest(os.path.join(out, name)) for name in ("main_model.h5", "agg_model.h5", "agg_model_last.h5")])
+        self.assertEqual(models[0], models[1])
+        self.assertEqual(models[0], models[2])
+        out = self.path("other")
+        self.ok(*SMALL, "--seed", 2, "--compare", "none", "--out", out)
+        self.assertNotEqual(models[0][2], digest(os.path.join(out, "agg_model_last.h5")))
+
+    def test_stopped_and_killed_runs_resume_to_the_same_result(self):
+        args = SMALL + ("--rounds", 5, "--plateau-patience", 1)
+        straight = self.path("straight")
+        self.ok(*args, "--out", straight)
+        rng = random.Random(1)
+        for number, name in ((signal.SIGINT, "int"), (signal.SIGKILL, "kill")):
+            out = self.path(name)
+            words = [common.CLI, *map(str, args), "--out", out]
+            for attempt in range(200):
+                p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.PIPE, text=True)
+                try:
+                    _, err = p.communicate(timeout=0.4 + rng.random() if attempt < 8 else 600)
+                except subprocess.TimeoutExpired:
+                    p.send_signal(number)
+                    _, err = p.communicate(timeout=60)
+                    if number == signal.SIGINT and p.returncode not in (0, -signal.SIGINT):
+                        self.assertEqual(p.returncode, 130, err)
+                        self.assertIn("resume", err)
+                if p.returncode == 0:
+                    break
+                self.assertIn(p.returncode, (130, -signal.SIGKILL, -signal.SIGINT), err)
+                if os.path.exists(os.path.join(out, "config.json")):
+                    words = [common.CLI, "simulate", "--resume", "--out", out]
+            self.assertEqual(p.returncode, 0, err)
+            for file in ("main_model.h5", "agg_model.h5", "agg_model_last.h5"):
+                self.assertEqual(digest(os.path.join(straight, file)), digest(os.path.join(out, file)), f"{name} {file}")
+            a, b = (json.loads(text_of(d, "result.json")) for d in (straight, out))
+            for key in ("encrypted", "plain", "central", "alone_mean"):
+                self.assertEqual(a[key], b[key], f"{name} {key}")
+
+    def test_resume_refuses_other_options_and_damage(self):
+        out = self.path("out")
+        self.ok(*SMALL, "--compare", "none", "--out", out)
+        self.fails(13, "'seed'", *SMALL, "--compare", "none", "--seed", 2, "--resume", "--out", out)
+        self.ok("simulate", "--resume", "--out", out)
+        state = os.path.join(out, "state", "encrypted.state")
+        content = bytearray(bytes_of(state))
+        for position in (0, 9, 60, len(content) // 2, len(content) - 1):
+            damaged = bytearray(content)
+            damaged[position] ^= 1
+            write_bytes(state, damaged)
+            self.fails(5, "encrypted.state", "simulate", "--resume", "--out", out)
+        write_bytes(state, content[: len(content) // 2])
+        self.fails(5, "encrypted.state", "simulate", "--resume", "--out", out)
+        self.fails(14, "no run to resume", "simulate", "--resume", "--out", self.path("nothing"))
+
+    def test_plain_is_named_everywhere(self):
+        out = self.path("out")
+        r = self.ok(*SMALL, "--scheme", "plain", "--compare", "none", "--out", out)
+        self.assertIn("NOT", r.stdout)
+        result = json.loads(text_of(out, "result.json"))
+        self.assertEqual(result["scheme"], "plain")
+        self.assertIsNone(result["encrypted"])
+        self.assertIsNone(result["sum_exact"])
+        self.assertIn("NOT PROTECTED", result["trust"])
+        self.assertIn("NOT PROTECTED", text_of(out, "report.html"))
+        self.fails(2, "--scheme", *SMALL, "--scheme", "none", "--out", self.path("x"))
+
+    def test_numbers_of_hospitals(self):
+        self.fails(9, "--allow-two-sites", *SMALL, "--clients", 2, "--out", self.path("two"))
+        self.assertFalse(os.path.exists(self.path("two")))
+        self.fails(2, "at least 2", *SMALL, "--clients", 1, "--out", self.path("one"))
+        for n in (2, 5, 7, 20):
+            r = self.ok_json(*SMALL, "--phantom-images", 500, "--rounds", 1, "--compare", "none", "--clients", n, "--allow-two-sites",
+                             "--out", self.path(str(n)))
+            self.assertIs(r["sum_exact"], True)
+            self.assertLessEqual(r["bytes_ciphertext_per_client_round"], 1.1 * r["bytes_float32"])
+            if n == 2:
+                self.assertTrue(any("Two hospitals" in w for w in r["warnings"]))
+
+    def test_sixteen_bits_and_fewer(self):
+        for bits, ratio in ((16, 0.75), (12, 0.75), (8, 0.5)):
+            r = self.ok_json(*SMALL, "--phantom-images", 500, "--compare", "plain", "--clients", 20, "--bits", bits, "--out",
+                             self.path(str(bits)))
+            self.assertIs(r["sum_exact"], True)
+            self.assertLessEqual(r["bytes_ciphertext_per_client_round"], ratio * r["bytes_float32"])
+            for one in r["rounds"]:
+                if one["clipped"] == 0:
+                    self.assertLessEqual(one["max_error"], one["error_bound"])
+
+    def test_refusals(self):
+        out = self.path("out")
+        os.makedirs(out)
+        write_bytes(os.path.join(out, "thesis.txt"), b"")
+        self.fails(13, "not empty", *SMALL, "--out", out)
+        self.assertEqual(os.listdir(out), ["thesis.txt"])
+        self.fails(2, "--out", *SMALL)
+        self.fails(2, "did you mean --rounds", "simulate", "--data", "phantom", "--round", 3, "--out", self.path("a"))
+        self.fails(2, "--data", "simulate", "--out", self.path("a"))
+        self.fails(14, "nowhere", "simulate", "--data", self.path("nowhere"), "--out", self.path("a"))
+        os.makedirs(self.path("empty"))
+        self.fails(12, "empty", "simulate", "--data", self.path("empty"), "--out", self.path("a"))
+        self.fails(12, "", *SMALL, "--clients", 200, "--partition", "quantity:0.1", "--out", self.path("a"))
+        self.assertFalse(os.path.exists(self.path("a")))
+
+    def test_unwritable_and_full(self):
+        if os.geteuid() != 0:
+            locked = self.path("locked")
+            os.makedirs(locked)
+            os.chmod(locked, stat.S_IRUSR | stat.S_IXUSR)
+            self.fails(4, "locked", *SMALL, "--out", os.path.join(locked, "out"))
+        out = self.path("full")
+
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+
+        r = common.run(*SMALL, "--compare", "none", "--out", out, preexec_fn=small_files)
+        self.assertEqual(r.returncode, 4, r.stderr)
+        self.assertIn(out, r.stderr)
+        for folder, _, files in os.walk(out):
+            self.assertEqual([f for f in files if ".partial-" in f], [], folder)
+        # With room again the same folder goes on.
+        self.ok("simulate", "--resume", "--out", out)
+
+    def test_divergence_is_reported_and_kept_out(self):
+        # Without normalisation layers a huge step soon gives infinities in every hospital.
+        model = self.path("plain.yaml")
+        write_bytes(model, b"""name: plain
+input: {height: 32, width: 32, channels: 1}
+classes: 2
+layers:
+  - conv: {filters: 8, kernel: 3, activation: relu}
+  - max_pool: {size: 2}
+  - flatten
+  - dense: {units: 32, activation: relu}
+  - dense: {units: classes}
+""")
+        r = self.fails(9, "0 of 3 hospitals", *SMALL, "--model", model, "--optimizer", "sgd", "--lr", 100, "--momentum", 0.99,
+                       "--compare", "none", "--local-epochs", 5, "--out", self.path("out"))
+        for k in (1, 2, 3):
+            self.assertIn(f"hospital {k} left round 1", r.stderr)
+
+    def test_quiet_without_a_terminal(self):
+        r = self.ok(*SMALL, "--compare", "none", "--quiet", "--out", self.path("out"))
+        self.assertEqual(r.stderr, "")
+        self.assertNotIn("\x1b", r.stdout)
+
+
+class RealImages(common.CliTest):
+    @common.unittest.skipIf(common.data_folder() is None, "no folder of real images (MSFL_TEST_DATA)")
+    @common.unittest.skipIf(common.SANITIZED != "", "too slow under a sanitizer")
+    def test_pneumonia(self):
+        data = os.path.join(common.data_folder(), "cxr_kermany", "dev", "cxr64.npz")
+        r = self.ok_json("simulate", "--data", data, "--label", "y_pneumonia", "--clients", 3, "--partition", "dirichlet:0.5",
+                         "--rounds", 10, "--out", self.path("out"), timeout=1100)
+        self.assertGreaterEqual(r["encrypted"]["auc"], 0.95)
+        self.assertGreater(r["encrypted"]["auc"], r["alone_mean"]["auc"])
+        self.assertLess(abs(r["encrypted"]["auc"] - r["plain"]["auc"]), 0.01)
+        self.assertIs(r["sum_exact"], True)
+        self.assertLess(r["crypto_share_of_round"], 0.02)
+        self.assertLessEqual(r["bytes_ciphertext_per_client_round"], 1.1 * r["bytes_float32"])
+        self.assertIn("patient", r["data"]["split_rule"])
+
+
+if __name__ == "__main__":
+    common.main()
