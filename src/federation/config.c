@@ -47,7 +47,7 @@
 #define TO_TEXT(v) ((v) == NULL ? json_null() : json_string(v))
 #define TO_U32(v)  json_integer((json_int_t)(v))
 #define TO_U64(v)  json_integer((json_int_t)(v))
-#define TO_F32(v) shortest(v)
+#define TO_F32(v)  shortest(v)
 #define TO_F64(v)  json_real(v)
 #define TO_FLAG(v) json_boolean(v)
 
