@@ -128,3 +128,11 @@ size_t msfl_layout_range_of(const msfl_update_layout *layout, uint64_t v) {
     }
     return low;
 }
+
+double msfl_layout_scale(const msfl_update_layout *layout, float clip, uint64_t n_samples) {
+    double half = 0.5 * (double)msfl_layout_top(layout);
+    double scale = half * ((double)n_samples / (double)layout->n_max) / (double)clip;
+    while ((double)clip * scale > half)
+        scale = nextafter(scale, 0.0);
+    return scale;
+}

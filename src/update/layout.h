@@ -33,6 +33,12 @@ struct msfl_update_layout {
 /** The range that value `v` (below n_values) lies in. */
 size_t msfl_layout_range_of(const msfl_update_layout *layout, uint64_t v);
 
+/**
+ * omega (2^b - 1) / (2 C) as a double, rounded so that C times it, rounded, does not exceed (2^b - 1) / 2: then no
+ * clipped value can be rounded to 2^b, because rounding never reverses an order.
+ */
+double msfl_layout_scale(const msfl_update_layout *layout, float clip, uint64_t n_samples);
+
 /** 2^b - 1. */
 static inline uint64_t msfl_layout_top(const msfl_update_layout *layout) {
     return (UINT64_C(1) << layout->value_bits) - 1;

@@ -62,18 +62,6 @@ msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_updat
     return MSFL_OK;
 }
 
-/**
- * omega (2^b - 1) / (2 C) as a double, rounded so that C times it, rounded, does not exceed (2^b - 1) / 2: then no
- * clipped value can be rounded to 2^b, because rounding never reverses an order.
- */
-static double scale_of(const msfl_update_layout *layout, float clip, uint64_t n_samples) {
-    double half = 0.5 * (double)msfl_layout_top(layout);
-    double scale = half * ((double)n_samples / (double)layout->n_max) / (double)clip;
-    while ((double)clip * scale > half)
-        scale = nextafter(scale, 0.0);
-    return scale;
-}
-
 /** Word s of the stream belongs to slot s, whatever slice asks for it. */
 typedef struct rounding {
     uint8_t key[MSFL_HASH_BYTES];
@@ -130,7 +118,7 @@ msfl_status msfl_update_quantise(const msfl_update_layout *layout, const msfl_up
     rounding_init(&g, input->rounding_seed);
     for (size_t r = msfl_layout_range_of(layout, slot - layout->counter_slots); slot < end; r++) {
         const float clip = layout->ranges[r].clip;
-        const double scale = scale_of(layout, clip, input->n_samples);
+        const double scale = msfl_layout_scale(layout, clip, input->n_samples);
         uint64_t range_end = layout->counter_slots + layout->starts[r + 1];
         if (range_end > end) range_end = end;
         while (slot < range_end) {

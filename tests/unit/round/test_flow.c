@@ -237,6 +237,7 @@ static void a_wrong_key_sum_opens_nothing(void **state) {
 /* --- threads --- */
 
 typedef struct uploader {
+    pthread_barrier_t *together;
     const world *w;
     msfl_round_coordinator *c;
     uint32_t client;
@@ -245,6 +246,7 @@ typedef struct uploader {
 
 static void *upload_twice(void *arg) {
     uploader *u = arg;
+    pthread_barrier_wait(u->together);
     u->first = world_upload(u->w, u->c, u->client);
     u->second = world_upload(u->w, u->c, u->client);
     return NULL;
@@ -260,36 +262,44 @@ static void *open_one(void *arg) {
 
 static void threads_upload_at_once(void **state) {
     (void)state;
-    enum { CLIENTS = 6, THREADS = 2 * CLIENTS };
+    enum { CLIENTS = 6, THREADS = 2 * CLIENTS, REPEATS = 20 };
     world w;
     world_make(&w, CLIENTS, 3, 16, 30000);
-    msfl_round_coordinator *c = NULL;
-    assert_int_equal(msfl_round_coordinator_new(w.ctx, &w.info, &c), MSFL_OK);
-    pthread_t threads[THREADS];
-    uploader uploaders[THREADS]; /* two threads for every client */
-    for (int i = 0; i < THREADS; i++) {
-        uploaders[i] = (uploader){&w, c, (uint32_t)i / 2, MSFL_OK, MSFL_OK};
-        assert_int_equal(pthread_create(&threads[i], NULL, upload_twice, &uploaders[i]), 0);
-    }
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 0; i < THREADS; i += 2) {
-        assert_int_equal((uploaders[i].first == MSFL_OK) + (uploaders[i + 1].first == MSFL_OK), 1);
-        assert_int_equal(uploaders[i].first + uploaders[i + 1].first, MSFL_ERR_EXISTS);
-        assert_int_equal(uploaders[i].second, MSFL_ERR_EXISTS);
-        assert_int_equal(uploaders[i + 1].second, MSFL_ERR_EXISTS);
-    }
     const uint32_t all[] = {0, 1, 2, 3, 4, 5};
-    world_finish(&w, c, all, CLIENTS);
-    for (int i = 0; i < THREADS; i++) {
-        uploaders[i] = (uploader){&w, c, (uint32_t)((uint64_t)i % w.n_chunks), MSFL_ERR_USAGE, MSFL_OK};
-        assert_int_equal(pthread_create(&threads[i], NULL, open_one, &uploaders[i]), 0);
+    for (int repeat = 0; repeat < REPEATS; repeat++) {
+        msfl_round_coordinator *c = NULL;
+        w.info.number++;
+        for (uint32_t i = 0; i < CLIENTS; i++)
+            world_encrypt(&w, i);
+        assert_int_equal(msfl_round_coordinator_new(w.ctx, &w.info, &c), MSFL_OK);
+        pthread_t threads[THREADS];
+        uploader uploaders[THREADS]; /* two threads for every client, let go at once */
+        pthread_barrier_t together;
+        assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+        for (int i = 0; i < THREADS; i++) {
+            uploaders[i] = (uploader){&together, &w, c, (uint32_t)i / 2, MSFL_OK, MSFL_OK};
+            assert_int_equal(pthread_create(&threads[i], NULL, upload_twice, &uploaders[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&together);
+        for (int i = 0; i < THREADS; i += 2) {
+            assert_int_equal((uploaders[i].first == MSFL_OK) + (uploaders[i + 1].first == MSFL_OK), 1);
+            assert_int_equal(uploaders[i].first + uploaders[i + 1].first, MSFL_ERR_EXISTS);
+            assert_int_equal(uploaders[i].second, MSFL_ERR_EXISTS);
+            assert_int_equal(uploaders[i + 1].second, MSFL_ERR_EXISTS);
+        }
+        world_finish(&w, c, all, CLIENTS);
+        for (int i = 0; i < THREADS; i++) {
+            uploaders[i] = (uploader){NULL, &w, c, (uint32_t)((uint64_t)i % w.n_chunks), MSFL_ERR_USAGE, MSFL_OK};
+            assert_int_equal(pthread_create(&threads[i], NULL, open_one, &uploaders[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(threads[i], NULL);
+            assert_int_equal(uploaders[i].first, MSFL_OK);
+        }
+        msfl_round_coordinator_free(c);
     }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(uploaders[i].first, MSFL_OK);
-    }
-    msfl_round_coordinator_free(c);
     world_clear(&w);
 }
 

@@ -148,6 +148,25 @@ static void kernels_agree_bit_for_bit(void **state) {
 #endif
 }
 
+/** The scale never takes C above (2^b - 1)/2, where one more rounding would reach 2^b; nor is it lower than need be. */
+static void the_scale_stays_below_the_top(void **state) {
+    (void)state;
+    msfl_seeded g;
+    msfl_seeded_init(&g, 9, "test.scale", 0, 0, 0);
+    const msfl_update_range range = {1, 1.0f};
+    for (uint32_t bits = 2; bits <= 32; bits++) {
+        uint64_t n_max = 1 + msfl_seeded_below(&g, 100000);
+        msfl_update_layout *layout = layout_of(bits, n_max, &range, 1);
+        const double half = 0.5 * (pow(2, bits) - 1);
+        for (int repeat = 0; repeat < 2000; repeat++) {
+            float clip = ldexpf((float)(1.0 + msfl_seeded_unit(&g)), (int)msfl_seeded_below(&g, 240) - 120);
+            double reached = (double)clip * msfl_layout_scale(layout, clip, n_max);
+            assert_true(reached <= half && reached >= half * (1.0 - 0x1p-50));
+        }
+        msfl_update_layout_free(layout);
+    }
+}
+
 /** The two ends of the range for many bounds: rounding of the scale must never reach 2^b, nor wrap to 0. */
 static void edges_stay_within(void **state) {
     (void)state;
@@ -309,10 +328,10 @@ static void bad_updates_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rounding_is_unbiased),      cmocka_unit_test(kernels_round_exactly),
-        cmocka_unit_test(kernels_agree_bit_for_bit), cmocka_unit_test(edges_stay_within),
-        cmocka_unit_test(slices_equal_the_whole),    cmocka_unit_test(the_format_is_frozen),
-        cmocka_unit_test(bad_updates_are_named),
+        cmocka_unit_test(rounding_is_unbiased),          cmocka_unit_test(kernels_round_exactly),
+        cmocka_unit_test(kernels_agree_bit_for_bit),     cmocka_unit_test(edges_stay_within),
+        cmocka_unit_test(the_scale_stays_below_the_top), cmocka_unit_test(slices_equal_the_whole),
+        cmocka_unit_test(the_format_is_frozen),          cmocka_unit_test(bad_updates_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
