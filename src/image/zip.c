@@ -74,6 +74,8 @@ static msfl_status read_directory(msfl_zip *zip, uint64_t file_bytes) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %lld entries; at most %d are accepted", zip->name, (long long)n,
                          MSFL_ZIP_ENTRIES_MAX);
     }
+    if (n == 0)
+        return msfl_fail(MSFL_ERR_FORMAT, "%s: %s", zip->name, file_bytes == 0 ? "an empty file" : "an empty archive");
     zip->n = (size_t)n;
     zip->entries = msfl_alloc(zip->n, sizeof *zip->entries);
     if (zip->entries == NULL) return MSFL_ERR_MEMORY;
