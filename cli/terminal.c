@@ -1,29 +1,239 @@
 #include "terminal.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "columns.h"
+#include "live.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { FRAME_NS = 80 * 1000 * 1000, TRACK_BYTES = 32, PHASE_BYTES = 120 };
 
 struct cli_terminal {
-    bool quiet;
+    bool quiet, is_live;
+    live screen;
+    char **names;
+    live_row *rows; /* one for each party, and a last one for what concerns the whole job */
+    uint32_t n_clients;
+    char track[TRACK_BYTES], phase[PHASE_BYTES];
+    uint32_t round, n_rounds;
+    uint64_t start_ns, track_ns, drawn_ns;
+    uint32_t rounds_before; /* done in this track when it began here: a resumed run does not begin at 1 */
+    bool has_block;         /* something of this track has been under way */
+    bool is_whole;          /* what is under way concerns the whole job, not one party */
 };
 
+static void copy_text(char *to, size_t size, const char *from) {
+    snprintf(to, size, "%s", from == NULL ? "" : from);
+}
+
 cli_terminal *cli_terminal_new(const char *const *client_names, uint32_t n_clients, bool quiet) {
-    (void)client_names;
-    (void)n_clients;
     cli_terminal *t = msfl_alloc(1, sizeof *t);
-    if (t != NULL) t->quiet = quiet;
+    if (t == NULL) return NULL;
+    t->quiet = quiet;
+    t->n_clients = n_clients;
+    t->start_ns = t->track_ns = msfl_now_ns();
+    t->names = msfl_alloc((size_t)n_clients + 1, sizeof *t->names);
+    t->rows = msfl_alloc((size_t)n_clients + 1, sizeof *t->rows);
+    bool is_whole = t->names != NULL && t->rows != NULL;
+    for (uint32_t i = 0; is_whole && i <= n_clients; i++) {
+        t->names[i] = i == n_clients         ? msfl_strdup("")
+                      : client_names != NULL ? msfl_strdup(client_names[i])
+                                             : msfl_format("hospital %u", i + 1);
+        is_whole = t->names[i] != NULL;
+        t->rows[i] = (live_row){.name = t->names[i], .loss = NAN};
+    }
+    if (!is_whole) {
+        cli_terminal_free(t);
+        return NULL;
+    }
+    const char *kind = getenv("TERM");
+    t->is_live = !quiet && isatty(STDERR_FILENO) && kind != NULL && kind[0] != 0 && strcmp(kind, "dumb") != 0;
+    live_init(&t->screen, STDERR_FILENO);
     return t;
 }
 
-void cli_terminal_free(cli_terminal *terminal) {
-    msfl_free(terminal);
+void cli_terminal_free(cli_terminal *t) {
+    if (t == NULL) return;
+    if (t->is_live && t->screen.n_lines > 0) {
+        live_begin(&t->screen);
+        live_end(&t->screen);
+    }
+    for (uint32_t i = 0; t->names != NULL && i <= t->n_clients; i++)
+        msfl_free(t->names[i]);
+    msfl_free(t->names);
+    msfl_free(t->rows);
+    live_clear(&t->screen);
+    msfl_free(t);
+}
+
+/* --- lines --- */
+
+/* "encrypted round 3/8, North Hill: ", "warning: ", as `event` needs it. Cleaned. */
+static void prefix_of(const cli_terminal *t, const msfl_event *event, char *text, size_t size) {
+    msfl_buffer b = {0};
+    bool is_utf8 = t->screen.is_utf8 || !t->is_live;
+    cli_put_columns(&b, event->track, TRACK_BYTES - 1, is_utf8);
+    if (event->round > 0) msfl_put_text(&b, " round %u/%u", event->round, event->n_rounds);
+    if (event->client >= 0 && (uint32_t)event->client < t->n_clients) {
+        msfl_put_text(&b, ", ");
+        cli_put_columns(&b, t->names[event->client], 60, is_utf8);
+    }
+    msfl_put_text(&b, ": %s", event->kind == MSFL_EVENT_WARNING ? "warning: " : "");
+    msfl_put8(&b, 0);
+    copy_text(text, size, b.status == MSFL_OK ? (const char *)b.bytes : "");
+    msfl_buffer_clear(&b);
+}
+
+static void plain_line(const char *prefix, const char *text) {
+    msfl_buffer b = {0};
+    msfl_put_text(&b, "%s", prefix);
+    cli_put_columns(&b, text, 4000, true);
+    msfl_put_text(&b, "\n");
+    if (b.status == MSFL_OK) {
+        fwrite(b.bytes, 1, b.length, stderr);
+        fflush(stderr);
+    }
+    msfl_buffer_clear(&b);
+}
+
+/* --- what is known --- */
+
+static void reset_rows(cli_terminal *t) {
+    for (uint32_t i = 0; i <= t->n_clients; i++)
+        t->rows[i] = (live_row){.name = t->names[i], .loss = NAN};
+}
+
+static void enter_track(cli_terminal *t, const msfl_event *event) {
+    if (strncmp(t->track, event->track, TRACK_BYTES - 1) == 0) return;
+    copy_text(t->track, sizeof t->track, event->track);
+    t->phase[0] = 0;
+    t->round = t->n_rounds = 0;
+    t->has_block = false;
+    t->track_ns = msfl_now_ns();
+    t->rounds_before = event->round > 0 ? event->round - 1 : 0;
+    reset_rows(t);
+}
+
+/* Parties that train alone need not be in the same round: the title tells the latest. */
+static void enter_round(cli_terminal *t, const msfl_event *event) {
+    if (event->round <= t->round) return;
+    if (t->round == 0) t->rounds_before = event->round - 1;
+    t->round = event->round;
+    t->n_rounds = event->n_rounds;
+}
+
+static live_row *row_of(cli_terminal *t, int32_t client) {
+    return &t->rows[client >= 0 && (uint32_t)client < t->n_clients ? (uint32_t)client : t->n_clients];
+}
+
+static void note_progress(cli_terminal *t, const msfl_event *event) {
+    live_row *row = row_of(t, event->client);
+    /* Going back means that another part has begun. */
+    bool is_new = !row->is_active || event->round != row->round || event->done < row->done;
+    if (is_new || event->total != row->total) row->start_ns = msfl_now_ns();
+    t->has_block = true;
+    t->is_whole = row == &t->rows[t->n_clients];
+    row->round = event->round;
+    row->is_active = true;
+    row->done = event->done;
+    row->total = event->total;
+    row->is_done = event->total > 0 && event->done >= event->total;
+    if (!isnan(event->loss)) row->loss = event->loss;
+}
+
+static void note(cli_terminal *t, const msfl_event *event) {
+    if (event->kind == MSFL_EVENT_WARNING || event->kind == MSFL_EVENT_INFO) return;
+    enter_track(t, event);
+    enter_round(t, event);
+    if (event->kind == MSFL_EVENT_PHASE) {
+        copy_text(t->phase, sizeof t->phase, event->text);
+        t->has_block = false;
+        reset_rows(t);
+    }
+    if (event->kind == MSFL_EVENT_PROGRESS) note_progress(t, event);
+    if (event->kind == MSFL_EVENT_CLIENT_DONE)
+        row_of(t, event->client)->is_active = row_of(t, event->client)->is_done = true;
+}
+
+/* --- the block --- */
+
+/* Share of the track that is done: whole rounds, and the mean of the bars. NaN when it has no rounds. */
+static double share_of_track(const cli_terminal *t) {
+    if (t->n_rounds == 0 || t->round == 0 || t->n_rounds <= t->rounds_before) return NAN;
+    double sum = 0.0;
+    uint32_t n = 0;
+    bool by_client = !t->is_whole;
+    for (uint32_t i = by_client ? 0 : t->n_clients; i < t->n_clients + (by_client ? 0 : 1); i++) {
+        const live_row *row = &t->rows[i];
+        sum += row->is_done ? 1.0 : row->total > 0 ? fmin((double)row->done / (double)row->total, 1.0) : 0.0;
+        n++;
+    }
+    double rounds = (double)(t->round - 1 - t->rounds_before) + (n > 0 ? sum / n : 0.0);
+    return rounds / (double)(t->n_rounds - t->rounds_before);
+}
+
+static void title_of(const cli_terminal *t, uint64_t now, char *text, size_t size) {
+    const char *between = t->screen.is_utf8 ? " · " : ", ";
+    char spent[24];
+    live_duration((double)(now - t->start_ns) / 1e9, spent);
+    int n = snprintf(text, size, "%s", t->track);
+    if (t->round > 0)
+        n += snprintf(text + n, size - (size_t)n, "%sround %u of %u", between, t->round, t->n_rounds);
+    else if (t->phase[0] != 0)
+        n += snprintf(text + n, size - (size_t)n, "%s%s", between, t->phase);
+    if ((size_t)n + 1 < size) n += snprintf(text + n, size - (size_t)n, "%s%s", between, spent);
+    double share = share_of_track(t), elapsed = (double)(now - t->track_ns) / 1e9;
+    if (share > 0.02 && elapsed > 2.0 && (size_t)n + 1 < size) {
+        char left[24];
+        live_duration(elapsed / share * (1.0 - share), left);
+        snprintf(text + n, size - (size_t)n, "%sabout %s left", between, left);
+    }
+}
+
+static void draw(cli_terminal *t) {
+    uint64_t now = msfl_now_ns();
+    t->drawn_ns = now;
+    /* In the background of a shell, lines may pass; a block that jumps about may not. */
+    pid_t front = tcgetpgrp(STDERR_FILENO);
+    if (!t->has_block || (front >= 0 && front != getpgrp())) return;
+    char title[320];
+    title_of(t, now, title, sizeof title);
+    live_block block = {title, t->rows, t->n_clients, now};
+    if (t->is_whole) {
+        block.rows = &t->rows[t->n_clients];
+        block.n_rows = 1;
+    }
+    live_draw(&t->screen, &block);
 }
 
 void cli_terminal_observe(void *ctx, const msfl_event *event) {
-    const cli_terminal *t = ctx;
-    if (t == NULL || event->text == NULL || (t->quiet && event->kind != MSFL_EVENT_WARNING)) return;
-    fprintf(stderr, "%s", event->track);
-    if (event->round > 0) fprintf(stderr, " round %u/%u", event->round, event->n_rounds);
-    fprintf(stderr, "%s %s\n", event->kind == MSFL_EVENT_WARNING ? ": warning:" : ":", event->text);
+    cli_terminal *t = ctx;
+    if (t == NULL || (t->quiet && event->kind != MSFL_EVENT_WARNING)) return;
+    char prefix[256];
+    if (!t->is_live) {
+        if (event->kind == MSFL_EVENT_PROGRESS || event->text == NULL) return;
+        prefix_of(t, event, prefix, sizeof prefix);
+        plain_line(prefix, event->text);
+        return;
+    }
+    const live_row *row = row_of(t, event->client);
+    bool was_done = row->is_done;
+    note(t, event);
+    /* The bar already says that a party is done. */
+    bool is_line = event->kind != MSFL_EVENT_PROGRESS && event->kind != MSFL_EVENT_CLIENT_DONE && event->text != NULL;
+    bool is_due = msfl_now_ns() - t->drawn_ns >= FRAME_NS || (row->is_done && !was_done);
+    if (!is_line && !is_due) return;
+    live_begin(&t->screen);
+    if (is_line) {
+        prefix_of(t, event, prefix, sizeof prefix);
+        const char *colour = event->kind == MSFL_EVENT_WARNING ? "33" : event->kind == MSFL_EVENT_PHASE ? "1" : NULL;
+        live_line(&t->screen, colour, prefix, event->text);
+    }
+    if (event->kind == MSFL_EVENT_ROUND_DONE) reset_rows(t);
+    draw(t);
+    live_end(&t->screen);
 }

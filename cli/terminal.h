@@ -1,4 +1,4 @@
-/* What a person sees of a long job. */
+/* What a person sees of a long job, on standard error. */
 #ifndef MSFL_CLI_TERMINAL_H
 #define MSFL_CLI_TERMINAL_H
 
@@ -6,12 +6,20 @@
 
 typedef struct cli_terminal cli_terminal;
 
-/** For jobs with `n_clients` parties named `client_names` (NULL: "hospital 1", ...). NULL when out of memory, which
- *  every function here takes as "show nothing". `quiet`: warnings only. */
+/**
+ * For jobs with `n_clients` parties named `client_names` (NULL: "hospital 1", ...; the names are copied). NULL when out
+ * of memory, which every function here takes as "show nothing". `quiet`: warnings only.
+ *
+ * On a terminal: finished things scroll up as lines; below them one block, redrawn in place, with a bar for every party
+ * at work. Its width follows the window; bars are ASCII outside UTF-8 locales; NO_COLOR is respected. Elsewhere, and
+ * where TERM is "dumb" or not set: one plain line for each thing that happened, without control characters.
+ */
 cli_terminal *cli_terminal_new(const char *const *client_names, uint32_t n_clients, bool quiet);
+
+/** Takes the block away; what has scrolled up stays. */
 void cli_terminal_free(cli_terminal *terminal);
 
-/** For msfl_observer.observe; `ctx` is the cli_terminal. */
+/** For msfl_observer.observe; `ctx` is the cli_terminal. One call at a time. */
 void cli_terminal_observe(void *ctx, const msfl_event *event);
 
 #endif
