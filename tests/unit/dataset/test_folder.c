@@ -150,7 +150,7 @@ static void patients_on_both_sides(void **state) {
         snprintf(csv + strlen(csv), 100, "train/%s/%d.png,p%d\n", i % 2 ? "a" : "b", i, i / 2);
     }
     put_png(at("set/test/a/t.png"), 8, 8, 1);
-    strcat(csv, "test/a/t.png,p3\n");
+    snprintf(csv + strlen(csv), 100, "test/a/t.png,p3\n");
     put_text(at("set/labels.csv"), csv);
     msfl_dataset *set = open_good(at("set"), NULL);
     assert_string_equal(msfl_dataset_info_borrow(set)->group_key, "patient in labels.csv");
@@ -187,8 +187,7 @@ static void broken_files_are_named(void **state) {
     assert_int_equal(info->n_ignored, 2); /* the pipe and the link to nothing */
     char all[4000] = "";
     for (uint32_t i = 0; i < info->n_skipped; i++) {
-        strcat(all, msfl_dataset_skipped(set, i));
-        strcat(all, "\n");
+        snprintf(all + strlen(all), 500, "%s\n", msfl_dataset_skipped(set, i));
     }
     assert_null(msfl_dataset_skipped(set, 5));
     static const char *const names[] = {"a/cut.png", "b/header.png", "b/empty.jpg", "b/text.png", "60000 x 60000"};

@@ -1,0 +1,88 @@
+/* medsecurefl data: look at images and labels, and at what simulated hospitals would hold. */
+#include "cmd_data.h"
+
+#include "base/error.h"
+#include "cmd.h"
+#include "columns.h"
+#include "terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const blocks[9] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
+                                      "\u2585", "\u2586", "\u2587", "\u2588"};
+static const char *const eighths[8] = {"", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589"};
+
+char *cli_bar(double share, uint32_t width, char text[CLI_BAR_BYTES]) {
+    bool utf8 = cli_locale_is_utf8();
+    if (width > CLI_BAR_WIDTH_MAX) width = CLI_BAR_WIDTH_MAX;
+    uint32_t n = share > 0 ? (uint32_t)(share * width * 8 + 0.5) : 0;
+    if (n > 8 * width) n = 8 * width;
+    if (n == 0 && share > 0) n = 1;
+    size_t at = 0;
+    for (uint32_t i = 0; i < n / 8; i++)
+        at += (size_t)snprintf(text + at, CLI_BAR_BYTES - at, "%s", utf8 ? blocks[8] : "#");
+    const char *end = utf8 ? eighths[n % 8] : n % 8 >= 4 ? "#" : n < 8 && n > 0 ? "." : "";
+    snprintf(text + at, CLI_BAR_BYTES - at, "%s", end);
+    return text;
+}
+
+const char *cli_block(double share) {
+    static const char *const plain[9] = {" ", ".", ":", "-", "=", "+", "*", "%", "#"};
+    uint32_t n = share > 0 ? (uint32_t)(share * 8 + 0.5) : 0;
+    n = n > 8 ? 8 : n == 0 && share > 0 ? 1 : n;
+    return cli_locale_is_utf8() ? blocks[n] : plain[n];
+}
+
+msfl_status cmd_data(int argc, char **argv) {
+    static const char usage[] = "say what to do: medsecurefl data inspect --data WHAT, or data partition --data WHAT";
+    msfl_dataset_options d = {0};
+    cli_data_partition_options p = {.partition = "iid",
+                                    .n_clients = 3,
+                                    .min_images = 2,
+                                    .test_fraction = 0.2,
+                                    .validation_fraction = 0.1,
+                                    .seed = 1};
+    const char *words[2] = {NULL, NULL}, *data = NULL;
+    uint32_t size = 0;
+    bool json = false, quiet = false;
+    size_t n_words = 0;
+    const cli_option options[] = {{"data", CLI_TEXT, &data, 0, 0},
+                                  {"label", CLI_TEXT, &d.label, 0, 0},
+                                  {"size", CLI_U32, &size, 1, 16384},
+                                  {"channels", CLI_U32, &d.channels, 1, 3},
+                                  {"phantom-images", CLI_U32, &d.phantom_images, 10, 1e7},
+                                  {"refuse-bad", CLI_FLAG, &d.refuse_bad, 0, 0},
+                                  {"clients", CLI_U32, &p.n_clients, 1, 1000},
+                                  {"partition", CLI_TEXT, &p.partition, 0, 0},
+                                  {"min-images", CLI_U32, &p.min_images, 0, 1e6},
+                                  {"test-fraction", CLI_F64, &p.test_fraction, 0, 0.9},
+                                  {"validation-fraction", CLI_F64, &p.validation_fraction, 0, 0.9},
+                                  {"seed", CLI_U64, &p.seed, 0, 0x1p53},
+                                  {"threads", CLI_U32, &d.n_threads, 0, 256},
+                                  {"quiet", CLI_FLAG, &quiet, 0, 0},
+                                  {"json", CLI_FLAG, &json, 0, 0},
+                                  {0}};
+    msfl_status status = cli_parse(argc, argv, options, words, 2, &n_words);
+    if (status != MSFL_OK) return status;
+    if (n_words == 0) return msfl_fail(MSFL_ERR_USAGE, "%s", usage);
+    bool inspect = strcmp(words[0], "inspect") == 0;
+    if (!inspect && strcmp(words[0], "partition") != 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
+    }
+    if (data == NULL) data = words[1];
+    if (data == NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "no data: give --data DIR, --data FILE.npz or --data phantom");
+    }
+    cli_terminal *terminal = cli_terminal_new(NULL, 0, quiet);
+    const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
+    d.width = d.height = size;
+    d.seed = p.seed;
+    d.observer = &observer;
+    msfl_dataset *set = NULL;
+    status = msfl_dataset_open(data, &d, &set);
+    cli_terminal_free(terminal);
+    if (status == MSFL_OK) status = inspect ? cli_data_inspect(set, json) : cli_data_partition(set, &p, json);
+    msfl_dataset_free(set);
+    return status;
+}

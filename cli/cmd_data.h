@@ -1,0 +1,24 @@
+/* The halves of `medsecurefl data`, and how both draw. */
+#ifndef MSFL_CLI_CMD_DATA_H
+#define MSFL_CLI_CMD_DATA_H
+
+#include "medsecurefl/dataset.h"
+
+typedef struct cli_data_partition_options {
+    const char *partition;
+    uint32_t n_clients, min_images;
+    double test_fraction, validation_fraction;
+    uint64_t seed;
+} cli_data_partition_options;
+
+msfl_status cli_data_inspect(const msfl_dataset *set, bool json) MSFL_NODISCARD;
+msfl_status cli_data_partition(const msfl_dataset *set, const cli_data_partition_options *options,
+                               bool json) MSFL_NODISCARD;
+
+enum { CLI_BAR_WIDTH_MAX = 24, CLI_BAR_BYTES = 3 * CLI_BAR_WIDTH_MAX + 1 };
+/** A bar of up to `width` places for a share from 0 to 1, in eighths of a place. Returns `text`. */
+char *cli_bar(double share, uint32_t width, char text[CLI_BAR_BYTES]);
+/** One character as high as the share. */
+const char *cli_block(double share);
+
+#endif
