@@ -10,8 +10,8 @@ typedef struct live_row {
     bool is_done;
     uint64_t done, total; /**< total 0: not known */
     double loss;          /**< NaN: none */
-    uint32_t round;
     uint64_t start_ns;
+    uint32_t round, rounds_done, rounds_before; /**< at work on; finished; finished before this job began (resumed) */
 } live_row;
 
 typedef struct live_block {

@@ -21,9 +21,8 @@ struct cli_terminal {
     char track[TRACK_BYTES], phase[PHASE_BYTES];
     uint32_t round, n_rounds;
     uint64_t start_ns, track_ns, drawn_ns;
-    uint32_t rounds_before; /* done in this track when it began here: a resumed run does not begin at 1 */
-    bool has_block;         /* something of this track has been under way */
-    bool is_whole;          /* what is under way concerns the whole job, not one party */
+    bool has_block; /* something of this track has been under way */
+    bool is_whole;  /* what is under way concerns the whole job, not one party */
 };
 
 static void copy_text(char *to, size_t size, const char *from) {
@@ -72,13 +71,26 @@ void cli_terminal_free(cli_terminal *t) {
 
 /* --- lines --- */
 
+/* Runs that belong together are numbered, "alone-1", "alone-2", and may go on side by side: one block for all. */
+static size_t group_length(const char *track) {
+    size_t n = strlen(track), digits = 0;
+    while (digits < n && track[n - 1 - digits] >= '0' && track[n - 1 - digits] <= '9')
+        digits++;
+    return digits > 0 && digits + 1 < n && track[n - 1 - digits] == '-' ? n - digits - 1 : n;
+}
+
 /* "encrypted round 3/8, North Hill: ", "warning: ", as `event` needs it. Cleaned. */
 static void prefix_of(const cli_terminal *t, const msfl_event *event, char *text, size_t size) {
     msfl_buffer b = {0};
     bool is_utf8 = t->screen.is_utf8 || !t->is_live;
-    cli_put_columns(&b, event->track, TRACK_BYTES - 1, is_utf8);
+    bool is_named = event->client >= 0 && (uint32_t)event->client < t->n_clients;
+    /* "alone-2, hospital 2" would say it twice. */
+    char track[TRACK_BYTES];
+    copy_text(track, sizeof track, event->track);
+    if (is_named) track[group_length(track)] = 0;
+    cli_put_columns(&b, track, TRACK_BYTES - 1, is_utf8);
     if (event->round > 0) msfl_put_text(&b, " round %u/%u", event->round, event->n_rounds);
-    if (event->client >= 0 && (uint32_t)event->client < t->n_clients) {
+    if (is_named) {
         msfl_put_text(&b, ", ");
         cli_put_columns(&b, t->names[event->client], 60, is_utf8);
     }
@@ -108,20 +120,25 @@ static void reset_rows(cli_terminal *t) {
 }
 
 static void enter_track(cli_terminal *t, const msfl_event *event) {
-    if (strncmp(t->track, event->track, TRACK_BYTES - 1) == 0) return;
-    copy_text(t->track, sizeof t->track, event->track);
+    size_t n = group_length(event->track);
+    if (n >= TRACK_BYTES) n = TRACK_BYTES - 1;
+    if (strlen(t->track) == n && memcmp(t->track, event->track, n) == 0) return;
+    memcpy(t->track, event->track, n);
+    t->track[n] = 0;
     t->phase[0] = 0;
     t->round = t->n_rounds = 0;
     t->has_block = false;
     t->track_ns = msfl_now_ns();
-    t->rounds_before = event->round > 0 ? event->round - 1 : 0;
     reset_rows(t);
 }
 
 /* Parties that train alone need not be in the same round: the title tells the latest. */
 static void enter_round(cli_terminal *t, const msfl_event *event) {
     if (event->round <= t->round) return;
-    if (t->round == 0) t->rounds_before = event->round - 1;
+    if (t->round == 0) {
+        for (uint32_t i = 0; i <= t->n_clients; i++)
+            t->rows[i].rounds_before = t->rows[i].rounds_done = event->round - 1;
+    }
     t->round = event->round;
     t->n_rounds = event->n_rounds;
 }
@@ -135,6 +152,7 @@ static void note_progress(cli_terminal *t, const msfl_event *event) {
     /* Going back means that another part has begun. */
     bool is_new = !row->is_active || event->round != row->round || event->done < row->done;
     if (is_new || event->total != row->total) row->start_ns = msfl_now_ns();
+    if (row->round == 0 && event->round > 0) row->rounds_before = row->rounds_done = event->round - 1;
     t->has_block = true;
     t->is_whole = row == &t->rows[t->n_clients];
     row->round = event->round;
@@ -143,6 +161,19 @@ static void note_progress(cli_terminal *t, const msfl_event *event) {
     row->total = event->total;
     row->is_done = event->total > 0 && event->done >= event->total;
     if (!isnan(event->loss)) row->loss = event->loss;
+}
+
+/* A finished round: the party, or all of them, wait for the next, and stay done after the last. */
+static void note_round_done(cli_terminal *t, const msfl_event *event) {
+    for (uint32_t i = 0; i <= t->n_clients; i++) {
+        live_row *row = &t->rows[i];
+        if (event->client >= 0 && row != row_of(t, event->client)) continue;
+        if (row->rounds_done < event->round) row->rounds_done = event->round;
+        row->is_done = event->client >= 0 && event->round == event->n_rounds;
+        row->is_active = row->is_done;
+        row->done = row->total = 0;
+        if (!row->is_done) row->loss = NAN;
+    }
 }
 
 static void note(cli_terminal *t, const msfl_event *event) {
@@ -155,25 +186,26 @@ static void note(cli_terminal *t, const msfl_event *event) {
         reset_rows(t);
     }
     if (event->kind == MSFL_EVENT_PROGRESS) note_progress(t, event);
+    if (event->kind == MSFL_EVENT_ROUND_DONE) note_round_done(t, event);
     if (event->kind == MSFL_EVENT_CLIENT_DONE)
         row_of(t, event->client)->is_active = row_of(t, event->client)->is_done = true;
 }
 
 /* --- the block --- */
 
-/* Share of the track that is done: whole rounds, and the mean of the bars. NaN when it has no rounds. */
+/* Share of the track that is done: whole rounds and the bar, the mean of all parties. NaN when it has no rounds. */
 static double share_of_track(const cli_terminal *t) {
-    if (t->n_rounds == 0 || t->round == 0 || t->n_rounds <= t->rounds_before) return NAN;
+    if (t->n_rounds == 0 || t->n_clients == 0) return NAN;
+    uint32_t first = t->is_whole ? t->n_clients : 0, end = t->is_whole ? t->n_clients + 1 : t->n_clients;
     double sum = 0.0;
-    uint32_t n = 0;
-    bool by_client = !t->is_whole;
-    for (uint32_t i = by_client ? 0 : t->n_clients; i < t->n_clients + (by_client ? 0 : 1); i++) {
+    for (uint32_t i = first; i < end; i++) {
         const live_row *row = &t->rows[i];
-        sum += row->is_done ? 1.0 : row->total > 0 ? fmin((double)row->done / (double)row->total, 1.0) : 0.0;
-        n++;
+        if (t->n_rounds <= row->rounds_before) return NAN;
+        double bar = row->is_done ? 1.0 : row->total > 0 ? fmin((double)row->done / (double)row->total, 1.0) : 0.0;
+        double rounds = fmin(row->rounds_done + bar, t->n_rounds) - row->rounds_before;
+        sum += rounds / (t->n_rounds - row->rounds_before);
     }
-    double rounds = (double)(t->round - 1 - t->rounds_before) + (n > 0 ? sum / n : 0.0);
-    return rounds / (double)(t->n_rounds - t->rounds_before);
+    return sum / (end - first);
 }
 
 static void title_of(const cli_terminal *t, uint64_t now, char *text, size_t size) {
@@ -233,7 +265,6 @@ void cli_terminal_observe(void *ctx, const msfl_event *event) {
         const char *colour = event->kind == MSFL_EVENT_WARNING ? "33" : event->kind == MSFL_EVENT_PHASE ? "1" : NULL;
         live_line(&t->screen, colour, prefix, event->text);
     }
-    if (event->kind == MSFL_EVENT_ROUND_DONE) reset_rows(t);
     draw(t);
     live_end(&t->screen);
 }
