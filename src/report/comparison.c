@@ -288,8 +288,9 @@ static void put_reading_help(msfl_page *page) {
     const json_t *classes = msfl_array_at(page->result, "data.classes");
     msfl_put_text(out, "<p class=\"note\">");
     if (json_array_size(classes) == 2 && msfl_string_in(classes, 1) != NULL) {
+        char spare[32];
         msfl_put_text(out, "“Positive” is ");
-        msfl_html_text(out, msfl_string_in(classes, 1));
+        msfl_html_text(out, msfl_class_name(page->result, 1, spare));
         msfl_put_text(out, ". ");
     } else if (json_array_size(classes) > 2) {
         msfl_put_text(out, "AUC, sensitivity, specificity and F1 are means over the classes, each against the rest. ");

@@ -5,11 +5,19 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *msfl_class_name(const json_t *result, size_t i, char *spare) {
     const char *name = msfl_string_in(msfl_at(result, "data.classes"), i);
-    if (name != NULL) return name;
+    if (name != NULL) return msfl_clear_class_name(name, spare);
     snprintf(spare, 32, "class %zu", i);
+    return spare;
+}
+
+const char *msfl_clear_class_name(const char *name, char *spare) {
+    size_t n = name == NULL ? 0 : strlen(name);
+    if (n == 0 || n > 20 || strspn(name, "0123456789") != n) return name;
+    snprintf(spare, 32, "class %s", name);
     return spare;
 }
 

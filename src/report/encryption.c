@@ -25,6 +25,7 @@ static const parameter parameters[] = {
     {"noise_bits_max", "Noise, at most", TENTHS, "bits that the noise of all hospitals can take"},
     {"log2_failure", "Chance of a wrong coefficient", POWER_OF_TWO, "that noise ever reaches the values"},
     {"bits_per_value", "Bits sent for a value", HUNDREDTHS, "ciphertext over values; plain float32 is 32"},
+    {"slots", "Slots", WHOLE, "values of one update, and the few that travel with it"},
     {"chunks", "Polynomials", WHOLE, "ciphertexts of one update"},
     {"kernel", "Kernel", TEXT, "instruction set of the arithmetic; all give the same integers"},
 };

@@ -26,13 +26,14 @@ static void put_picture(msfl_page *page, const msfl_report_picture *p) {
     msfl_put_text(out, "\" width=\"%u\" height=\"%u\" alt=\"Image ", width, height);
     msfl_html_text_max(out, p->name == NULL ? "without a name" : p->name, 80);
     msfl_put_text(out, "\"><figcaption><b>");
-    msfl_html_text_max(out, p->predicted == NULL ? "no prediction" : p->predicted, 40);
+    char spare[32];
+    msfl_html_text_max(out, p->predicted == NULL ? "no prediction" : msfl_clear_class_name(p->predicted, spare), 40);
     msfl_put_text(out, "</b> %s", isnan(p->probability) ? "" : msfl_fixed(p->probability, 2).text);
     if (is_right) {
         msfl_put_text(out, " <span class=\"good\">✓</span>");
     } else if (is_known) {
         msfl_put_text(out, "<br><span class=\"bad\">✗ is ");
-        msfl_html_text_max(out, p->truth, 40);
+        msfl_html_text_max(out, msfl_clear_class_name(p->truth, spare), 40);
         msfl_put_text(out, "</span>");
     }
     if (p->name != NULL) {

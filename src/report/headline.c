@@ -50,10 +50,10 @@ static void put_title(msfl_page *page, const msfl_way *way) {
 /* "the same", or how far the main result lies above or below `other`. */
 static void put_difference(msfl_page *page, double ours, double other) {
     double difference = ours - other;
-    if (fabs(difference) < 0.0005) {
+    if (strcmp(msfl_fixed(ours, 3).text, msfl_fixed(other, 3).text) == 0) {
         msfl_put_text(page->out, "the same to three digits");
     } else {
-        msfl_put_text(page->out, "%s %s", msfl_fixed(fabs(difference), 3).text,
+        msfl_put_text(page->out, "%s %s", msfl_fixed(fabs(difference), fabs(difference) < 0.001 ? 4 : 3).text,
                       difference > 0.0 ? "below the federation" : "above the federation");
     }
 }

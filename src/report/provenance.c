@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { LAYERS_SHOWN_MAX = 200 };
+enum { LAYERS_SHOWN_MAX = 200, OPTIONS_SHOWN_MAX = 100 };
 
 static void put_text(msfl_page *page, const char *name, const char *value, bool is_code) {
     if (value == NULL) return;
@@ -19,26 +19,21 @@ static void put_text(msfl_page *page, const char *name, const char *value, bool 
     msfl_put_text(out, "%s</dd></div>\n", is_code ? "</code>" : "");
 }
 
-/* A number, whichever: as short as it can be written. */
-static void put_number(msfl_page *page, const char *name, const json_t *value) {
-    if (!json_is_number(value)) return;
-    double v = json_number_value(value);
-    char text[32];
-    if (json_is_integer(value))
-        snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else
-        snprintf(text, sizeof text, "%.6g", v);
-    msfl_put_text(page->out, "<div><dt>%s</dt><dd>%s</dd></div>\n", name, text);
+/* A text, number or flag, as short as it can be written. */
+static void put_value(msfl_page *page, const json_t *value) {
+    msfl_buffer *out = page->out;
+    if (json_is_string(value)) msfl_html_long_word(out, json_string_value(value), 300);
+    if (json_is_boolean(value)) msfl_put_text(out, "%s", json_is_true(value) ? "yes" : "no");
+    if (json_is_real(value)) msfl_put_text(out, "%.6g", json_real_value(value));
+    if (json_is_integer(value)) msfl_put_text(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 }
 
-/* A text, number or flag; an object or array is left out. */
+/* An object or array is left out. */
 static void put_any(msfl_page *page, const char *name, const json_t *value) {
-    if (json_is_string(value))
-        put_text(page, name, json_string_value(value), false);
-    else if (json_is_boolean(value))
-        put_text(page, name, json_is_true(value) ? "yes" : "no", false);
-    else
-        put_number(page, name, value);
+    if (!json_is_string(value) && !json_is_boolean(value) && !json_is_number(value)) return;
+    msfl_put_text(page->out, "<div><dt>%s</dt><dd>", name);
+    put_value(page, value);
+    msfl_put_text(page->out, "</dd></div>\n");
 }
 
 static void put_model(msfl_page *page) {
@@ -53,7 +48,10 @@ static void put_model(msfl_page *page) {
     double values = msfl_number_at(model, "values"), trainable = msfl_number_at(model, "trainable");
     if (!isnan(values)) {
         msfl_put_text(out, "<div><dt>Values</dt><dd>%s", msfl_whole(values).text);
-        if (!isnan(trainable)) msfl_put_text(out, ", %s of them trained", msfl_whole(trainable).text);
+        if (trainable == values)
+            msfl_put_text(out, ", all trained");
+        else if (!isnan(trainable))
+            msfl_put_text(out, ", %s of them trained", msfl_whole(trainable).text);
         msfl_put_text(out, "</dd></div>\n");
     }
     put_text(page, "Hash", msfl_string_at(model, "hash"), true);
@@ -93,6 +91,27 @@ static void put_training(msfl_page *page) {
     msfl_put_text(page->out, "</dl>\n");
 }
 
+/* Whatever options the run was given: names and values as they are stored. */
+static void put_config(msfl_page *page) {
+    msfl_buffer *out = page->out;
+    json_t *config = json_object_get(page->result, "config");
+    if (!json_is_object(config) || json_object_size(config) == 0) return;
+    msfl_put_text(out, "<details><summary>All options, as config.json holds them</summary>\n<dl class=\"facts\">\n");
+    const char *name;
+    json_t *value;
+    size_t n = 0;
+    json_object_foreach(config, name, value) {
+        if (json_is_object(value) || json_is_array(value) || json_is_null(value)) continue;
+        if (n++ == OPTIONS_SHOWN_MAX) break;
+        msfl_put_text(out, "<div><dt>");
+        msfl_html_text_max(out, name, 60);
+        msfl_put_text(out, "</dt><dd>");
+        put_value(page, value);
+        msfl_put_text(out, "</dd></div>\n");
+    }
+    msfl_put_text(out, "</dl></details>\n");
+}
+
 void msfl_section_provenance(msfl_page *page) {
     const json_t *r = page->result;
     msfl_section_begin(page, "made", "How it was made");
@@ -108,5 +127,6 @@ void msfl_section_provenance(msfl_page *page) {
     put_any(page, "Rounds planned", msfl_at(r, "rounds_planned"));
     put_any(page, "Best round", msfl_at(r, "best_round"));
     msfl_put_text(page->out, "</dl>\n");
+    put_config(page);
     msfl_section_end(page);
 }

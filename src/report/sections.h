@@ -34,6 +34,8 @@ const msfl_way *msfl_main_way(const json_t *result);
 
 /** Name of hospital `i`, or "hospital 3" written to `spare` (32 bytes). */
 const char *msfl_hospital_name(const json_t *result, size_t i, char *spare);
+/** A bare number, as arrays have for names, becomes "class 1" in `spare` (32 bytes): among figures it would be lost. */
+const char *msfl_clear_class_name(const char *name, char *spare);
 /** Name of class `i`, or "class 3" written to `spare` (32 bytes). */
 const char *msfl_class_name(const json_t *result, size_t i, char *spare);
 

@@ -10,7 +10,7 @@ enum {
     HEIGHT = 290,
     LEFT = 44,
     RIGHT = 84,
-    TOP = 16,
+    TOP = 24,
     BOTTOM = 42,
     POINTS_MAX = 500,
     LABEL_STEP = 15,
@@ -85,9 +85,9 @@ static void draw_mark(msfl_buffer *out, const frame *f) {
     const msfl_chart *c = f->chart;
     if (!(c->mark_x >= c->x_min && c->mark_x <= c->x_max)) return;
     double x = at_x(f, c->mark_x);
-    bool right_half = x > (f->left + f->right) / 2;
-    msfl_put_text(out, "<g class=\"mark\"><path d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">",
-                  x, f->top - 4, f->bottom, x + (right_half ? -5 : 5), f->top + 3, right_half ? "end" : "start");
+    msfl_put_text(out,
+                  "<g class=\"mark\"><path d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
+                  x, f->top - 4, f->bottom, x, f->top - 9);
     msfl_html_text(out, c->mark_label);
     msfl_put_text(out, "</text></g>\n");
 }

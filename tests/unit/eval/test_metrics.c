@@ -84,6 +84,20 @@ static void by_hand_three_classes(void **state) {
     close_to(m.f1.value, (2.0 / 3.0 + 2.0 / 3.0 + 0.5) / 3.0);
 }
 
+static void classes_without_samples_stay_out(void **state) {
+    (void)state;
+    /* Nobody has class 2, though it is called once: its specificity of 2/3 and F1 of 0 are no part of the means. */
+    const float rows[] = {0.7F, 0.2F, 0.1F, 0.2F, 0.6F, 0.2F, 0.1F, 0.3F, 0.6F};
+    const uint32_t labels[] = {0, 1, 1};
+    msfl_metrics m;
+    assert_int_equal(msfl_metrics_compute(rows, labels, NULL, 3, 3, 0, 1, &m), MSFL_OK);
+    close_to(m.sensitivity.value, (1.0 + 0.5) / 2.0);
+    close_to(m.balanced_accuracy.value, (1.0 + 0.5) / 2.0);
+    close_to(m.specificity.value, 1.0);
+    close_to(m.f1.value, (1.0 + 2.0 / 3.0) / 2.0);
+    close_to(m.auc.value, 1.0);
+}
+
 static void what_is_not_defined_is_nan(void **state) {
     (void)state;
     const float p[] = {0.9F, 0.2F, 0.7F};
@@ -281,6 +295,25 @@ static void intervals_repeat_and_draw_patients(void **state) {
     assert_true(fabs(b.auc.low - a.auc.low) < 0.2 * by_patient && fabs(b.auc.high - a.auc.high) < 0.2 * by_patient);
 }
 
+/* Drawing 100 cases of which half are right is a binomial, whose 2.5 and 97.5 percentiles are 40 and 60: its
+ * distribution function is 0.0176 at 39 and 0.0284 at 40, 0.9716 at 59 and 0.9824 at 60, so 100,000 replicates, with a
+ * standard error of 0.0005, cannot miss them. */
+static void ends_are_percentiles_of_the_binomial(void **state) {
+    (void)state;
+    float rows[200];
+    uint32_t labels[100];
+    for (int i = 0; i < 100; i++) {
+        labels[i] = (uint32_t)i % 2;
+        rows[2 * i] = i % 4 < 2 ? 0.75F : 0.25F;
+        rows[2 * i + 1] = 1.0F - rows[2 * i];
+    }
+    msfl_metrics m;
+    assert_int_equal(msfl_metrics_compute(rows, labels, NULL, 100, 2, 100000, 1, &m), MSFL_OK);
+    close_to(m.accuracy.value, 0.5);
+    close_to(m.accuracy.low, 0.4);
+    close_to(m.accuracy.high, 0.6);
+}
+
 /* Of many samples from a known population, about 95 % of the intervals must hold the true AUC. */
 static void intervals_cover(void **state) {
     (void)state;
@@ -398,11 +431,18 @@ static int dump(const char *path) {
 int main(int argc, char **argv) {
     if (argc > 1) return dump(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand_two_classes),       cmocka_unit_test(by_hand_loss_and_calibration),
-        cmocka_unit_test(by_hand_three_classes),     cmocka_unit_test(what_is_not_defined_is_nan),
-        cmocka_unit_test(bad_input_is_refused),      cmocka_unit_test(agrees_with_every_pair),
-        cmocka_unit_test(curves_are_curves),         cmocka_unit_test(intervals_repeat_and_draw_patients),
-        cmocka_unit_test(intervals_cover),           cmocka_unit_test(a_thousand_replicates_are_quick),
+        cmocka_unit_test(by_hand_two_classes),
+        cmocka_unit_test(by_hand_loss_and_calibration),
+        cmocka_unit_test(by_hand_three_classes),
+        cmocka_unit_test(classes_without_samples_stay_out),
+        cmocka_unit_test(what_is_not_defined_is_nan),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(agrees_with_every_pair),
+        cmocka_unit_test(curves_are_curves),
+        cmocka_unit_test(intervals_repeat_and_draw_patients),
+        cmocka_unit_test(ends_are_percentiles_of_the_binomial),
+        cmocka_unit_test(intervals_cover),
+        cmocka_unit_test(a_thousand_replicates_are_quick),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,10 +5,12 @@
 
 #include "base/mem.h"
 #include "base/seeded.h"
+#include "medsecurefl/metrics.h"
 #include "medsecurefl/report.h"
-#include "report/figures.h"
+#include "text/json.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
 typedef struct sample_options {
@@ -19,6 +21,59 @@ typedef struct sample_options {
 static const char *const sample_classes[] = {"normal", "pneumonia", "effusion", "nodule",
                                              "mass",   "hernia",    "edema",    "fibrosis"};
 static const char *const sample_hospitals[] = {"North Hill", "Harbour", "St. Anna"};
+
+/* Figures of merit as the object that results hold. */
+typedef struct named_figure {
+    const char *name;
+    size_t offset;
+} named_figure;
+
+static const named_figure sample_named[] = {
+    {"auc", offsetof(msfl_metrics, auc)},
+    {"accuracy", offsetof(msfl_metrics, accuracy)},
+    {"balanced_accuracy", offsetof(msfl_metrics, balanced_accuracy)},
+    {"sensitivity", offsetof(msfl_metrics, sensitivity)},
+    {"specificity", offsetof(msfl_metrics, specificity)},
+    {"f1", offsetof(msfl_metrics, f1)},
+};
+enum { N_FIGURES = sizeof sample_named / sizeof sample_named[0] };
+
+static const msfl_figure *figure_of(const msfl_metrics *m, int k) {
+    return (const msfl_figure *)(const void *)((const char *)m + sample_named[k].offset);
+}
+
+static json_t *figures_json(const msfl_metrics *m, const msfl_roc_point *points, uint32_t n_points) {
+    json_t *object = json_object(), *intervals = json_object(), *confusion = json_array();
+    bool failed = object == NULL || intervals == NULL || confusion == NULL;
+    for (int k = 0; k < N_FIGURES; k++) {
+        const msfl_figure *f = figure_of(m, k);
+        json_t *ends = isnan(f->low) || isnan(f->high) ? json_null() : json_pack("[f, f]", f->low, f->high);
+        failed |= json_object_set_new(object, sample_named[k].name, msfl_json_real(f->value)) != 0;
+        failed |= json_object_set_new(intervals, sample_named[k].name, ends) != 0;
+    }
+    failed |= json_object_set_new(object, "loss", msfl_json_real(m->loss)) != 0;
+    failed |= json_object_set_new(object, "calibration", msfl_json_real(m->calibration)) != 0;
+    failed |= json_object_set_new(object, "n", json_integer(m->n)) != 0;
+    for (uint32_t t = 0; t < m->n_classes; t++) {
+        json_t *row = json_array();
+        for (uint32_t c = 0; c < m->n_classes; c++)
+            failed |= json_array_append_new(row, json_integer(m->confusion[t][c])) != 0;
+        failed |= json_array_append_new(confusion, row) != 0;
+    }
+    failed |= json_object_set_new(object, "confusion", confusion) != 0;
+    failed |= json_object_set_new(object, "intervals", intervals) != 0;
+    if (n_points > 0) {
+        json_t *curve = json_array();
+        for (uint32_t i = 0; i < n_points; i++) {
+            failed |= json_array_append_new(
+                          curve, json_pack("[f, f]", points[i].false_positive_rate, points[i].true_positive_rate)) != 0;
+        }
+        failed |= json_object_set_new(object, "roc", curve) != 0;
+    }
+    if (!failed) return object;
+    json_decref(object);
+    return NULL;
+}
 
 /* Figures of a model whose scores separate the classes by `skill` standard deviations. */
 static json_t *sample_figures(uint64_t seed, uint32_t n, uint32_t classes, double skill, uint32_t replicates,
@@ -45,7 +100,7 @@ static json_t *sample_figures(uint64_t seed, uint32_t n, uint32_t classes, doubl
     }
     if (msfl_metrics_compute(rows, labels, patients, n, classes, replicates, seed, &m) != MSFL_OK) goto done;
     if (with_roc && msfl_roc_curve(rows, labels, n, classes, 200, points, &n_points) != MSFL_OK) goto done;
-    figures = msfl_figures_json(&m, points, n_points);
+    figures = figures_json(&m, points, n_points);
 done:
     msfl_free(rows);
     msfl_free(labels);
@@ -131,6 +186,9 @@ static json_t *sample_result(const sample_options *o) {
                                     "sees only key shares, never a ciphertext. Neither can read one hospital's update "
                                     "unless the two work together; then they can read every one. The opened sum is "
                                     "seen by the coordinator and by every hospital."));
+    json_object_set_new(
+        r, "config",
+        json_pack("{s:s, s:i, s:f, s:b}", "data", "data/chest-xray", "clients", 3, "lr", 0.05, "augment", 1));
     json_object_set_new(r, "stopped", o->stopped ? json_string("stopped on request") : json_null());
     json_object_set_new(r, "data", sample_data(o));
     json_object_set_new(r, "model",

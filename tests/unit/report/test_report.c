@@ -123,6 +123,30 @@ static void the_page_does_not_flatter(void **state) {
     json_decref(result);
 }
 
+static void words_fit_the_figures(void **state) {
+    (void)state;
+    json_t *result = sample_result(&(sample_options){.hospitals = 2, .rounds = 2, .classes = 2});
+    json_t *classes = json_object_get(json_object_get(result, "data"), "classes");
+    json_array_set_new(classes, 0, json_string("0"));
+    json_array_set_new(classes, 1, json_string("1"));
+    const struct {
+        double encrypted, plain;
+        const char *words;
+    } cases[] = {{0.9944, 0.9944, "gives 0.994, the same to three digits"},
+                 {0.9944, 0.9947, "gives 0.995, 0.0003 above the federation"},
+                 {0.9950, 0.9930, "gives 0.993, 0.002 below the federation"},
+                 {0.9951, 0.8951, "gives 0.895, 0.100 below the federation"}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        json_object_set_new(json_object_get(result, "encrypted"), "auc", json_real(cases[k].encrypted));
+        json_object_set_new(json_object_get(result, "plain"), "auc", json_real(cases[k].plain));
+        char *page = render(result, NULL, 0);
+        assert_has(page, cases[k].words);
+        assert_has(page, "“Positive” is class 1.");
+        msfl_free(page);
+    }
+    json_decref(result);
+}
+
 static void nothing_at_all_is_still_a_page(void **state) {
     (void)state;
     json_t *empty = json_object();
@@ -449,6 +473,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_result_makes_a_full_page),
         cmocka_unit_test(the_page_does_not_flatter),
+        cmocka_unit_test(words_fit_the_figures),
         cmocka_unit_test(nothing_at_all_is_still_a_page),
         cmocka_unit_test(any_field_may_be_anything),
         cmocka_unit_test(hostile_texts_stay_texts),
