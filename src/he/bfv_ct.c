@@ -1,0 +1,205 @@
+/* Ciphertexts: adding, and their bytes: header with the chunk's number, values (4), addends (4), seeded (4), zero (4),
+ * planes of c0, then the seed or the planes of c1. */
+#include "he/bfv.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <assert.h>
+
+void msfl_bfv_ct_free(msfl_bfv_ct *ct) {
+    if (ct == NULL) return;
+    msfl_free(ct->c0);
+    msfl_free(ct->c1);
+    msfl_aes_free(ct->aes);
+    msfl_free(ct->stream);
+    msfl_free(ct->x);
+    msfl_free(ct->planes);
+    msfl_free(ct);
+}
+
+msfl_status msfl_bfv_ct_new(const msfl_bfv *ctx, msfl_bfv_ct **out) {
+    *out = NULL;
+    msfl_bfv_ct *ct = msfl_alloc(1, sizeof *ct);
+    if (ct == NULL) return MSFL_ERR_MEMORY;
+    size_t bytes = msfl_rlwe_planes_bytes(&ctx->ring, ctx->params.n_primes, ctx->params.ring_degree);
+    ct->c0 = msfl_alloc(bytes, 1);
+    ct->c1 = msfl_alloc(bytes, 1);
+    if (ct->c0 == NULL || ct->c1 == NULL) {
+        msfl_bfv_ct_free(ct);
+        return MSFL_ERR_MEMORY;
+    }
+    *out = ct;
+    return MSFL_OK;
+}
+
+uint32_t msfl_bfv_ct_values(const msfl_bfv_ct *ct) {
+    return ct->n_values;
+}
+
+uint64_t msfl_bfv_ct_chunk(const msfl_bfv_ct *ct) {
+    return ct->chunk;
+}
+
+uint32_t msfl_bfv_ct_addends(const msfl_bfv_ct *ct) {
+    return ct->n_values == 0 ? 0 : ct->addends;
+}
+
+const uint8_t *msfl_bfv_ct_key_id(const msfl_bfv_ct *ct) {
+    return ct->key_id;
+}
+
+/* --- adding --- */
+
+static msfl_status make_workspace(const msfl_bfv *ctx, msfl_bfv_ct *ct) {
+    if (ct->planes != NULL) return MSFL_OK;
+    if (ct->aes == NULL) {
+        msfl_status status = msfl_aes_new(&ct->aes);
+        if (status != MSFL_OK) return status;
+    }
+    if (ct->stream == NULL) ct->stream = msfl_alloc(1, sizeof *ct->stream);
+    if (ct->x == NULL) ct->x = msfl_alloc(ctx->params.ring_degree, sizeof *ct->x);
+    if (ct->stream == NULL || ct->x == NULL) return MSFL_ERR_MEMORY;
+    ct->planes = msfl_alloc(msfl_rlwe_planes_bytes(&ctx->ring, ctx->params.n_primes, ctx->params.ring_degree), 1);
+    return ct->planes != NULL ? MSFL_OK : MSFL_ERR_MEMORY;
+}
+
+/** The c1 of a seed, written out. Uses the workspace of `ct`. */
+static msfl_status expand_seed(const msfl_bfv *ctx, msfl_bfv_ct *ct, const uint8_t *seed, uint8_t *out) {
+    uint8_t stream_key[16];
+    msfl_rlwe_public_key(&ctx->ring, seed, stream_key);
+    for (uint32_t i = 0; i < ctx->params.n_primes; i++) {
+        const msfl_modulus *m = &ctx->ring.moduli[i];
+        msfl_status status = msfl_rlwe_start_public(ct->aes, stream_key, i);
+        if (status == MSFL_OK) status = msfl_expand(m, ct->aes, ct->stream, NULL, ct->x);
+        if (status != MSFL_OK) return status;
+        msfl_rlwe_pack(&ctx->ring, i, out, ct->x, ctx->params.ring_degree);
+        out += msfl_packed_bytes(m, ctx->params.ring_degree);
+    }
+    return MSFL_OK;
+}
+
+static msfl_status check_addends(const msfl_bfv *ctx, const msfl_bfv_ct *acc, const msfl_bfv_ct *ct) {
+    msfl_status status = msfl_rlwe_check_key(ct->key_id, acc->key_id);
+    if (status != MSFL_OK) return msfl_fail_in(status, "add");
+    if (ct->chunk != acc->chunk || ct->n_values != acc->n_values) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "add: chunk %llu of %u values to chunk %llu of %u",
+                         (unsigned long long)ct->chunk, ct->n_values, (unsigned long long)acc->chunk, acc->n_values);
+    }
+    if (ct->addends > ctx->params.n_addends - acc->addends) {
+        return msfl_fail(MSFL_ERR_LIMIT, "add: %u more addends to %u; the parameters hold %u, so plan for more",
+                         ct->addends, acc->addends, ctx->params.n_addends);
+    }
+    return MSFL_OK;
+}
+
+static void copy(const msfl_bfv *ctx, msfl_bfv_ct *to, const msfl_bfv_ct *from) {
+    const msfl_rlwe *r = &ctx->ring;
+    uint32_t n = msfl_bfv_coefficients(&ctx->params, from->n_values);
+    memcpy(to->c0, from->c0, msfl_rlwe_planes_bytes(r, r->n_primes, n));
+    if (!from->seeded) memcpy(to->c1, from->c1, msfl_rlwe_planes_bytes(r, r->n_primes, r->degree));
+    memcpy(to->seed, from->seed, sizeof to->seed);
+    memcpy(to->key_id, from->key_id, sizeof to->key_id);
+    to->n_values = from->n_values;
+    to->addends = from->addends;
+    to->chunk = from->chunk;
+    to->seeded = from->seeded;
+}
+
+/** The planes were checked when they came in, so the kernel has nothing to complain about. */
+static void fold(const msfl_rlwe *r, uint8_t *sum, const uint8_t *bytes, size_t n) {
+    for (uint32_t i = 0; i < r->n_primes; i++) {
+        bool good = r->kernel->fold(&r->moduli[i], sum, bytes, n);
+        assert(good);
+        (void)good;
+        sum += msfl_packed_bytes(&r->moduli[i], n);
+        bytes += msfl_packed_bytes(&r->moduli[i], n);
+    }
+}
+
+msfl_status msfl_bfv_add(const msfl_bfv *ctx, msfl_bfv_ct *acc, const msfl_bfv_ct *ct) {
+    const msfl_rlwe *r = &ctx->ring;
+    if (ct->n_values == 0 || acc == ct) {
+        return msfl_fail(MSFL_ERR_USAGE, "add: an empty ciphertext, or one to itself");
+    }
+    if (acc->n_values == 0) {
+        copy(ctx, acc, ct);
+        return MSFL_OK;
+    }
+    msfl_status status = check_addends(ctx, acc, ct);
+    if (status == MSFL_OK && (acc->seeded || ct->seeded)) status = make_workspace(ctx, acc);
+    /* Until `seeded` is cleared, c1 means nothing. */
+    if (status == MSFL_OK && acc->seeded) status = expand_seed(ctx, acc, acc->seed, acc->c1);
+    if (status == MSFL_OK && ct->seeded) status = expand_seed(ctx, acc, ct->seed, acc->planes);
+    if (status != MSFL_OK) return status;
+    acc->seeded = false;
+    fold(r, acc->c0, ct->c0, msfl_bfv_coefficients(&ctx->params, ct->n_values));
+    fold(r, acc->c1, ct->seeded ? acc->planes : ct->c1, r->degree);
+    acc->addends += ct->addends;
+    return MSFL_OK;
+}
+
+/* --- bytes --- */
+
+size_t msfl_bfv_ct_bytes(const msfl_bfv *ctx, const msfl_bfv_ct *ct) {
+    return ct->n_values == 0 ? 0 : msfl_bfv_bytes_of(&ctx->params, ct->n_values, ct->seeded);
+}
+
+size_t msfl_bfv_ct_bytes_max(const msfl_bfv *ctx) {
+    return msfl_bfv_bytes_of(&ctx->params, ctx->params.ring_degree * ctx->params.slots_per_coefficient, false);
+}
+
+void msfl_bfv_ct_write(const msfl_bfv *ctx, const msfl_bfv_ct *ct, uint8_t *out) {
+    if (ct->n_values == 0) return;
+    const msfl_rlwe *r = &ctx->ring;
+    size_t length = msfl_bfv_ct_bytes(ctx, ct);
+    msfl_rlwe_write_header(r, MSFL_RLWE_CIPHERTEXT, length, ct->key_id, ct->chunk, out);
+    out += MSFL_RLWE_HEADER_BYTES;
+    msfl_store32(out, ct->n_values);
+    msfl_store32(out + 4, ct->addends);
+    msfl_store32(out + 8, ct->seeded ? 1 : 0);
+    msfl_store32(out + 12, 0);
+    out += MSFL_BFV_CT_FIXED;
+    size_t bytes = msfl_rlwe_planes_bytes(r, r->n_primes, msfl_bfv_coefficients(&ctx->params, ct->n_values));
+    memcpy(out, ct->c0, bytes);
+    out += bytes;
+    if (ct->seeded) {
+        memcpy(out, ct->seed, sizeof ct->seed);
+    } else {
+        memcpy(out, ct->c1, msfl_rlwe_planes_bytes(r, r->n_primes, r->degree));
+    }
+}
+
+msfl_status msfl_bfv_ct_read(const msfl_bfv *ctx, const uint8_t *bytes, size_t length, msfl_bfv_ct *ct) {
+    ct->n_values = 0;
+    const msfl_rlwe *r = &ctx->ring;
+    msfl_rlwe_header header;
+    msfl_status status = msfl_rlwe_expect(r, MSFL_RLWE_CIPHERTEXT, bytes, length, &header);
+    if (status != MSFL_OK) return status;
+    msfl_reader in = msfl_reader_init(bytes, length);
+    (void)msfl_get_bytes(&in, MSFL_RLWE_HEADER_BYTES);
+    uint32_t n_values = msfl_get32(&in), addends = msfl_get32(&in), seeded = msfl_get32(&in), zero = msfl_get32(&in);
+    if (in.failed || n_values < 1 || n_values > r->degree * ctx->params.slots_per_coefficient || seeded > 1 ||
+        zero != 0 || length != msfl_bfv_bytes_of(&ctx->params, n_values, seeded == 1)) {
+        return msfl_fail(MSFL_ERR_FORMAT, "a bfv ciphertext of %u values in %zu bytes: not what its parameters make",
+                         n_values, length);
+    }
+    if (addends < 1 || addends > ctx->params.n_addends || (seeded == 1 && addends != 1)) {
+        return msfl_fail(MSFL_ERR_FORMAT, "a bfv ciphertext that claims %u addends; 1 to %u are possible", addends,
+                         seeded == 1 ? 1 : ctx->params.n_addends);
+    }
+    size_t n = msfl_bfv_coefficients(&ctx->params, n_values), bytes0 = msfl_rlwe_planes_bytes(r, r->n_primes, n);
+    const uint8_t *c0 = msfl_get_bytes(&in, bytes0), *c1 = in.at;
+    status = msfl_rlwe_check_planes(r, r->n_primes, c0, n);
+    if (status == MSFL_OK && seeded == 0) status = msfl_rlwe_check_planes(r, r->n_primes, c1, r->degree);
+    if (status != MSFL_OK) return status;
+    memcpy(ct->c0, c0, bytes0);
+    memcpy(seeded == 1 ? ct->seed : ct->c1, c1, msfl_reader_left(&in));
+    memcpy(ct->key_id, header.key_id, sizeof ct->key_id);
+    ct->chunk = header.number;
+    ct->n_values = n_values;
+    ct->addends = addends;
+    ct->seeded = seeded == 1;
+    return MSFL_OK;
+}
