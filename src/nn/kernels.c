@@ -46,7 +46,7 @@ static void relu_backward(float *restrict dy, const float *restrict y, size_t n)
 
 static void relu(float *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
-        y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+        y[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
 static void add(float *restrict sum, const float *restrict x, size_t n) {
@@ -102,7 +102,7 @@ INLINE void affine_tile(const float *restrict x, float *restrict y, const float 
                         const float *restrict shift, bool with_relu, size_t n) {
     for (size_t k = 0; k < n; k++) {
         float v = x[k] * scale[k] + shift[k];
-        y[k] = !with_relu || v > 0.0f ? v : 0.0f;
+        y[k] = with_relu && v < 0.0f ? 0.0f : v;
     }
 }
 
@@ -226,8 +226,9 @@ INLINE void max_2x2_backward(const nn_pool *p, const float *restrict x, const fl
                 db[k + c] = r2;
             }
         }
-        for (size_t k = 2 * (size_t)p->ow * c; k < row; k++)
-            da[k] = db[k] = 0.0f; /* an odd last column is in no window */
+        /* An odd last column is in no window; da and db have come to where it begins. */
+        for (size_t k = 0; k < row - 2 * (size_t)p->ow * c; k++)
+            da[k] = db[k] = 0.0f;
     }
     if (2 * p->oh < p->ih) memset(dx + 2 * p->oh * row, 0, (p->ih - 2 * p->oh) * row * sizeof *dx);
 }

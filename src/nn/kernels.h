@@ -19,7 +19,7 @@ typedef struct nn_kernels {
     const char *name;
     /** dy[i] = y[i] > 0 ? dy[i] : 0 */
     void (*relu_backward)(float *dy, const float *y, size_t n);
-    /** y[i] = max(x[i], 0) */
+    /** y[i] = x[i] < 0 ? 0 : x[i]: NaN stays NaN, so that it is found. */
     void (*relu)(float *y, const float *x, size_t n);
     /** sum[i] += x[i] */
     void (*add)(float *sum, const float *x, size_t n);

@@ -24,7 +24,7 @@ static msfl_status predict_some(const work *w, size_t task, float *workspace) {
     uint32_t label[1];
     /* The labels wait for the predictions where probabilities will stand: an image has at least two of these. */
     for (size_t i = 0; i < n; i++) {
-        msfl_status status = nn_load(w->samples, (uint32_t)(first + i), 0, n_classes, x + i * net->ops[0].in, label);
+        msfl_status status = nn_load(net, w->samples, (uint32_t)(first + i), 0, x + i * net->ops[0].in, label);
         if (status != MSFL_OK) return status;
         memcpy(w->probabilities + (first + i) * n_classes, label, sizeof label);
     }
@@ -70,6 +70,9 @@ msfl_status msfl_predict(msfl_trainer *t, const float *weights, const msfl_sampl
     if (loss != NULL) *loss = 0.0;
     if (samples->n == 0) return MSFL_OK;
     size_t n_tasks = (samples->n + t->net->shard_images - 1) / t->net->shard_images;
+    if (!t->net->kernels->all_finite(weights, t->net->arch->n_values)) {
+        return msfl_fail(MSFL_ERR_NUMERIC, "a weight is not finite: nothing can be predicted with it");
+    }
     double *losses = msfl_alloc(n_tasks, sizeof *losses);
     if (losses == NULL) return MSFL_ERR_MEMORY;
     work w = {t, weights, samples, probabilities, labels, losses};

@@ -4,10 +4,15 @@
 
 #include <string.h>
 
-msfl_status nn_load(const msfl_samples *samples, uint32_t i, uint64_t augment_seed, uint32_t n_classes, float *pixels,
+msfl_status nn_load(const nn_net *net, const msfl_samples *samples, uint32_t i, uint64_t augment_seed, float *pixels,
                     uint32_t *label) {
+    uint32_t n_classes = net->arch->n_classes;
     *label = 0;
     msfl_status status = samples->load(samples->ctx, i, augment_seed, pixels, label);
+    /* Looked for here, since a maximum or a ReLU further on may hide it. */
+    if (status == MSFL_OK && !net->kernels->all_finite(pixels, net->ops[0].in)) {
+        status = msfl_fail(MSFL_ERR_DATA, "sample %u has a pixel that is not a finite number", i);
+    }
     if (status == MSFL_OK && *label >= n_classes) {
         status = msfl_fail(MSFL_ERR_DATA, "sample %u has class %u, but the network knows %u classes (0 to %u)", i,
                            *label, n_classes, n_classes - 1);
@@ -30,8 +35,7 @@ static msfl_status load_shard(const msfl_trainer *t, const msfl_samples *samples
         uint32_t sample = batch->order[i];
         /* Never 0, which would mean none. */
         uint64_t augment = batch->augment_key == 0 ? 0 : nn_mix(batch->augment_key, sample) | 1;
-        msfl_status status =
-            nn_load(samples, sample, augment, net->arch->n_classes, batch->x + i * size, &batch->labels[i]);
+        msfl_status status = nn_load(net, samples, sample, augment, batch->x + i * size, &batch->labels[i]);
         if (status != MSFL_OK) return status;
     }
     if (n > 0 && n < net->shard_images) {

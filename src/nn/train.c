@@ -42,8 +42,7 @@ static msfl_status check_options(const msfl_trainer *t, const msfl_train_options
                              (double)o->class_weights[c]);
         }
     }
-    if (samples->n == 0) return msfl_fail(MSFL_ERR_DATA, "there are no images to train on");
-    return MSFL_OK;
+    return samples->n == 0 ? msfl_fail(MSFL_ERR_DATA, "there are no images to train on") : MSFL_OK;
 }
 
 /* Everything random in an epoch comes from (seed, epoch). */
@@ -148,6 +147,9 @@ msfl_status msfl_train(msfl_trainer *t, const msfl_train_options *options, const
     if (result != NULL) *result = (msfl_train_result){0};
     msfl_status status = check_options(t, options, samples);
     if (status != MSFL_OK) return status;
+    if (!t->net->kernels->all_finite(weights, t->net->arch->n_values)) {
+        return msfl_fail(MSFL_ERR_NUMERIC, "a weight is not finite before the first step");
+    }
     epoch epochs[2] = {{0}};
     totals sum = {0};
     uint64_t steps_before = 0;
@@ -160,10 +162,6 @@ msfl_status msfl_train(msfl_trainer *t, const msfl_train_options *options, const
     steps_before = t->n_steps;
     if (status == MSFL_OK && options->n_epochs > 0) {
         status = run_epochs(t, options, samples, epochs, weights, observer, track, client, &sum);
-    }
-    if (status == MSFL_OK && !t->net->kernels->all_finite(weights, t->net->arch->n_values)) {
-        status = msfl_fail(MSFL_ERR_NUMERIC, "a weight is not finite after epoch %llu; lower the learning rate",
-                           (unsigned long long)(options->first_epoch + options->n_epochs));
     }
     if (status == MSFL_OK && result != NULL) {
         *result = (msfl_train_result){.loss = sum.weight > 0.0 ? sum.loss / sum.weight : 0.0,

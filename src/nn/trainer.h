@@ -66,8 +66,8 @@ msfl_status nn_pack_all(msfl_trainer *t, const float *weights) MSFL_NODISCARD;
 /** Cut the weight vector into units. */
 msfl_status nn_units_make(msfl_trainer *t) MSFL_NODISCARD;
 
-/** Load sample `i`, and check its label. */
-msfl_status nn_load(const msfl_samples *samples, uint32_t i, uint64_t augment_seed, uint32_t n_classes, float *pixels,
+/** Load sample `i`, and check its label and that its pixels are finite. */
+msfl_status nn_load(const nn_net *net, const msfl_samples *samples, uint32_t i, uint64_t augment_seed, float *pixels,
                     uint32_t *label) MSFL_NODISCARD;
 
 /** One training step on t->batches[current] while shards of the other batch (n = 0: none) are loaded. Leaves the

@@ -75,6 +75,10 @@ static void move(const work *w, const msfl_tensor *tensor, size_t at, size_t n) 
     }
 }
 
+static msfl_status not_finite(const msfl_tensor *tensor) {
+    return msfl_fail(MSFL_ERR_NUMERIC, "%s/%s is not finite", tensor->layer, tensor->name);
+}
+
 static msfl_status update_unit(const work *w, const nn_unit *unit) {
     msfl_trainer *t = w->t;
     const nn_net *net = t->net;
@@ -91,12 +95,10 @@ static msfl_status update_unit(const work *w, const nn_unit *unit) {
         if (status != MSFL_OK) return status;
         n = tensor->count;
     }
-    if (!net->kernels->all_finite(t->gradient + at, n)) {
-        return msfl_fail(MSFL_ERR_NUMERIC, "the gradient of %s/%s is not finite", tensor->layer, tensor->name);
-    }
-    if (w->options == NULL) return MSFL_OK;
-    move(w, tensor, at, n);
-    return nn_net_pack(net, unit->tensor, w->weights, t->packed);
+    if (w->options != NULL) move(w, tensor, at, n);
+    /* What is not finite in a gradient is so in the weight that it moved. */
+    if (!net->kernels->all_finite((w->options == NULL ? t->gradient : w->weights) + at, n)) return not_finite(tensor);
+    return w->options == NULL ? MSFL_OK : nn_net_pack(net, unit->tensor, w->weights, t->packed);
 }
 
 static msfl_status update_task(void *ctx, size_t i) {
@@ -117,7 +119,14 @@ msfl_status nn_update(msfl_trainer *t, const msfl_train_options *options, uint32
         w.step = (float)((double)options->learning_rate / (1.0 - pow((double)options->momentum, steps)));
         w.inverse = (float)(1.0 / sqrt(1.0 - pow(BETA2, steps)));
     }
-    return msfl_pool_run(t->group->pool, t->n_units, update_task, &w);
+    msfl_status status = msfl_pool_run(t->group->pool, t->n_units, update_task, &w);
+    for (uint32_t k = 0; k < t->net->arch->n_tensors && status == MSFL_OK; k++) {
+        const msfl_tensor *tensor = &t->net->arch->tensors[k];
+        bool moving = tensor->role == MSFL_TENSOR_STATISTIC;
+        if (moving && !t->net->kernels->all_finite(weights + tensor->offset, tensor->count))
+            status = not_finite(tensor);
+    }
+    return status;
 }
 
 msfl_status nn_pack_all(msfl_trainer *t, const float *weights) {

@@ -1,0 +1,162 @@
+/* A slow twin of the network engine: the same chain of layers in double precision, written as the formulas say it, with
+ * nothing shared but the resolved description. For small networks. */
+#ifndef TEST_NN_TWIN_H
+#define TEST_NN_TWIN_H
+
+#include "nn/arch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct twin {
+    const nn_arch *arch;
+    const double *weights;
+    size_t n; /* images */
+} twin;
+
+static inline size_t twin_volume(nn_shape s) {
+    return (size_t)s.h * s.w * s.c;
+}
+
+static inline const double *twin_tensor(const twin *t, const nn_layer *l, uint32_t k) {
+    return t->weights + t->arch->tensors[l->first_tensor + k].offset;
+}
+
+static inline double *twin_at(double *x, nn_shape s, size_t i, int64_t y, int64_t xx, size_t c) {
+    return x + ((i * s.h + (size_t)y) * s.w + (size_t)xx) * s.c + c;
+}
+
+static inline void twin_conv(const twin *t, const nn_layer *l, double *x, double *y) {
+    const double *kernel = twin_tensor(t, l, 0);
+    for (size_t i = 0; i < t->n; i++) {
+        for (int64_t oy = 0; oy < l->out.h; oy++) {
+            for (int64_t ox = 0; ox < l->out.w; ox++) {
+                for (size_t o = 0; o < l->out.c; o++) {
+                    double sum = l->bias ? twin_tensor(t, l, 1)[o] : 0.0;
+                    for (int64_t ky = 0; ky < l->kernel_h; ky++) {
+                        for (int64_t kx = 0; kx < l->kernel_w; kx++) {
+                            int64_t iy = oy * l->stride_h + ky - l->pad_top, ix = ox * l->stride_w + kx - l->pad_left;
+                            if (iy < 0 || ix < 0 || iy >= l->in.h || ix >= l->in.w) continue;
+                            for (size_t c = 0; c < l->in.c; c++) {
+                                sum += *twin_at(x, l->in, i, iy, ix, c) *
+                                       kernel[(((size_t)ky * l->kernel_w + (size_t)kx) * l->in.c + c) * l->out.c + o];
+                            }
+                        }
+                    }
+                    *twin_at(y, l->out, i, oy, ox, o) = sum;
+                }
+            }
+        }
+    }
+}
+
+static inline void twin_pool(const twin *t, const nn_layer *l, double *x, double *y) {
+    bool whole = l->kind == NN_GLOBAL_AVG_POOL;
+    int64_t kh = whole ? l->in.h : l->kernel_h, kw = whole ? l->in.w : l->kernel_w;
+    for (size_t i = 0; i < t->n; i++) {
+        for (int64_t oy = 0; oy < l->out.h; oy++) {
+            for (int64_t ox = 0; ox < l->out.w; ox++) {
+                for (size_t c = 0; c < l->in.c; c++) {
+                    double most = -INFINITY, sum = 0.0;
+                    for (int64_t k = 0; k < kh * kw; k++) {
+                        double v = *twin_at(x, l->in, i, oy * l->stride_h + k / kw, ox * l->stride_w + k % kw, c);
+                        most = v > most ? v : most;
+                        sum += v;
+                    }
+                    *twin_at(y, l->out, i, oy, ox, c) = l->kind == NN_MAX_POOL ? most : sum / (double)(kh * kw);
+                }
+            }
+        }
+    }
+}
+
+/* Over the images first to last, channels from to to (exclusive). */
+static inline void twin_normalise(const twin *t, const nn_layer *l, double *x, double *y, size_t first, size_t last,
+                                  size_t from, size_t to) {
+    double n = 0.0, mean = 0.0, variance = 0.0;
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t p = first * l->in.h * l->in.w; p < last * l->in.h * l->in.w; p++) {
+            for (size_t c = from; c < to; c++) {
+                double v = x[p * l->in.c + c];
+                if (pass == 0) mean += v, n += 1.0;
+                if (pass == 1) variance += (v - mean) * (v - mean);
+                if (pass == 2) {
+                    y[p * l->in.c + c] =
+                        (v - mean) / sqrt(variance + l->epsilon) * twin_tensor(t, l, 0)[c] + twin_tensor(t, l, 1)[c];
+                }
+            }
+        }
+        if (pass == 0) mean /= n;
+        if (pass == 1) variance /= n;
+    }
+}
+
+static inline void twin_layer(const twin *t, const nn_layer *l, double *x, double *y) {
+    size_t size = t->n * twin_volume(l->out);
+    switch (l->kind) {
+    case NN_CONV:
+        twin_conv(t, l, x, y);
+        break;
+    case NN_DENSE:
+        for (size_t i = 0; i < t->n; i++) {
+            for (size_t o = 0; o < l->out.c; o++) {
+                double sum = l->bias ? twin_tensor(t, l, 1)[o] : 0.0;
+                for (size_t c = 0; c < l->in.c; c++)
+                    sum += x[i * l->in.c + c] * twin_tensor(t, l, 0)[c * l->out.c + o];
+                y[i * l->out.c + o] = sum;
+            }
+        }
+        break;
+    case NN_MAX_POOL:
+    case NN_AVG_POOL:
+    case NN_GLOBAL_AVG_POOL:
+        twin_pool(t, l, x, y);
+        break;
+    case NN_BATCH_NORM:
+        for (size_t c = 0; c < l->in.c; c++)
+            twin_normalise(t, l, x, y, 0, t->n, c, c + 1);
+        break;
+    case NN_GROUP_NORM:
+        for (size_t i = 0; i < t->n; i++) {
+            for (size_t g = 0; g < l->groups; g++) {
+                size_t width = l->in.c / l->groups;
+                twin_normalise(t, l, x, y, i, i + 1, g * width, (g + 1) * width);
+            }
+        }
+        break;
+    default:
+        memcpy(y, x, size * sizeof *y);
+        break;
+    }
+    for (size_t i = 0; (l->relu || l->kind == NN_RELU) && i < size; i++)
+        y[i] = y[i] > 0.0 ? y[i] : 0.0;
+}
+
+/* Mean cross-entropy of a batch in training; logits too, when asked for. */
+static inline double twin_loss(const nn_arch *arch, const double *weights, const float *images, const uint32_t *labels,
+                               size_t n, double *logits) {
+    twin t = {arch, weights, n};
+    size_t size = n * twin_volume(arch->input);
+    double *x = malloc(size * sizeof *x);
+    for (size_t i = 0; i < size; i++)
+        x[i] = (double)images[i];
+    for (uint32_t k = 0; k < arch->n_layers; k++) {
+        double *y = malloc(n * twin_volume(arch->layers[k].out) * sizeof *y);
+        twin_layer(&t, &arch->layers[k], x, y);
+        free(x);
+        x = y;
+    }
+    double loss = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (size_t c = 0; c < arch->n_classes; c++)
+            sum += exp(x[i * arch->n_classes + c]);
+        loss += log(sum) - x[i * arch->n_classes + labels[i]];
+    }
+    if (logits != NULL) memcpy(logits, x, n * arch->n_classes * sizeof *x);
+    free(x);
+    return loss / (double)n;
+}
+
+#endif
