@@ -157,6 +157,23 @@ static void send_texts(hid_t object, const char *name, int out) {
         put_text(out, text_at(&t, i), strnlen(text_at(&t, i), t.longest));
 }
 
+/* Links to other files lead nowhere. (The child may open none anyway; this says so to the library, too.) */
+static herr_t refuse_link(const char *from_file, const char *from_group, const char *to_file, const char *to_object,
+                          unsigned *flags, hid_t access, void *data) {
+    (void)from_file, (void)from_group, (void)to_file, (void)to_object, (void)flags, (void)access, (void)data;
+    return -1;
+}
+
+static hid_t access_without_links(hid_t class_id) {
+    hid_t access = must(H5Pcreate(class_id));
+    must(H5Pset_elink_cb(access, refuse_link, NULL));
+    return access;
+}
+
+static hid_t open_group(hid_t parent, const char *name) {
+    return must(H5Gopen2(parent, name, access_without_links(H5P_GROUP_ACCESS)));
+}
+
 typedef struct found {
     hid_t set;
     size_t count;
@@ -164,7 +181,7 @@ typedef struct found {
 
 /* Tell of one data set, and keep it open for its values. */
 static found send_weight(hid_t layer, const char *layer_name, const char *name, uint64_t values_max, int out) {
-    found f = {.set = must(H5Dopen2(layer, name, H5P_DEFAULT)), .count = 1};
+    found f = {.set = must(H5Dopen2(layer, name, access_without_links(H5P_DATASET_ACCESS))), .count = 1};
     hid_t type = must(H5Dget_type(f.set)), space = must(H5Dget_space(f.set));
     hsize_t dims[H5S_MAX_RANK];
     int rank = H5Sget_simple_extent_ndims(space);
@@ -190,7 +207,7 @@ static size_t walk(hid_t root, uint64_t values_max, found *sets, int out) {
     if (!read_texts(root, "layer_names", &layers)) _exit(7);
     for (size_t i = 0; i < layers.n; i++) {
         texts weights;
-        hid_t layer = must(H5Gopen2(root, text_at(&layers, i), H5P_DEFAULT));
+        hid_t layer = open_group(root, text_at(&layers, i));
         if (!read_texts(layer, "weight_names", &weights)) _exit(7);
         for (size_t k = 0; k < weights.n; k++, n++) {
             if (n == MSFL_MODEL_TENSORS_MAX) _exit(7);
@@ -207,13 +224,13 @@ void nn_h5_child_read(void *ctx, int out) {
     must(H5Pset_fapl_core(access, 1 << 20, 0));
     must(H5Pset_file_image(access, (void *)(uintptr_t)job->bytes, job->length));
     hid_t file = must(H5Fopen("model.h5", H5F_ACC_RDONLY, access));
-    hid_t root = must(H5Gopen2(file, "/", H5P_DEFAULT));
+    hid_t root = open_group(file, "/");
     send_texts(root, "medsecurefl_model", out);
     send_texts(root, "model_config", out);
     send_texts(root, "class_names", out);
     send_texts(root, "normalise", out);
     /* model.save puts the weights in a group of their own, save_weights puts them in the root. */
-    if (H5Lexists(root, "model_weights", H5P_DEFAULT) > 0) root = must(H5Gopen2(root, "model_weights", H5P_DEFAULT));
+    if (H5Lexists(root, "model_weights", H5P_DEFAULT) > 0) root = open_group(root, "model_weights");
     size_t n = walk(root, job->values_max, NULL, out);
     found *sets = calloc(n + 1, sizeof *sets);
     if (sets == NULL) _exit(3);

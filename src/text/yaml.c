@@ -167,21 +167,51 @@ static void discard(struct fy_diag *diag, void *user, const char *text, size_t l
     (void)diag, (void)user, (void)text, (void)length;
 }
 
+/* Length of the UTF-8 sequence at `p`, or 0 where there is none (overlong and surrogates included). */
+static size_t utf8_length(const unsigned char *p, size_t left) {
+    size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+    if (n == 0 || n > left) return 0;
+    uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) return 0;
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
+}
+
+/* libfyaml does not come back from some broken input (found by fuzzing: directives, text that is not UTF-8). None of it
+ * is of any use here, so it does not get that far. */
+static msfl_status check_characters(const char *name, const char *text, size_t length) {
+    const unsigned char *p = (const unsigned char *)text;
+    uint32_t line = 1;
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length(p + i, length - i);
+        bool control = (p[i] < 32 && p[i] != '\n' && p[i] != '\r' && p[i] != '\t') || p[i] == 127;
+        if (n == 0 || control) {
+            return msfl_fail(MSFL_ERR_FORMAT, "%s: line %u: %s", name, line,
+                             n == 0 ? "not UTF-8 text" : "a control character");
+        }
+        if (p[i] == '%' && (i == 0 || p[i - 1] == '\n' || p[i - 1] == '\r')) {
+            return msfl_fail(MSFL_ERR_FORMAT, "%s: line %u: directives are not accepted", name, line);
+        }
+        line += p[i] == '\n';
+        i += n;
+    }
+    return MSFL_OK;
+}
+
 msfl_status msfl_yaml_parse(const char *name, const char *text, size_t length, msfl_yaml **out) {
     *out = NULL;
     if (length > MSFL_YAML_BYTES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes of YAML; at most %d are accepted", name, length,
                          MSFL_YAML_BYTES_MAX);
     }
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 32 && c != '\n' && c != '\r' && c != '\t') {
-            return msfl_fail(MSFL_ERR_FORMAT, "%s: byte %zu is a control character: this is not YAML text", name, i);
-        }
-    }
+    msfl_status status = check_characters(name, text, length);
+    if (status != MSFL_OK) return status;
     builder b = {.name = name};
     msfl_yaml *root = NULL;
-    msfl_status status = MSFL_ERR_MEMORY;
+    status = MSFL_ERR_MEMORY;
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
