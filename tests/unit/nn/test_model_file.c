@@ -169,7 +169,7 @@ static bool try_load(const uint8_t *bytes, size_t length) {
 static size_t mutations_wanted(void) {
     const char *text = getenv("MSFL_TEST_MUTATIONS");
     if (text != NULL) return strtoul(text, NULL, 10);
-    return getenv("MSFL_SANITIZED") != NULL ? 200 : 1500;
+    return getenv("MSFL_SANITIZED") != NULL ? 200 : 800;
 }
 
 static void any_bytes_are_answered(void **state) {
