@@ -295,15 +295,15 @@ static void put_reading_help(msfl_page *page) {
     } else if (json_array_size(classes) > 2) {
         msfl_put_text(out, "AUC, sensitivity, specificity and F1 are means over the classes, each against the rest. ");
     }
-    msfl_put_text(
-        out,
-        "Intervals are percentile bootstraps over patients where patients are known, else over images: they "
-        "tell how much the figure depends on which test cases happened to be there, not how much it would "
-        "change with another training seed. A dash stands where a figure is not defined or has no interval "
-        "(too few cases of a class); an interval without width, such as 1.000–1.000, means that the bootstrap could "
-        "not tell, not that the figure is certain. Calibration error is the mean gap between confidence and "
-        "correctness; "
-        "0 is best.</p>\n");
+    msfl_put_text(out,
+                  "Intervals are percentile bootstraps over patients where patients are known, else over images: they "
+                  "tell how much the figure depends on which test cases happened to be there, not how much it would "
+                  "change with another training seed. A dash stands where a figure is not defined or has no interval "
+                  "(too few cases of a class); an interval without width, such as <span "
+                  "class=\"nobreak\">1.000–1.000</span>, means that the bootstrap could "
+                  "not tell, not that the figure is certain. Calibration error is the mean gap between confidence and "
+                  "correctness; "
+                  "0 is best.</p>\n");
 }
 
 void msfl_section_comparison(msfl_page *page) {
