@@ -353,7 +353,7 @@ static void a_thousand_replicates_are_quick(void **state) {
     assert_int_equal(msfl_metrics_compute(rows, labels, NULL, N, 2, 1000, 1, &m), MSFL_OK);
     double ms = (double)(msfl_now_ns() - start) / 1e6;
     print_message("1000 replicates of 1000 samples: %.1f ms\n", ms);
-    assert_true(ms < 2000.0); /* loose: sanitizers and busy machines; 25 ms measured on an idle one */
+    assert_true(ms < 2000.0); /* loose: sanitizers and busy machines; 25 to 75 ms were measured */
 }
 
 static void every_allocation_may_fail(void **state) {
