@@ -42,6 +42,8 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"data", CLI_TEXT, &o.data, 0, 0},
                                   {"label", CLI_TEXT, &o.label, 0, 0},
                                   {"part", CLI_TEXT, &o.part, 0, 0},
+                                  {"phantom-images", CLI_U32, &o.phantom_images, 20, 1e6},
+                                  {"by-position", CLI_FLAG, &o.by_position, 0, 0},
                                   {"seed", CLI_U64, &o.seed, 0, 0x1p53},
                                   {"test-fraction", CLI_F64, &o.test_fraction, 0.01, 0.8},
                                   {"validation-fraction", CLI_F64, &o.validation_fraction, 0, 0.5},

@@ -131,6 +131,35 @@ static msfl_status print_summary(const json_t *r, const char *out) {
     return MSFL_OK;
 }
 
+/* --resume without --data takes the options of the run that is there: naming others would be without effect. */
+static msfl_status check_resume(int argc, char **argv) {
+    static const char *const allowed[] = {"out", "resume", "threads", "json", "quiet", "scheme", "allow-two-sites"};
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) continue;
+        size_t length = strcspn(argv[i] + 2, "=");
+        bool fine = false;
+        for (size_t k = 0; k < sizeof allowed / sizeof allowed[0]; k++) {
+            fine = fine || (strlen(allowed[k]) == length && memcmp(allowed[k], argv[i] + 2, length) == 0);
+        }
+        if (!fine) {
+            return msfl_fail(
+                MSFL_ERR_USAGE,
+                "%.*s: with --resume, give either every option of the run again, --data among them, or none",
+                (int)(length + 2), argv[i]);
+        }
+    }
+    return MSFL_OK;
+}
+
+/* The command line as it was, for the report. */
+static void join(int argc, char **argv, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "medsecurefl simulate");
+    for (int i = 0; i < argc && used < size; i++) {
+        const bool quote = strpbrk(argv[i], " \t'\"$*?") != NULL;
+        used += (size_t)snprintf(text + used, size - used, quote ? " '%s'" : " %s", argv[i]);
+    }
+}
+
 msfl_status cmd_simulate(int argc, char **argv) {
     msfl_simulate_options o = msfl_simulate_options_default();
     words w = {.scheme = "packed",
@@ -185,6 +214,11 @@ msfl_status cmd_simulate(int argc, char **argv) {
     if (status == MSFL_OK) status = apply(&w, &o);
     if (status != MSFL_OK) return status;
     o.train.label_smoothing = (float)smoothing;
+    char command[2048];
+    join(argc, argv, command, sizeof command);
+    o.command = command;
+    if (o.data == NULL && o.resume) status = check_resume(argc, argv);
+    if (status != MSFL_OK) return status;
     if (o.data == NULL && !o.resume) {
         return msfl_fail(MSFL_ERR_USAGE, "name the images: --data DIR, --data FILE.npz, or --data phantom");
     }

@@ -40,6 +40,15 @@ static void print_commands(FILE *out) {
                  "docs/guide/exit-codes.md.\n");
 }
 
+/* A message may quote names and headings from files: nothing in them may steer a terminal. */
+static void print_failure(const char *command, const char *message) {
+    fprintf(stderr, "medsecurefl %s: ", command);
+    for (const char *p = message; *p != 0; p++) {
+        fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, stderr);
+    }
+    fputc('\n', stderr);
+}
+
 static bool wants_help(int argc, char **argv) {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
@@ -51,6 +60,11 @@ int main(int argc, char **argv) {
     /* Keys live in this process: no core file, and no debugger of another user. */
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
+    struct rlimit locked;
+    if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0) {
+        locked.rlim_cur = locked.rlim_max; /* keys want locked pages */
+        (void)setrlimit(RLIMIT_MEMLOCK, &locked);
+    }
 #if !defined(__SANITIZE_ADDRESS__)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
@@ -90,7 +104,7 @@ int main(int argc, char **argv) {
         }
         if (status != MSFL_OK) {
             const char *message = msfl_error_message();
-            fprintf(stderr, "medsecurefl %s: %s\n", name, message[0] != 0 ? message : msfl_status_text(status));
+            print_failure(name, message[0] != 0 ? message : msfl_status_text(status));
         }
         return msfl_status_exit_code(status);
     }

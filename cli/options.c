@@ -60,7 +60,7 @@ static msfl_status read_value(const cli_option *o, const char *text) {
                          text);
     }
     if (v < o->min || v > o->max) {
-        return msfl_fail(MSFL_ERR_USAGE, "--%s takes %.17g to %.17g, not %s", o->name, o->min, o->max, text);
+        return msfl_fail(MSFL_ERR_USAGE, "--%s takes %g to %g, not %s", o->name, o->min, o->max, text);
     }
     if (o->kind == CLI_U32) *(uint32_t *)o->value = (uint32_t)v;
     if (o->kind == CLI_U64) *(uint64_t *)o->value = (uint64_t)v;

@@ -47,8 +47,10 @@ typedef struct msfl_simulate_options {
     uint32_t compare;          /**< MSFL_COMPARE_... */
     uint32_t n_bootstrap;
     uint64_t seed;
-    uint32_t n_threads; /**< 0: all cores; results do not depend on it */
-    bool resume;        /**< continue the run in `out`; `data` NULL takes every option from there */
+    uint32_t n_threads;  /**< 0: all cores; results do not depend on it */
+    bool resume;         /**< continue the run in `out`. `data` NULL takes every option from there, but for `scheme` and
+                              allow_two_sites, which must be named again: a file does not decide how updates leave */
+    const char *command; /**< how the run was called, for the report; may be NULL */
     const msfl_observer *observer;
 } msfl_simulate_options;
 
@@ -73,6 +75,8 @@ MSFL_API void msfl_text_free(char *text);
  * "all", "train", "validation" or "test" (the split of `seed` and the default fractions). */
 typedef struct msfl_evaluate_options {
     const char *model, *data, *label, *part;
+    uint32_t phantom_images; /**< 0: the default number */
+    bool by_position;        /**< class k of the data is class k of the model, whatever their names */
     uint64_t seed;
     double test_fraction, validation_fraction;
     uint32_t n_bootstrap, n_threads;

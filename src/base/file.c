@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,11 +97,11 @@ static void sync_folder_of(const char *path) {
     msfl_free(folder);
 }
 
-msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) {
+static msfl_status write_with_mode(const char *path, const void *bytes, size_t length, mode_t mode) {
     char *temporary = msfl_format("%s" PARTIAL "%ld", path, (long)getpid());
     if (temporary == NULL) return MSFL_ERR_MEMORY;
     msfl_status status = MSFL_OK;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0) {
         status = msfl_fail_errno(errno, "cannot create %s", temporary);
         msfl_free(temporary);
@@ -116,6 +117,32 @@ msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) 
     }
     msfl_free(temporary);
     return status;
+}
+
+msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) {
+    return write_with_mode(path, bytes, length, 0644);
+}
+
+msfl_status msfl_file_write_private(const char *path, const void *bytes, size_t length) {
+    return write_with_mode(path, bytes, length, 0600);
+}
+
+msfl_status msfl_file_lock(const char *path, int *lock) {
+    *lock = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int error = errno;
+        close(fd);
+        if (error == EWOULDBLOCK) return msfl_fail(MSFL_ERR_EXISTS, "another process is working on %s", path);
+        return msfl_fail_errno(error, "cannot lock %s", path);
+    }
+    *lock = fd;
+    return MSFL_OK;
+}
+
+void msfl_file_unlock(int lock) {
+    if (lock >= 0) close(lock);
 }
 
 msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) {
@@ -150,6 +177,17 @@ char *msfl_path_join(const char *folder, const char *name) {
     return msfl_format("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
 }
 
+char *msfl_path_absolute(const char *path) {
+    char *resolved = realpath(path, NULL);
+    if (resolved == NULL) {
+        msfl_fail_errno(errno, "cannot find %s", path);
+        return NULL;
+    }
+    char *copy = msfl_strdup(resolved);
+    free(resolved);
+    return copy;
+}
+
 msfl_status msfl_folder_make(const char *path) {
     char *work = msfl_strdup(path);
     if (work == NULL) return MSFL_ERR_MEMORY;
@@ -168,12 +206,20 @@ msfl_status msfl_folder_make(const char *path) {
     return status;
 }
 
+/* A name as write_with_mode makes them: ends in the mark and a process number. */
+static bool is_partial(const char *name) {
+    const char *mark = strstr(name, PARTIAL);
+    if (mark == NULL || mark == name) return false;
+    const char *digits = mark + strlen(PARTIAL);
+    return *digits != 0 && strspn(digits, "0123456789") == strlen(digits);
+}
+
 msfl_status msfl_folder_is_empty(const char *path, bool *empty) {
     *empty = true;
     DIR *dir = opendir(path);
     if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_partial(entry->d_name)) {
             *empty = false;
             break;
         }
@@ -188,7 +234,7 @@ msfl_status msfl_folder_clean(const char *path) {
     if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
     msfl_status status = MSFL_OK;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (strstr(entry->d_name, PARTIAL) == NULL) continue;
+        if (!is_partial(entry->d_name)) continue;
         if (unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
             status = msfl_fail_errno(errno, "cannot remove %s/%s", path, entry->d_name);
         }

@@ -11,6 +11,14 @@ msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, 
 /** Replace `path` by these bytes, or leave it as it was: temporary file in the same folder, fsync, rename. */
 msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
 
+/** The same for what only the owner may read (mode 0600). */
+msfl_status msfl_file_write_private(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
+
+/** Hold `path`, which must exist, against other processes: ERR_EXISTS if one holds it. Released by msfl_file_unlock and
+ *  when the process ends, however it does. */
+msfl_status msfl_file_lock(const char *path, int *lock) MSFL_NODISCARD;
+void msfl_file_unlock(int lock);
+
 /** Append and fsync. On failure (a full disk, say) the file is cut back to its former length. */
 msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
 
@@ -20,10 +28,13 @@ bool msfl_is_folder(const char *path);
 /** `folder/name` in memory of its own; NULL when out of memory. */
 char *msfl_path_join(const char *folder, const char *name);
 
+/** The absolute path of something that exists, links resolved; NULL when it cannot be found out. */
+char *msfl_path_absolute(const char *path);
+
 /** Make `path` and its parents. Fine if it is there already. */
 msfl_status msfl_folder_make(const char *path) MSFL_NODISCARD;
 
-/** Whether the folder has an entry other than . and .. */
+/** Whether the folder has an entry other than . and .. and what interrupted msfl_file_write calls left. */
 msfl_status msfl_folder_is_empty(const char *path, bool *empty) MSFL_NODISCARD;
 
 /** Remove what interrupted msfl_file_write calls left in a folder. A missing folder is fine. */

@@ -49,8 +49,16 @@ void msfl_random_bytes(void *out, size_t length) {
     randombytes_buf(out, length);
 }
 
+static _Atomic uint64_t unlocked_bytes;
+
+uint64_t msfl_secret_unlocked_bytes(void) {
+    return unlocked_bytes;
+}
+
 void *msfl_secret_alloc(size_t size) {
     void *memory = sodium_malloc(size);
+    /* sodium_malloc goes on when mlock fails; asking once more is harmless where it did not, and tells. */
+    if (memory != NULL && size > 0 && sodium_mlock(memory, size) != 0) unlocked_bytes += size;
     if (memory == NULL) {
         msfl_fail(MSFL_ERR_MEMORY, "no locked memory for a secret of %zu bytes: raise the limit with 'ulimit -l'",
                   size);

@@ -33,6 +33,8 @@ void msfl_random_bytes(void *out, size_t length);
  *  is a multiple of 64 is aligned to 64 bytes. */
 void *msfl_secret_alloc(size_t size);
 void msfl_secret_free(void *memory);
+/** Bytes of secret memory that the system refused to lock since the process began: they may be paged out. */
+uint64_t msfl_secret_unlocked_bytes(void);
 void msfl_wipe(void *memory, size_t length);
 /** Constant-time comparison. */
 bool msfl_equal(const void *a, const void *b, size_t length);

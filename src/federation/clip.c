@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* From 20 bits on the grid over +-8 is finer than 2^-16 and nothing needs tuning. Below, every tensor gets its own
- * range: a first guess, then a margin over the largest mean update of the last round. Both are public: no bound depends
- * on what a single hospital did. */
+ * range: a first guess, then a margin over the largest mean update of the last round. It is
+ * doubled while many values are cut. All of that comes out of opened sums, like everything that decides a round. */
 enum { BITS_WITHOUT_TUNING = 20 };
 static const float clip_wide = 8.0f, clip_first = 0.5f, clip_least = 1e-4f, margin = 4.0f;
 

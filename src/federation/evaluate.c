@@ -30,7 +30,7 @@ static msfl_status normalise_of(const char *path, const msfl_model_extra *extra,
 
 /* The classes must mean the same: by name where the model file keeps names, by number otherwise. */
 static msfl_status same_classes(const char *path, const msfl_model *model, const msfl_model_extra *extra,
-                                const msfl_dataset *dataset) {
+                                const msfl_dataset *dataset, bool by_position) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     const uint32_t n = msfl_model_info_borrow(model)->n_classes;
     if (info->n_classes != n) {
@@ -38,13 +38,22 @@ static msfl_status same_classes(const char *path, const msfl_model *model, const
                          "%s tells %u classes apart, and %s has %u: choose other labels with --label", path, n,
                          info->source, info->n_classes);
     }
-    for (uint32_t c = 0; c < n && extra->class_names != NULL; c++) {
+    for (uint32_t c = 0; c < n && extra->class_names != NULL && !by_position; c++) {
         if (strcmp(extra->class_names[c], msfl_dataset_class_name(dataset, c)) != 0) {
-            return msfl_fail(MSFL_ERR_MISMATCH, "class %u is '%s' in %s and '%s' in %s", c, extra->class_names[c], path,
-                             msfl_dataset_class_name(dataset, c), info->source);
+            return msfl_fail(MSFL_ERR_MISMATCH,
+                             "class %u is '%s' in %s and '%s' in %s; if they mean the same, say --by-position", c,
+                             extra->class_names[c], path, msfl_dataset_class_name(dataset, c), info->source);
         }
     }
     return MSFL_OK;
+}
+
+static msfl_status check_part(const char *part) {
+    static const char *const parts[] = {"all", "train", "validation", "test"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(part, parts[i]) == 0) return MSFL_OK;
+    }
+    return msfl_fail(MSFL_ERR_USAGE, "--part is all, train, validation or test, not '%s'", part);
 }
 
 static msfl_status part_of(const msfl_evaluate_options *o, const msfl_dataset *dataset, msfl_split *split,
@@ -67,7 +76,7 @@ static msfl_status part_of(const msfl_evaluate_options *o, const msfl_dataset *d
         *out = parts[i].list;
         return msfl_dataset_split(dataset, o->test_fraction, o->validation_fraction, o->seed, split);
     }
-    return msfl_fail(MSFL_ERR_USAGE, "--part is all, train, validation or test, not '%s'", o->part);
+    return check_part(o->part);
 }
 
 msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json) {
@@ -84,7 +93,8 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     msfl_normalise normalise;
     *result_json = NULL;
     pthread_mutex_init(&job.observer_mutex, NULL);
-    msfl_status status = msfl_model_load(options->model, &job.model, &weights, &extra);
+    msfl_status status = check_part(options->part);
+    if (status == MSFL_OK) status = msfl_model_load(options->model, &job.model, &weights, &extra);
     if (status == MSFL_OK) status = normalise_of(options->model, &extra, &normalise);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(job.model);
@@ -95,17 +105,18 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
                                     .normalise = normalise,
                                     .refuse_bad = options->refuse_bad,
                                     .seed = options->seed,
+                                    .phantom_images = options->phantom_images,
                                     .n_threads = options->n_threads,
                                     .observer = options->observer};
     status = msfl_dataset_open(options->data, &d, &job.dataset);
-    if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset);
+    if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
     if (status == MSFL_OK) status = fed_workers_new(job.model, 32, options->n_threads, &job.workers);
     if (status != MSFL_OK) goto done;
     msfl_trainer *trainer = fed_workers_acquire(job.workers);
     status = fed_score(&job, trainer, weights, part, &scores);
     fed_workers_release(job.workers, trainer);
-    if (status == MSFL_OK) status = fed_scores_json(&scores, options->n_bootstrap, options->seed, &result);
+    if (status == MSFL_OK) status = fed_scores_json(&scores, options->n_bootstrap, options->seed, false, &result);
     if (status != MSFL_OK) goto done;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job.dataset);
     json_object_set_new(result, "model", msfl_json_string(options->model));

@@ -34,6 +34,17 @@ msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_
 /* --- rules that need no data --- */
 
 static msfl_status check_options(const msfl_simulate_options *o) {
+    /* Options may come from config.json: nothing is taken for granted. */
+    if (o->scheme != MSFL_SCHEME_PACKED && o->scheme != MSFL_SCHEME_PLAIN) {
+        return msfl_fail(MSFL_ERR_USAGE, "there is no scheme number %d", (int)o->scheme);
+    }
+    if ((unsigned)o->normalise > MSFL_NORMALISE_NONE || (unsigned)o->train.optimizer > MSFL_ADAM ||
+        o->compare > MSFL_COMPARE_ALL || o->n_bootstrap > MSFL_BOOTSTRAP_MAX ||
+        !(o->plateau_factor > 0 && o->plateau_factor <= 1) || !(o->clip >= 0 && o->clip <= 1e6)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "normalisation, optimiser, comparisons, bootstrap, plateau factor or clipping bound "
+                         "out of range");
+    }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
                          o->n_clients);

@@ -154,7 +154,7 @@ static msfl_status best_score(const fed_job *job, const fed_track *track, const 
     if (scores.n == 0) {
         *out = json_null();
     } else {
-        status = fed_scores_json(&scores, n_bootstrap, job->options->seed, out);
+        status = fed_scores_json(&scores, n_bootstrap, job->options->seed, true, out);
     }
     fed_scores_clear(&scores);
     return status;
@@ -220,9 +220,7 @@ static msfl_status put_per_hospital(const fed_job *job, const fed_track *main_tr
             return status;
         }
         json_array_append_new(
-            list,
-            json_pack("{s:s, s:o}", "hospital", job->hospitals[k].name,
-                      job->options->scheme == MSFL_SCHEME_PACKED ? "encrypted_validation" : "plain_validation", score));
+            list, json_pack("{s:s, s:o}", "hospital", job->hospitals[k].name, "federated_validation", score));
     }
     json_object_set_new(result, "per_hospital", list);
     return MSFL_OK;
@@ -241,9 +239,10 @@ static json_t *curves(const fed_record *r) {
                      "learning_rate", msfl_json_real(r->learning_rate));
 }
 
+/* All that one hospital sends in a round: float32 values for plain, else ciphertext and sealed keys. */
 static double bytes_up(const fed_record *r) {
-    double bytes = r->bytes_ciphertext + r->bytes_header;
-    return isnan(r->bytes_bundle) ? bytes : bytes + r->bytes_bundle;
+    if (!isnan(r->bytes_plain)) return r->bytes_plain + r->bytes_header;
+    return r->bytes_ciphertext + r->bytes_bundle + r->bytes_header;
 }
 
 static double ms_crypto(const fed_record *r) {
@@ -308,7 +307,8 @@ static void put_costs(const fed_job *job, const fed_track *track, json_t *result
     if (track->n_records > 0) {
         const fed_record *r = &track->records[track->n_records - 1];
         json_object_set_new(result, "bytes_up_per_client_round", json_integer((json_int_t)bytes_up(r)));
-        json_object_set_new(result, "bytes_ciphertext_per_client_round", json_integer((json_int_t)r->bytes_ciphertext));
+        json_object_set_new(result, "bytes_ciphertext_per_client_round",
+                            packed ? json_integer((json_int_t)r->bytes_ciphertext) : json_null());
         json_object_set_new(result, "bytes_bundle_per_client_round",
                             packed ? json_integer((json_int_t)r->bytes_bundle) : json_null());
         json_object_set_new(result, "bytes_header_per_client_round", json_integer((json_int_t)r->bytes_header));
@@ -323,7 +323,7 @@ static void put_costs(const fed_job *job, const fed_track *track, json_t *result
 static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
     json_t *list = json_array();
     const fed_track *track = fed_tracks_main(job, tracks);
-    if (job->options->scheme == MSFL_SCHEME_PLAIN) {
+    if (job->options->scheme != MSFL_SCHEME_PACKED) {
         json_array_append_new(list, json_string("Scheme 'plain': updates were not encrypted."));
     }
     if (job->n_hospitals == 2) {
@@ -337,6 +337,26 @@ static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
         snprintf(text, sizeof text, "Round %u was completed by %u of %u hospitals.", i + 1,
                  (uint32_t)track->records[i].cohort, job->n_hospitals);
         json_array_append_new(list, json_string(text));
+    }
+    if (job->options->allow_two_sites && job->n_hospitals > 2) {
+        json_array_append_new(list,
+                              json_string("--allow-two-sites: a round may have been completed by two hospitals, which "
+                                          "can then compute each other's update."));
+    }
+    if (fed_validating_hospitals(job) < (job->options->allow_two_sites ? 2u : 3u)) {
+        json_array_append_new(list,
+                              json_string("Too few hospitals hold validation images for an encrypted sum of validation "
+                                          "figures: there are none, and the last round counts as the best."));
+    }
+    if (job->options->normalise == MSFL_NORMALISE_SET) {
+        json_array_append_new(list,
+                              json_string("--normalise set uses the mean and deviation of all images of all hospitals, "
+                                          "test images included: no federation could compute that as it is."));
+    }
+    if (msfl_secret_unlocked_bytes() > 0) {
+        json_array_append_new(
+            list, json_string("Keys were kept in memory that the system did not lock and may have paged out: "
+                              "raise the limit with 'ulimit -l'."));
     }
     if (msfl_dataset_info_borrow(job->dataset)->group_key == NULL) {
         json_array_append_new(list,
@@ -364,6 +384,7 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     json_t *params;
     msfl_status status = params_json(job, track, &params);
     if (status != MSFL_OK) goto done;
+    json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));
     json_object_set_new(result, "data", data_json(job));
     json_object_set_new(result, "model", model_json(job));
@@ -392,29 +413,21 @@ done:
     return status;
 }
 
-static msfl_status put_lines(msfl_buffer *b, const fed_track *t) {
-    for (uint32_t i = 0; i < t->n_records; i++) {
-        json_t *line = fed_record_json(&t->records[i]);
-        json_object_set_new(line, "track", json_string(t->name));
-        char *text;
-        msfl_status status = msfl_json_text(line, true, &text);
-        json_decref(line);
-        if (status != MSFL_OK) return status;
-        msfl_put_text(b, "%s\n", text);
-        msfl_free(text);
-    }
-    return b->status;
-}
-
 msfl_status fed_metrics_lines(const fed_job *job, const fed_tracks *tracks, char **text) {
     msfl_buffer b = {0};
     *text = NULL;
     msfl_put_text(&b, "%s", "");
-    msfl_status status = put_lines(&b, &tracks->encrypted);
-    if (status == MSFL_OK) status = put_lines(&b, &tracks->plain);
-    if (status == MSFL_OK) status = put_lines(&b, &tracks->central);
-    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++)
-        status = put_lines(&b, &tracks->alone[k]);
+    msfl_status status = MSFL_OK;
+    uint32_t n = rounds_of(job, tracks);
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
+        json_t *round = round_json(job, tracks, i);
+        char *line = NULL;
+        status = msfl_json_text(round, true, &line);
+        json_decref(round);
+        if (status == MSFL_OK) msfl_put_text(&b, "%s\n", line);
+        msfl_free(line);
+    }
+    if (status == MSFL_OK) status = b.status;
     if (status == MSFL_OK) *text = msfl_strndup((const char *)b.bytes, b.length);
     msfl_buffer_clear(&b);
     return status == MSFL_OK && *text == NULL ? MSFL_ERR_MEMORY : status;

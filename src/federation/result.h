@@ -14,7 +14,7 @@ typedef struct fed_tracks {
 /** The track whose model is the run's product: encrypted, or plain when that was the scheme. */
 const fed_track *fed_tracks_main(const fed_job *job, const fed_tracks *tracks);
 
-/** metrics.jsonl: one line per round and track. Free with msfl_free. */
+/** metrics.jsonl: the objects of `rounds`, one to a line. Free with msfl_free. */
 msfl_status fed_metrics_lines(const fed_job *job, const fed_tracks *tracks, char **text) MSFL_NODISCARD;
 
 /** The whole result; scores every track's best weights on the test images. `complete`: all trainings ended. */

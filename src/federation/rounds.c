@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Counters that travel with an update, after the sample count. */
-enum { UPDATE_SAMPLES, UPDATE_CORRECT, UPDATE_SEEN, UPDATE_LOSS, UPDATE_COUNTERS };
+enum { UPDATE_SAMPLES, UPDATE_CORRECT, UPDATE_SEEN, UPDATE_LOSS, UPDATE_CLIPPED, UPDATE_COUNTERS };
 
 /* --- progress of one hospital, with its round --- */
 
@@ -82,7 +82,7 @@ static msfl_status score_test(const fed_job *job, const float *weights, fed_reco
     fed_workers_release(job->workers, trainer);
     if (status != MSFL_OK) return status;
     json_t *figures;
-    status = fed_scores_json(&scores, 0, 0, &figures);
+    status = fed_scores_json(&scores, 0, 0, false, &figures);
     if (status == MSFL_OK) {
         const json_t *auc = json_object_get(figures, "auc");
         record->test_auc = json_is_number(auc) ? json_number_value(auc) : NAN;
@@ -113,6 +113,17 @@ typedef struct federated {
     _Atomic uint64_t ns_train, ns_evaluate;
 } federated;
 
+/* How many values the encoding will cut to their bound: travels encrypted, like every figure about an update. */
+static uint64_t count_clipped(const federated *f, const float *delta) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < f->track->n_tensors; i++) {
+        const msfl_tensor *tensor = msfl_model_tensor(f->job->model, i);
+        for (uint64_t k = 0; k < tensor->count; k++)
+            n += fabsf(delta[tensor->offset + k]) > f->track->clip[i];
+    }
+    return n;
+}
+
 static msfl_status submit_update(federated *f, uint32_t k, const float *trained, float *delta,
                                  const msfl_train_result *result) {
     const fed_job *job = f->job;
@@ -121,7 +132,8 @@ static msfl_status submit_update(federated *f, uint32_t k, const float *trained,
     const uint64_t counters[UPDATE_COUNTERS - 1] = {
         [UPDATE_CORRECT - 1] = result->n_correct,
         [UPDATE_SEEN - 1] = result->n_seen,
-        [UPDATE_LOSS - 1] = (uint64_t)llround(result->loss * (double)result->n_seen * FED_LOSS_ONE)};
+        [UPDATE_LOSS - 1] = (uint64_t)llround(result->loss * (double)result->n_seen * FED_LOSS_ONE),
+        [UPDATE_CLIPPED - 1] = count_clipped(f, delta)};
     msfl_seeded g;
     msfl_seeded_init(&g, job->options->seed, "rounding", k, f->track->n_records, 0);
     const msfl_update_input input = {.values = delta,
@@ -162,6 +174,8 @@ static msfl_status hospital_trains(void *ctx, size_t index) {
         status = MSFL_OK;
     }
 done:
+    if (trained != NULL) msfl_wipe(trained, n * sizeof *trained);
+    if (delta != NULL) msfl_wipe(delta, n * sizeof *delta);
     msfl_free(trained);
     msfl_free(delta);
     return status;
@@ -171,6 +185,8 @@ static msfl_status hospital_evaluates(void *ctx, size_t index) {
     federated *f = ctx;
     const fed_job *job = f->job;
     fed_scores scores;
+    /* A hospital without validation images stays out: it would count towards the cohort and hide nobody. */
+    if (job->hospitals[index].validation.n == 0) return MSFL_OK;
     uint64_t t0 = msfl_now_ns();
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
     msfl_status status = fed_score(job, trainer, f->weights, &job->hospitals[index].validation, &scores);
@@ -192,6 +208,13 @@ static void hash_weights(const fed_job *job, const float *weights, uint8_t out[M
     msfl_hash_add(&h, architecture, sizeof architecture);
     msfl_hash_add_field(&h, weights, msfl_model_info_borrow(job->model)->n_values * sizeof *weights);
     msfl_hash_final(&h, out);
+}
+
+uint32_t fed_validating_hospitals(const fed_job *job) {
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < job->n_hospitals; k++)
+        n += job->hospitals[k].validation.n > 0;
+    return n;
 }
 
 static fed_sum_config sum_config(const fed_job *job, const fed_track *track) {
@@ -239,20 +262,20 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     if (status != MSFL_OK) goto done;
     for (uint64_t i = 0; i < track->n_values; i++)
         f->weights[i] = track->weights[i] + mean[i];
-    fed_clip_next(job, track, mean, r.n_clipped, r.cohort, f->clip);
+    fed_clip_next(job, track, mean, counters[UPDATE_CLIPPED], r.cohort, f->clip);
     record->train_loss = (double)counters[UPDATE_LOSS] / FED_LOSS_ONE / (double)counters[UPDATE_SEEN];
     record->train_accuracy = (double)counters[UPDATE_CORRECT] / (double)counters[UPDATE_SEEN];
     record->cohort = r.cohort;
     record->bytes_header = (double)r.bytes_header;
     record->bytes_down = (double)(track->n_values * sizeof(float) + FED_HEADER_BYTES);
     if (track->kind == FED_PLAIN) {
-        record->bytes_ciphertext = 0;
+        record->bytes_plain = (double)(track->n_values * sizeof(float));
         goto done;
     }
     record->sum_exact = r.exact;
     record->max_error = r.max_error;
     record->error_bound = r.error_bound;
-    record->clipped = (double)r.n_clipped;
+    record->clipped = (double)counters[UPDATE_CLIPPED];
     record->bytes_ciphertext = (double)r.bytes_ciphertext;
     record->bytes_bundle = (double)r.bytes_bundle;
     record->ms_quantise = (double)r.ns_quantise * 1e-6;
@@ -269,6 +292,7 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     const fed_job *job = f->job;
     uint8_t model_hash[MSFL_HASH_BYTES];
     fed_sum_config config = sum_config(job, f->track);
+    if (fed_validating_hospitals(job) < config.min_cohort) return MSFL_OK;
     hash_weights(job, f->weights, model_hash);
     config.model = model_hash;
     config.n_counters = FED_EVAL_COUNTERS;

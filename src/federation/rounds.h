@@ -13,6 +13,10 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) MSFL_NODIS
 msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indices *train,
                            const msfl_indices *validation) MSFL_NODISCARD;
 
+/** Hospitals that hold validation images. Below the minimum cohort there are no validation figures: their sum would
+ * tell of too few. */
+uint32_t fed_validating_hospitals(const fed_job *job);
+
 /** The aggregation of updates as this track's next round will do it (`ranges` receives n_tensors entries). */
 fed_sum_config fed_update_sum(const fed_job *job, const fed_track *track, msfl_update_range *ranges);
 

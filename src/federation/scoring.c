@@ -58,7 +58,7 @@ static msfl_status roc_json(const fed_scores *s, json_t **out) {
     return status;
 }
 
-msfl_status fed_scores_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t seed, json_t **out) {
+msfl_status fed_scores_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t seed, bool with_roc, json_t **out) {
     *out = NULL;
     msfl_metrics *m = msfl_alloc(1, sizeof *m);
     if (m == NULL) return MSFL_ERR_MEMORY;
@@ -87,11 +87,12 @@ msfl_status fed_scores_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t 
     json_object_set_new(object, "n", json_integer(m->n));
     json_object_set_new(object, "confusion", confusion_json(m));
     *out = object;
-    if (n_bootstrap == 0) {
+    if (n_bootstrap > 0) {
+        json_object_set_new(object, "intervals", intervals);
+    } else {
         json_decref(intervals);
-        goto done;
     }
-    json_object_set_new(object, "intervals", intervals);
+    if (!with_roc) goto done;
     json_t *roc;
     status = roc_json(s, &roc);
     json_object_set_new(object, "roc", roc);

@@ -17,8 +17,10 @@ msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *we
                       fed_scores *out) MSFL_NODISCARD;
 void fed_scores_clear(fed_scores *scores);
 
-/** Metrics object of docs/formats/result.md; with `n_bootstrap` > 0 also intervals and the points of the ROC curve. */
-msfl_status fed_scores_json(const fed_scores *scores, uint32_t n_bootstrap, uint64_t seed, json_t **out) MSFL_NODISCARD;
+/** Metrics object of docs/formats/result.md; intervals with `n_bootstrap` > 0, the points of the ROC curve `with_roc`.
+ */
+msfl_status fed_scores_json(const fed_scores *scores, uint32_t n_bootstrap, uint64_t seed, bool with_roc,
+                            json_t **out) MSFL_NODISCARD;
 
 /** Counters that a hospital adds to an encrypted sum so that the federation learns how a model does on all validation
  *  images together, and on none in particular. */

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "base/sodium.h"
 #include "federation/config.h"
 #include "federation/pictures.h"
 #include "federation/result.h"
@@ -51,6 +52,8 @@ typedef struct run {
     fed_tracks tracks;
     uint32_t n_alone;
     msfl_indices everything_train, everything_validation; /* borrowed from the split */
+    char *data_path, *model_path;                         /* absolute, where the options name files */
+    int lock;                                             /* on config.json while the run goes on */
 } run;
 
 /* --- the folder --- */
@@ -68,7 +71,25 @@ static msfl_status write_json(const run *r, const char *name, const json_t *valu
     return status;
 }
 
+/* How updates leave a hospital is decided by who runs the program, never by a file that someone may have changed. */
+static msfl_status compare_policy(const run *r, const msfl_simulate_options *named) {
+    if (r->options.scheme != named->scheme) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "the run in %s has scheme '%s': to continue it, name that again with --scheme %s",
+                         r->options.out, r->options.scheme == MSFL_SCHEME_PACKED ? "packed" : "plain",
+                         r->options.scheme == MSFL_SCHEME_PACKED ? "packed" : "plain");
+    }
+    if (r->options.allow_two_sites && !named->allow_two_sites) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "the run in %s lets two hospitals see each other's update: to continue it, accept that again "
+                         "with --allow-two-sites",
+                         r->options.out);
+    }
+    return MSFL_OK;
+}
+
 static msfl_status adopt_config(run *r) {
+    const msfl_simulate_options named = r->options;
     char *path;
     msfl_status status = out_path(r, "config.json", &path);
     if (status != MSFL_OK) return status;
@@ -81,6 +102,7 @@ static msfl_status adopt_config(run *r) {
     if (status != MSFL_OK) goto done;
     status =
         r->options.data == NULL ? fed_config_apply(r->config, &r->options) : fed_config_compare(r->config, &r->options);
+    if (status == MSFL_OK) status = compare_policy(r, &named);
     if (status == MSFL_OK && (r->options.data == NULL || r->options.model == NULL || r->options.partition == NULL)) {
         status = msfl_fail(MSFL_ERR_FORMAT, "%s lacks data, model or partition", path);
     }
@@ -95,8 +117,7 @@ static msfl_status found_folder(run *r) {
         return msfl_fail(MSFL_ERR_USAGE, "an output folder is needed: --out DIR");
     }
     if (msfl_file_exists(r->options.out)) {
-        msfl_status status = msfl_folder_clean(r->options.out);
-        if (status == MSFL_OK) status = msfl_folder_is_empty(r->options.out, &empty);
+        msfl_status status = msfl_folder_is_empty(r->options.out, &empty);
         if (status != MSFL_OK) return status;
     }
     if (r->options.resume) return adopt_config(r);
@@ -110,18 +131,53 @@ static msfl_status found_folder(run *r) {
 /* Called once the data and all options proved usable, so that a refused run leaves no folder behind. config.json comes
  * first: from then on the folder can be resumed. */
 static msfl_status make_folder(run *r) {
-    char *state = NULL;
+    char *state = NULL, *config_path = NULL;
     msfl_status status = msfl_folder_make(r->options.out);
     if (status == MSFL_OK && !r->options.resume) {
         json_t *config = fed_config_json(&r->options);
         status = config == NULL ? MSFL_ERR_MEMORY : write_json(r, "config.json", config);
         json_decref(config);
     }
+    if (status == MSFL_OK) status = out_path(r, "config.json", &config_path);
+    if (status == MSFL_OK) status = msfl_file_lock(config_path, &r->lock);
+    if (status == MSFL_OK) status = msfl_folder_clean(r->options.out);
     if (status == MSFL_OK) status = out_path(r, "state", &state);
     if (status == MSFL_OK) status = msfl_folder_make(state);
     if (status == MSFL_OK) status = msfl_folder_clean(state);
+    msfl_free(config_path);
     msfl_free(state);
     return status;
+}
+
+/* Paths are kept absolute, so that the run can be continued from anywhere. */
+static msfl_status make_absolute(const char **path, char **owner) {
+    if (*path == NULL || !msfl_file_exists(*path)) return MSFL_OK;
+    *owner = msfl_path_absolute(*path);
+    if (*owner == NULL) return MSFL_ERR_MEMORY;
+    *path = *owner;
+    return MSFL_OK;
+}
+
+/* A checkpoint belongs to the images and labels it was made with, not only to the options. */
+static msfl_status bind_to_data(run *r) {
+    const msfl_dataset *dataset = r->job.dataset;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
+    const size_t bytes = (size_t)info->width * info->height * info->channels;
+    uint8_t *pixels = msfl_alloc(bytes, 1);
+    if (pixels == NULL) return MSFL_ERR_MEMORY;
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.run.v1");
+    msfl_hash_add(&h, r->config_hash, MSFL_HASH_BYTES);
+    msfl_hash_add_u64(&h, info->n_images);
+    for (uint32_t i = 0; i < info->n_images; i++) {
+        msfl_dataset_preview(dataset, i, pixels);
+        msfl_hash_add_u64(&h, msfl_dataset_label(dataset, i));
+        msfl_hash_add_u64(&h, msfl_dataset_group(dataset, i));
+        msfl_hash_add(&h, pixels, bytes);
+    }
+    msfl_hash_final(&h, r->config_hash);
+    msfl_free(pixels);
+    return MSFL_OK;
 }
 
 static msfl_status save_model(const run *r, const char *name, const float *weights) {
@@ -238,18 +294,41 @@ static msfl_status check_parameters(run *r) {
     return msfl_params_plan(&request, &params);
 }
 
+/* What a person wants to know before the waiting begins. */
+static void tell_setup(const run *r) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(r->job.dataset);
+    const msfl_observer *observer = &r->job.observer;
+    msfl_observe_text(observer, MSFL_EVENT_INFO, "data",
+                      "%u images of %ux%ux%u in %u classes; split %s: %u to train, %u validation, %u test",
+                      info->n_images, info->width, info->height, info->channels, info->n_classes, r->job.split.how,
+                      r->job.split.train.n, r->job.split.validation.n, r->job.split.test.n);
+    if (info->n_skipped > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "%u broken images were left out; the report names them",
+                          info->n_skipped);
+    }
+    for (uint32_t k = 0; k < r->job.n_hospitals && k < 20; k++) {
+        const fed_hospital *h = &r->job.hospitals[k];
+        msfl_observe_text(observer, MSFL_EVENT_INFO, "data", "%s: %u images to train, %u validation", h->name,
+                          h->train.n, h->validation.n);
+    }
+}
+
 static msfl_status train_all(run *r) {
-    static const struct {
-        const char *text;
-    } phases[] = {{"federated, encrypted"},
-                  {"federated, NOT encrypted (scheme 'plain')"},
-                  {"centralised, for comparison"},
-                  {"each hospital alone, for comparison"}};
+    const bool packed = r->options.scheme == MSFL_SCHEME_PACKED;
+    const char *const phases[] = {"federation, encrypted",
+                                  packed ? "for comparison: federation without encryption"
+                                         : "federation, NOT encrypted (scheme 'plain')",
+                                  "for comparison: all images in one place", "for comparison: each hospital alone"};
+    const uint32_t n_phases = (r->tracks.encrypted.n_members > 0) + (r->tracks.plain.n_members > 0) +
+                              (r->tracks.central.n_members > 0) + ((r->options.compare & MSFL_COMPARE_ALONE) != 0);
+    uint32_t phase = 0;
     const msfl_observer *observer = &r->job.observer;
     fed_track *const list[] = {&r->tracks.encrypted, &r->tracks.plain, &r->tracks.central};
     for (int i = 0; i < 3; i++) {
+        if (list[i]->n_members == 0) continue;
+        phase++;
         if (!fed_track_wants_more(list[i])) continue;
-        msfl_observe_text(observer, MSFL_EVENT_PHASE, list[i]->name, "%s", phases[i].text);
+        msfl_observe_text(observer, MSFL_EVENT_PHASE, list[i]->name, "part %u of %u, %s", phase, n_phases, phases[i]);
         msfl_status status = run_track(r, list[i]);
         if (status != MSFL_OK) return status;
         /* The model is worth having before the comparisons are done. */
@@ -260,7 +339,7 @@ static msfl_status train_all(run *r) {
         }
     }
     if (!(r->options.compare & MSFL_COMPARE_ALONE)) return MSFL_OK;
-    msfl_observe_text(observer, MSFL_EVENT_PHASE, "alone", "%s", phases[3].text);
+    msfl_observe_text(observer, MSFL_EVENT_PHASE, "alone", "part %u of %u, %s", n_phases, n_phases, phases[3]);
     msfl_status status = msfl_pool_run(fed_workers_pool(r->job.workers), r->job.n_hospitals, run_alone, r);
     return status == MSFL_OK ? write_metrics(r) : status;
 }
@@ -300,6 +379,9 @@ static void clear(run *r) {
     msfl_free(r->tracks.alone);
     fed_job_clear(&r->job);
     json_decref(r->config);
+    msfl_file_unlock(r->lock);
+    msfl_free(r->data_path);
+    msfl_free(r->model_path);
     msfl_free(r);
 }
 
@@ -308,12 +390,17 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     run *r = msfl_alloc(1, sizeof *r);
     if (r == NULL) return MSFL_ERR_MEMORY;
     r->options = *options;
-    msfl_status status = found_folder(r);
+    r->lock = -1;
+    msfl_status status = make_absolute(&r->options.data, &r->data_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
+    if (status == MSFL_OK) status = found_folder(r);
     if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
     if (status == MSFL_OK) status = check_parameters(r);
+    if (status == MSFL_OK) status = bind_to_data(r);
     if (status == MSFL_OK) status = make_folder(r);
     if (status != MSFL_OK) goto done;
+    tell_setup(r);
     r->everything_train = r->job.split.train;
     r->everything_validation = r->job.split.validation;
     status = begin_all(r);

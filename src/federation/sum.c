@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/sodium.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -138,10 +139,10 @@ typedef struct upload {
     size_t bundle_length;
     uint8_t hash[MSFL_HASH_BYTES];
     uint64_t ns_quantise, ns_encrypt;
-    msfl_update_stats stats;
 } upload;
 
-static void upload_clear(upload *u) {
+static void upload_clear(upload *u, uint64_t n_slots) {
+    if (u->slots != NULL) msfl_wipe(u->slots, n_slots * sizeof *u->slots);
     msfl_free(u->slots);
     msfl_free(u->ciphertext);
     msfl_free(u->bundle);
@@ -167,7 +168,7 @@ static msfl_status encrypt(fed_sum *s, uint32_t client, const msfl_update_input 
     for (uint64_t j = 0; j < n_chunks; j++) {
         uint32_t n = msfl_packed_chunk_slots(s->packed, s->n_slots, j);
         t0 = msfl_now_ns();
-        status = msfl_update_quantise(s->layout, input, first, n, u->slots + first, &u->stats);
+        status = msfl_update_quantise(s->layout, input, first, n, u->slots + first, NULL);
         if (status != MSFL_OK) goto done;
         uint64_t t1 = msfl_now_ns();
         status = msfl_round_client_encrypt(sender, j, u->slots + first, u->ciphertext + at);
@@ -199,7 +200,6 @@ static msfl_status submit_packed(fed_sum *s, uint32_t client, const msfl_update_
         s->expected[i] += u.slots[i];
     add_fixed(s, input);
     s->cohort++;
-    s->report.n_clipped += u.stats.n_clipped;
     s->report.bytes_ciphertext = u.length;
     s->report.bytes_bundle = u.bundle_length;
     s->report.bytes_header = FED_HEADER_BYTES;
@@ -208,7 +208,7 @@ static msfl_status submit_packed(fed_sum *s, uint32_t client, const msfl_update_
     s->report.ns_fold += ns_fold;
     pthread_mutex_unlock(&s->mutex);
 done:
-    upload_clear(&u);
+    upload_clear(&u, s->n_slots);
     return status;
 }
 

@@ -39,7 +39,6 @@ typedef struct fed_sum_report {
     bool exact;         /**< opened integers equal the plaintext sum of the quantised vectors, every one */
     double max_error;   /**< largest difference from the weighted mean of the unquantised updates */
     double error_bound; /**< what it may be at most where nothing was clipped */
-    uint64_t n_clipped;
     uint64_t bytes_ciphertext, bytes_bundle, bytes_header; /**< of one client */
     uint64_t ns_quantise, ns_encrypt, ns_fold, ns_open;    /**< added up over clients */
 } fed_sum_report;

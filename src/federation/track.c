@@ -23,15 +23,6 @@ fed_record fed_record_empty(void) {
     };
 }
 
-json_t *fed_record_json(const fed_record *record) {
-    json_t *object = json_object();
-#define ADD_FIGURE(name)                                                                                               \
-    if (!isnan(record->name)) json_object_set_new(object, #name, msfl_json_real(record->name));
-    FED_RECORD_LIST(ADD_FIGURE)
-#undef ADD_FIGURE
-    return object;
-}
-
 msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind, uint32_t hospital) {
     static const char *const names[] = {"encrypted", "plain", "central"};
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
@@ -166,7 +157,7 @@ msfl_status fed_track_save(const fed_track *t, const char *dir, const uint8_t co
     char *path = state_path(dir, t->name);
     msfl_status status = b.status;
     if (status == MSFL_OK && path == NULL) status = MSFL_ERR_MEMORY;
-    if (status == MSFL_OK) status = msfl_file_write(path, b.bytes, b.length);
+    if (status == MSFL_OK) status = msfl_file_write_private(path, b.bytes, b.length);
     msfl_buffer_clear(&b);
     msfl_free(path);
     return status;
@@ -180,6 +171,23 @@ static bool same_shape(msfl_reader *r, const fed_track *t) {
     same &= msfl_get32(r) == t->n_tensors;
     same &= msfl_get32(r) == FIGURES;
     return same && !r->failed;
+}
+
+/* A checksum without a key keeps accidents out, not people: figures that are cast to integers later must fit. */
+static bool plausible(const fed_track *t) {
+    if (t->best_round > t->n_records || isnan(t->best_loss) || t->best_loss < 0) return false;
+    if (!(t->learning_rate > 0 && t->learning_rate <= 100)) return false;
+    for (uint32_t i = 0; i < t->n_records; i++) {
+        const fed_record *r = &t->records[i];
+        if (r->round != i + 1.0) return false;
+        const double counts[] = {r->cohort,       r->clipped,      r->bytes_plain, r->bytes_ciphertext,
+                                 r->bytes_bundle, r->bytes_header, r->bytes_down};
+        for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+            if (!isnan(counts[k]) && !(counts[k] >= 0 && counts[k] <= 0x1p53)) return false;
+        }
+        if (!isnan(r->cohort) && r->cohort > t->n_members) return false;
+    }
+    return true;
 }
 
 static msfl_status parse(fed_track *t, msfl_reader *r) {
@@ -215,7 +223,7 @@ static msfl_status parse(fed_track *t, msfl_reader *r) {
         memcpy(m->state, state, n);
         m->state_bytes = n;
     }
-    return r->failed || msfl_reader_left(r) != 0 ? MSFL_ERR_FORMAT : MSFL_OK;
+    return r->failed || msfl_reader_left(r) != 0 || !plausible(t) ? MSFL_ERR_FORMAT : MSFL_OK;
 }
 
 msfl_status fed_track_restore(fed_track *t, const char *dir, const uint8_t config[MSFL_HASH_BYTES]) {
@@ -238,7 +246,8 @@ msfl_status fed_track_restore(fed_track *t, const char *dir, const uint8_t confi
         goto done;
     }
     if (memcmp(bytes + MAGIC_BYTES, config, MSFL_HASH_BYTES) != 0) {
-        status = msfl_fail(MSFL_ERR_MISMATCH, "%s belongs to a run with other options", path);
+        status = msfl_fail(MSFL_ERR_MISMATCH,
+                           "%s belongs to a run with other options, or the images or labels have changed since", path);
         goto done;
     }
     const size_t head = MAGIC_BYTES + MSFL_HASH_BYTES;

@@ -4,7 +4,6 @@
 #define MSFL_FEDERATION_TRACK_H
 
 #include "federation/job.h"
-#include "text/json.h"
 
 /** Figures of one round; every one a double so that checkpoint, metrics.jsonl and report share this list. NaN: does not
  *  apply. Counts are exact below 2^53. */
@@ -23,6 +22,7 @@
     X(max_error)                                                                                                       \
     X(error_bound)                                                                                                     \
     X(clipped)                                                                                                         \
+    X(bytes_plain)                                                                                                     \
     X(bytes_ciphertext)                                                                                                \
     X(bytes_bundle)                                                                                                    \
     X(bytes_header)                                                                                                    \
@@ -43,8 +43,6 @@ typedef struct fed_record {
 
 /** All NaN. */
 fed_record fed_record_empty(void);
-/** One object with every figure that applies. */
-json_t *fed_record_json(const fed_record *record);
 
 typedef enum fed_track_kind { FED_ENCRYPTED, FED_PLAIN, FED_CENTRAL, FED_ALONE } fed_track_kind;
 

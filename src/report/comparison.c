@@ -270,14 +270,14 @@ static void put_table(msfl_page *page) {
 
     const json_t *per_hospital = msfl_array_at(page->result, "per_hospital");
     if (per_hospital == NULL) return;
-    msfl_table_begin(page, "The encrypted model at each hospital, on that hospital’s own validation images", "figures");
+    msfl_table_begin(page, "The federated model at each hospital, on that hospital’s own validation images", "figures");
     put_column_heads(page, "Hospital");
     for (size_t i = 0; i < json_array_size(per_hospital) && i < MSFL_HOSPITALS_SHOWN_MAX; i++) {
         const json_t *one = json_array_get(per_hospital, i);
         char spare[32];
         const char *hospital = msfl_string_at(one, "hospital");
         put_row(page, NULL, hospital != NULL ? hospital : msfl_hospital_name(page->result, i, spare), false,
-                msfl_at(one, "encrypted_validation"));
+                msfl_at(one, "federated_validation"));
     }
     msfl_put_text(page->out, "</tbody>");
     msfl_table_end(page);

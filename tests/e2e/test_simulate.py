@@ -1,4 +1,5 @@
 """A federation from images to report, its repeatability, and what happens when it is stopped or misused."""
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,8 @@ import signal
 import stat
 import subprocess
 import time
+
+import numpy
 
 import common
 
@@ -65,9 +68,9 @@ class Simulate(common.CliTest):
                          + r["bytes_bundle_per_client_round"] + r["bytes_header_per_client_round"])
         self.assertEqual(json.loads(text_of(out, "result.json")), r)
         lines = [json.loads(line) for line in text_of(out, "metrics.jsonl").splitlines()]
-        tracks = [line["track"] for line in lines]
-        self.assertEqual(sorted(set(tracks)), ["alone-1", "alone-2", "alone-3", "central", "encrypted", "plain"])
-        self.assertEqual(len(tracks), 12)
+        self.assertEqual(lines, r["rounds"])
+        for name in os.listdir(os.path.join(out, "state")):
+            self.assertEqual(os.stat(os.path.join(out, "state", name)).st_mode & 0o077, 0, name)
         page = text_of(out, "report.html")
         self.assertIn("<svg", page)
         for needle in ("http://", "https://"):
@@ -145,6 +148,56 @@ class Simulate(common.CliTest):
         self.fails(5, "encrypted.state", "simulate", "--resume", "--out", out)
         self.fails(14, "no run to resume", "simulate", "--resume", "--out", self.path("nothing"))
 
+    def test_a_file_does_not_decide_how_updates_leave(self):
+        out = self.path("plain")
+        self.ok(*SMALL, "--scheme", "plain", "--compare", "none", "--out", out)
+        self.fails(9, "--scheme plain", "simulate", "--resume", "--out", out)
+        self.fails(9, "--scheme plain", "simulate", "--resume", "--scheme", "packed", "--out", out)
+        self.ok("simulate", "--resume", "--scheme", "plain", "--out", out)
+        out = self.path("packed")
+        self.ok(*SMALL, "--compare", "none", "--out", out)
+        config = json.loads(text_of(out, "config.json"))
+        for scheme, code in ((1, 9), (2, 9), (77, 9)):
+            config["scheme"] = scheme
+            write_bytes(os.path.join(out, "config.json"), json.dumps(config).encode())
+            self.fails(code, "scheme", "simulate", "--resume", "--out", out)
+        config.update(scheme=0, plateau_factor=-1)
+        write_bytes(os.path.join(out, "config.json"), json.dumps(config).encode())
+        self.fails(2, "plateau", "simulate", "--resume", "--out", out)
+        self.fails(2, "--bits", "simulate", "--resume", "--bits", 16, "--out", out)
+
+    def test_resume_notices_changed_images_and_another_process(self):
+        data = self.path("images.npz")
+        rng = numpy.random.default_rng(1)
+        x = rng.integers(0, 255, (80, 16, 16), dtype=numpy.uint8)
+        y = numpy.arange(80, dtype=numpy.uint8) % 2
+        numpy.savez(data, x=x, y=y)
+        out = self.path("out")
+        self.ok("simulate", "--data", data, "--rounds", 1, "--compare", "none", "--bootstrap", 0, "--out", out)
+        with open(os.path.join(out, "config.json"), "rb") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            self.fails(13, "another process", "simulate", "--resume", "--out", out)
+        self.ok("simulate", "--resume", "--out", out, cwd="/")
+        x[3, 3, 3] ^= 255
+        numpy.savez(data, x=x, y=y)
+        self.fails(7, "images or labels have changed", "simulate", "--resume", "--out", out)
+
+    def test_too_few_validating_hospitals(self):
+        r = self.ok_json("simulate", "--data", "phantom", "--phantom-images", 120, "--size", 16, "--rounds", 2,
+                         "--validation-fraction", 0.03, "--partition", "dirichlet:0.5", "--compare", "none", "--bootstrap", 0,
+                         "--out", self.path("out"))
+        if sum(h["validation"] > 0 for h in r["data"]["hospitals"]) < 3:
+            self.assertTrue(all(one["encrypted"]["validation_loss"] is None for one in r["rounds"]))
+            self.assertEqual(r["best_round"], 2)
+            self.assertTrue(any("validation" in w for w in r["warnings"]))
+
+    def test_out_keeps_what_is_not_ours(self):
+        out = self.path("out")
+        os.makedirs(out)
+        write_bytes(os.path.join(out, "thesis.partial-draft.txt"), b"x")
+        self.fails(13, "not empty", *SMALL, "--out", out)
+        self.assertEqual(os.listdir(out), ["thesis.partial-draft.txt"])
+
     def test_plain_is_named_everywhere(self):
         out = self.path("out")
         r = self.ok(*SMALL, "--scheme", "plain", "--compare", "none", "--out", out)
@@ -153,6 +206,8 @@ class Simulate(common.CliTest):
         self.assertEqual(result["scheme"], "plain")
         self.assertIsNone(result["encrypted"])
         self.assertIsNone(result["sum_exact"])
+        self.assertIsNone(result["bytes_ciphertext_per_client_round"])
+        self.assertGreaterEqual(result["bytes_up_per_client_round"], result["bytes_float32"])
         self.assertIn("NOT PROTECTED", result["trust"])
         self.assertIn("NOT PROTECTED", text_of(out, "report.html"))
         self.fails(2, "--scheme", *SMALL, "--scheme", "none", "--out", self.path("x"))

@@ -224,7 +224,7 @@ static json_t *sample_result(const sample_options *o) {
         json_object_set_new(one, "best", json_integer(3));
         json_array_append_new(alone, one);
         json_array_append_new(per_hospital,
-                              json_pack("{s:s, s:o}", "hospital", name, "encrypted_validation",
+                              json_pack("{s:s, s:o}", "hospital", name, "federated_validation",
                                         sample_figures(7 + h, h == 2 ? 14 : 310, o->classes, 1.9, 400, false)));
     }
     json_object_set_new(r, "alone_mean",
