@@ -1,6 +1,7 @@
 #include "data_facts.h"
 
 #include "base/mem.h"
+#include "base/sodium.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,50 @@ static msfl_status count_patients(const msfl_dataset *set, cli_data_facts *f) {
     return status;
 }
 
+/* A picture's hash and number. */
+typedef struct print {
+    uint8_t hash[MSFL_HASH_BYTES];
+    uint32_t image;
+} print;
+
+static int by_hash(const void *a, const void *b) {
+    const print *x = a, *y = b;
+    int order = memcmp(x->hash, y->hash, sizeof x->hash);
+    return order != 0 ? order : x->image < y->image ? -1 : x->image > y->image;
+}
+
+static msfl_status count_copies(const msfl_dataset *set, cli_data_facts *f) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
+    size_t bytes = (size_t)info->width * info->height * info->channels;
+    print *prints = msfl_alloc(info->n_images, sizeof *prints);
+    uint8_t *pixels = msfl_alloc(bytes, 1);
+    msfl_status status = prints == NULL || pixels == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) {
+        for (uint32_t i = 0; i < info->n_images; i++) {
+            msfl_hash h;
+            msfl_dataset_preview(set, i, pixels);
+            msfl_hash_init(&h, "msfl.copies.v1");
+            msfl_hash_add(&h, pixels, bytes);
+            msfl_hash_final(&h, prints[i].hash);
+            prints[i].image = i;
+        }
+        qsort(prints, info->n_images, sizeof *prints, by_hash);
+        for (uint32_t i = 1, first = 0; i < info->n_images; i++) {
+            if (memcmp(prints[i].hash, prints[first].hash, MSFL_HASH_BYTES) != 0) {
+                first = i;
+                continue;
+            }
+            uint32_t a = prints[first].image, b = prints[i].image;
+            f->n_copies++;
+            f->n_copies_astray += msfl_dataset_group(set, a) != msfl_dataset_group(set, b);
+            f->n_copies_at_odds += msfl_dataset_label(set, a) != msfl_dataset_label(set, b);
+        }
+    }
+    msfl_free(prints);
+    msfl_free(pixels);
+    return status;
+}
+
 msfl_status cli_data_facts_new(const msfl_dataset *set, cli_data_facts *out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     cli_data_facts f = {.n_classes = info->n_classes};
@@ -198,6 +243,7 @@ msfl_status cli_data_facts_new(const msfl_dataset *set, cli_data_facts *out) {
         if (share > f.guessing) f.guessing = share;
     }
     msfl_status status = count_patients(set, &f);
+    if (status == MSFL_OK) status = count_copies(set, &f);
     if (status == MSFL_OK) status = count_traits(set, &f);
     if (status != MSFL_OK) {
         cli_data_facts_clear(&f);

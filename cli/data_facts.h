@@ -32,7 +32,10 @@ typedef struct cli_data_facts {
     uint32_t n_sizes, n_formats;
     uint32_t visits_min, visits_median, visits_max; /**< images of a patient */
     uint32_t n_on_both_sides;                       /**< patients in more than one part of the source's split */
-    double guessing;                                /**< accuracy of always naming the most common class */
+    uint32_t n_copies;         /**< images whose pixels, at 8 bits, are those of an earlier image */
+    uint32_t n_copies_astray;  /**< of these, copies of an image of another patient */
+    uint32_t n_copies_at_odds; /**< of these, copies of an image of another class */
+    double guessing;           /**< accuracy of always naming the most common class */
     cli_trait_facts traits[CLI_TRAITS];
 } cli_data_facts;
 

@@ -28,6 +28,19 @@ static msfl_status collect_warnings(const msfl_dataset *set, const cli_data_fact
                  t->name, 100 * t->accuracy, 100 * f->guessing);
         failed |= json_array_append_new(out, json_string(text));
     }
+    if (f->n_copies_astray > 0) {
+        snprintf(text, sizeof text,
+                 "%u images are exact copies of an image of another patient: they may end up on both sides of a split; "
+                 "remove them",
+                 f->n_copies_astray);
+        failed |= json_array_append_new(out, json_string(text));
+    }
+    if (f->n_copies_at_odds > 0) {
+        snprintf(text, sizeof text,
+                 "%u images are exact copies of an image of another class: one of the labels is wrong",
+                 f->n_copies_at_odds);
+        failed |= json_array_append_new(out, json_string(text));
+    }
     if (info->group_key == NULL) {
         failed |= json_array_append_new(
             out,
@@ -111,6 +124,9 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
                                   (json_int_t)f->visits_median, "maximum", (json_int_t)f->visits_max));
     json_object_set_new(root, "has_split", json_boolean(info->has_split));
     json_object_set_new(root, "patients_on_both_sides", json_integer(f->n_on_both_sides));
+    json_object_set_new(root, "copies",
+                        json_pack("{s:I, s:I, s:I}", "all", (json_int_t)f->n_copies, "of_another_patient",
+                                  (json_int_t)f->n_copies_astray, "of_another_class", (json_int_t)f->n_copies_at_odds));
     json_object_set_new(root, "n_sizes", json_integer(f->n_sizes));
     json_object_set_new(root, "sizes", kinds_json(f->sizes, f->n_sizes, cli_size_text));
     json_object_set_new(root, "formats", kinds_json(f->formats, f->n_formats, cli_format_text));
@@ -215,6 +231,7 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     printf("%-12smean %.3f, deviation %.3f, from %.3f to %.3f of full scale\n", "intensity", m->mean, m->deviation,
            m->minimum, m->maximum);
     print_histogram(m);
+    if (f->n_copies > 0) printf("%-12s%u images are exact copies of another\n", "copies", f->n_copies);
     if (info->n_ignored > 0) {
         printf("%-12s%u hidden or other files\n", "left aside", info->n_ignored);
     }
@@ -227,7 +244,8 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     }
     size_t i;
     const json_t *warning;
-    json_array_foreach(warnings, i, warning) print_line(i == 0 ? "\nwarning" : "warning", json_string_value(warning));
+    if (json_array_size(warnings) > 0) putchar('\n');
+    json_array_foreach(warnings, i, warning) print_line("warning", json_string_value(warning));
     return MSFL_OK;
 }
 

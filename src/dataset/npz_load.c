@@ -203,6 +203,18 @@ static msfl_status read_labels(load *l) {
         uint32_t column;
         if (l->options->label == NULL) return fail_listing(l, "there is no array 'y' of labels; name one with --label");
         status = msfl_labels_column(&l->table, l->set->source, l->options->label, &column);
+        if (status == MSFL_ERR_DATA) {
+            msfl_buffer list = {0};
+            char why[1024]; /* looking at the arrays may fail in its own words */
+            snprintf(why, sizeof why, "%s", msfl_error_message());
+            status = list_arrays(l, &list);
+            if (status == MSFL_OK) {
+                msfl_error_set(why);
+                status = msfl_fail_in(MSFL_ERR_DATA, "no array '%.100s' among %s, and no such column",
+                                      l->options->label, (const char *)list.bytes);
+            }
+            msfl_buffer_clear(&list);
+        }
         if (status == MSFL_OK) status = msfl_labels_take(&l->table, column, &l->labels);
         if (status != MSFL_OK) return status;
         l->label_key = msfl_labels_describe(&l->table, column);

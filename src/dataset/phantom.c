@@ -100,23 +100,23 @@ static visit draw_visit(uint64_t seed, uint32_t image, const anatomy *a, bool op
         .breath = between(&g, -0.07, 0.07),
         .exposure = between(&g, 0.80, 1.25),
         .gamma = between(&g, 0.85, 1.20),
-        .noise = between(&g, 0.015, 0.040),
+        .noise = between(&g, 0.008, 0.025),
         .tilt_x = between(&g, -0.05, 0.05),
         .tilt_y = between(&g, -0.05, 0.05),
     };
     fill_lattice(&g, v.lattice);
     double kind = msfl_seeded_unit(&g), side = msfl_seeded_unit(&g) < 0.5 ? -1 : 1;
-    double strength = between(&g, 0.28, 0.65);
+    double strength = between(&g, 0.45, 0.90);
     if (!opacity) {
         /* Something small and faint to be told from the real thing: a nipple, a vessel seen end on. */
         if (kind < 0.35) v.blobs[v.n_blobs++] = draw_blob(&g, a, side, between(&g, 0.10, 0.22), 0.035);
         return v;
     }
     if (kind < 0.65) {
-        v.blobs[v.n_blobs++] = draw_blob(&g, a, side, strength, between(&g, 0.11, 0.20));
+        v.blobs[v.n_blobs++] = draw_blob(&g, a, side, strength, between(&g, 0.12, 0.21));
     } else if (kind < 0.85) {
         for (int i = 0; i < 3; i++)
-            v.blobs[v.n_blobs++] = draw_blob(&g, a, i == 2 ? -side : side, strength, between(&g, 0.07, 0.10));
+            v.blobs[v.n_blobs++] = draw_blob(&g, a, i == 2 ? -side : side, strength, between(&g, 0.075, 0.105));
     } else {
         blob base = draw_blob(&g, a, side, strength, 0.20);
         base.y = between(&g, 0.28, 0.42);

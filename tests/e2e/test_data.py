@@ -258,6 +258,7 @@ class Npz(CliTest):
                 (12, "test_labels", dict(train_images=x, train_labels=y, test_images=x)),
                 (6, "16384", dict(x=np.zeros((2, 1, 20000), "u1"), y=y[:2]))):
             self.fails(code, text, "data", "inspect", self.save(**arrays))
+        self.fails(12, "x (12, 4, 4), y (12,)", "data", "inspect", self.save(x=x, y=y), "--label", "nothing")
         self.fails(12, "no label 'nothing'", "data", "inspect", self.save(x=x, y=y), "--label", "nothing")
 
     def test_not_finite(self):
@@ -349,6 +350,16 @@ class Folders(CliTest):
         for i in range(10):
             os.remove(self.path("set", "beta", f"{i}.png"))
         self.fails(12, "one class", "data", "inspect", folder)
+
+    def test_copies(self):
+        folder = self.make()
+        put(self.path("set", "beta", "copy.png"), png(np.full((6, 8), 20, "u1")))
+        put(self.path("set", "alpha", "copy.png"), png(np.full((6, 8), 20, "u1")))
+        r = self.ok_json("data", "inspect", folder)
+        self.assertEqual(r["copies"], {"all": 2, "of_another_patient": 2, "of_another_class": 1})
+        page = self.ok("data", "inspect", folder).stdout
+        self.assertIn("2 images are exact copies", page)
+        self.assertIn("one of the labels is wrong", page)
 
     def test_wrong_use(self):
         for args, text in (((), "data inspect"), (("look",), "there is no 'data look'"), (("inspect",), "no data"),
