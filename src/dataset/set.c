@@ -53,7 +53,8 @@ msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu images; at most %d are accepted", set->source, n, MSFL_IMAGES_MAX);
     }
     set->image_samples = (size_t)set->info.width * set->info.height * set->info.channels;
-    double bytes = (double)n * (double)set->image_samples * (set->info.bits / 8);
+    uint32_t sample_bytes = set->info.bits / 8;
+    double bytes = (double)n * (double)set->image_samples * sample_bytes;
     char purpose[100];
     snprintf(purpose, sizeof purpose, "for %zu images of %u x %u x %u samples (choose a smaller size)", n,
              set->info.width, set->info.height, set->info.channels);

@@ -238,6 +238,7 @@ static uint64_t item_bits(const msfl_npy *array, const uint8_t *p) {
 
 static int64_t signed_item(const msfl_npy *array, const uint8_t *p) {
     uint32_t unused = 64 - 8 * array->item_bytes;
+    if (unused > 56) return 0;
     return (int64_t)(item_bits(array, p) << unused) >> unused;
 }
 
