@@ -1,4 +1,5 @@
 /* Made by tests/kat/make_answers.py with an implementation of its own. */
+/* clang-format off */
 #ifndef MSFL_CLI_SELFTEST_ANSWERS_H
 #define MSFL_CLI_SELFTEST_ANSWERS_H
 

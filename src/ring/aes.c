@@ -4,7 +4,6 @@
 #include "base/mem.h"
 
 #include <openssl/evp.h>
-#include <string.h>
 
 struct msfl_aes {
     EVP_CIPHER_CTX *ctx;
@@ -43,10 +42,15 @@ msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes, 
 }
 
 msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) {
-    int written = 0;
-    memset(out, 0, length);
-    if (EVP_EncryptUpdate(aes->ctx, out, &written, out, (int)length) != 1 || (size_t)written != length) {
-        return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto stopped an AES stream");
+    /* The stream is what zeros are encrypted to. */
+    static const uint8_t zeros[8192];
+    while (length > 0) {
+        int part = length < sizeof zeros ? (int)length : (int)sizeof zeros, written = 0;
+        if (EVP_EncryptUpdate(aes->ctx, out, &written, zeros, part) != 1 || written != part) {
+            return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto stopped an AES stream");
+        }
+        out += part;
+        length -= (size_t)part;
     }
     return MSFL_OK;
 }

@@ -14,7 +14,7 @@ void msfl_aes_free(msfl_aes *aes);
 /** Begin the stream of `key` (16 or 32 bytes) at the counter block `iv`, which counts up as a big-endian integer. */
 msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes,
                            const uint8_t iv[MSFL_AES_BLOCK]) MSFL_NODISCARD;
-/** The next `length` bytes; `length` is below 2^30. */
+/** The next `length` bytes. */
 msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) MSFL_NODISCARD;
 
 #endif

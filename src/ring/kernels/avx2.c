@@ -9,8 +9,9 @@ static bool supported(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+/* forward N, first 3/4 N, inverse 1/2 N */
 static size_t modulus_table_bytes(uint32_t degree) {
-    return sizeof(msfl_avx2_tables) + (2 * (size_t)degree + degree / 16) * sizeof(double);
+    return sizeof(msfl_avx2_tables) + 9 * (size_t)degree / 4 * sizeof(double);
 }
 
 static void modulus_tables(msfl_modulus *m, const uint64_t *roots, const uint64_t *inverse_roots) {
@@ -24,22 +25,21 @@ static void modulus_tables(msfl_modulus *m, const uint64_t *roots, const uint64_
     t->degree_inverse = centred(msfl_mod_inverse_vartime(msfl_mod_64(n, &m->m), &m->m), p);
     t->roomy = m->m.bits <= 48;
     t->forward = t->storage;
-    t->inverse16 = t->forward + n;
-    t->inverse = t->inverse16 + n;
+    t->first = t->forward + n;
+    t->inverse = t->first + 3 * n / 4;
     for (size_t i = 0; i < n; i++)
         t->forward[i] = centred(roots[i], p);
-    for (size_t i = 0; i < n / 16; i++)
-        t->inverse[i] = centred(inverse_roots[i], p);
     for (size_t b = 0; b < n / 16; b++) {
-        double *w = t->inverse16 + 16 * b;
+        double *w = t->first + 12 * b;
         for (size_t l = 0; l < 4; l++) {
             w[l] = centred(inverse_roots[n / 2 + 8 * b + 2 * l], p);
             w[4 + l] = centred(inverse_roots[n / 2 + 8 * b + 2 * l + 1], p);
             w[8 + l] = centred(inverse_roots[n / 4 + 4 * b + l], p);
         }
-        w[12] = centred(inverse_roots[n / 8 + 2 * b], p);
-        w[13] = centred(inverse_roots[n / 8 + 2 * b + 1], p);
-        w[14] = centred(inverse_roots[n / 16 + b], p);
+    }
+    for (size_t i = 0; i < n / 4; i++) {
+        t->inverse[2 * i] = centred(inverse_roots[i], p);
+        t->inverse[2 * i + 1] = t->inverse[2 * i] / t->p;
     }
 }
 

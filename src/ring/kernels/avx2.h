@@ -41,10 +41,13 @@ typedef struct msfl_avx2_tables {
     double p, p_inverse;
     double degree_inverse; /**< 1 / N mod p, centred */
     bool roomy;            /**< p < 2^48: four times the headroom, fewer reductions */
-    /* Centred doubles. `forward`: N roots as in kernel.h. `inverse`: the first N / 16 inverse roots as in kernel.h.
-     * `inverse16`: 16 per block of 16 cells, for the first four stages: 4 + 4 roots of the stage of distance 1 (for the
-     * even and the odd pair of each four cells), 4 of distance 2, 2 of distance 4, 1 of distance 8, 1 unused. */
-    double *forward, *inverse, *inverse16;
+    /* Centred roots in doubles, in the order of kernel.h.
+     * `forward`: N roots.
+     * `first`: 12 for each block of 16 cells, for the stages of distance 1 and 2: four roots of the even and four of
+     * the odd pairs of the four rows, and four of distance 2. `inverse`: the first N / 4 inverse roots, each with its
+     * quotient by p, for the stages of distance 4 and more. With quotients for the first two stages too, the tables
+     * would not stay in the second-level cache. */
+    double *forward, *first, *inverse;
     _Alignas(64) double storage[];
 } msfl_avx2_tables;
 

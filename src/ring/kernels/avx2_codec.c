@@ -1,9 +1,10 @@
 /* Digits to residues and back, in doubles.
  *
  * Encoding. Slots of b bits are first joined to digits D_j of at most DIGIT_BITS bits (several neighbouring slots while
- * they fit). The weight of a digit modulo p is cut into parts of `part_bits` bits, chosen so that every sum
- * A_k = sum_j D_j W_jk, noise included, stays below 2^52 and is therefore exact; then t e + m = sum_k A_k 2^(part_bits
- * k) takes one modular multiplication per further part.
+ * they fit). The lowest digits, as many as stay below 2^DIRECT_BITS, are one exact number for all primes. Of the others
+ * the weight of a digit modulo p is cut into parts of `part_bits` bits, chosen so that every sum A_k = sum_j D_j W_jk,
+ * noise included, stays below 2^52 and is therefore exact; then t e + m = sum_k A_k 2^(part_bits k) takes one modular
+ * multiplication per further part.
  *
  * Lifting. With y_i = (c_i - a s) (q / p_i)^-1 mod p_i, in any representative, sum_i y_i q / p_i is x plus a multiple
  * of q. The multiple is alpha = round(sum_i y_i / p_i - t / 2q): the planner leaves at least q / 2^20 between the
@@ -19,32 +20,39 @@
 
 enum {
     DIGIT_BITS = 24,
+    DIRECT_BITS = 50,
     NOISE_BITS = 8,  /* |e| <= 100 */
     SLOTS_MAX = 400, /* log2 t < 800 and slots of two bits at least */
     DIGITS_MAX = 64, /* digits of one slot are of 13 bits at least; the noise is one more */
     PARTS_MAX = 4,
-    WIDE = 16, /* coefficients that are encoded together */
+    WIDE = 16, /* coefficients that are encoded or lifted together */
+    VECTORS = WIDE / MSFL_LANES,
     LIMBS_MAX = 128,
-    LIMB_STEP = 4, /* limbs that are summed together */
-    TERMS_MAX = MSFL_MODULI_MAX * PARTS_MAX + 1,
-    LIFT_WIDE = 8, /* coefficients that are lifted together */
+    STEP_MIN = 2,
+    STEP_MAX = 3, /* limbs that are summed together: as many as there are registers for */
+    FRACTION_LIMBS = 3,
+    TERMS_MAX = MSFL_MODULI_MAX * PARTS_MAX + 1
 };
+
+/** For the vectors of WIDE coefficients, unrolled: in a loop the arrays of them would live in memory. */
+#define EACH_VECTOR(i) _Pragma("GCC unroll 4") for (int i = 0; i < VECTORS; i++)
 
 typedef struct codec_tables {
     /* encoding */
     uint32_t joined; /* slots per digit */
-    uint32_t digits; /* without the noise, which is digit number `digits` */
+    uint32_t direct; /* lowest digits that are added as they are */
+    uint32_t digits; /* all, but for the noise, which is digit number `digits` */
     uint32_t parts, part_bits;
-    double *weights;  /* [modulus][digit][part] */
+    double *weights;  /* [modulus][digit - direct][part] */
     double part_step; /* 2^part_bits */
     /* lifting */
-    uint32_t limbs, limbs_padded;
-    uint32_t slots_per_limb; /* or 0, and then: */
-    uint32_t limbs_per_slot; /* each but the highest of `limb_bits` bits */
+    uint32_t limbs, step, limbs_padded; /* padded to a multiple of `step` */
+    uint32_t slots_per_limb;            /* or 0, and then: */
+    uint32_t limbs_per_slot;            /* each but the highest of `limb_bits` bits */
     uint32_t limb_bits;
     uint32_t y_parts, y_bits;
     uint32_t terms;    /* moduli x y_parts, and one for alpha */
-    double *constants; /* [limb / LIMB_STEP][term][LIMB_STEP] */
+    double *constants; /* [limb / step][term][limb % step] */
     double *up, *down; /* [limb]: 2^bits, 2^-bits of each */
     double t_over_2q, q_over_t;
     _Alignas(64) double storage[];
@@ -71,8 +79,11 @@ static void plan_encoding(const msfl_codec *codec, codec_tables *t) {
     if (t->joined > codec->slots) t->joined = codec->slots;
     t->digits = ceil_div(codec->slots, t->joined);
     uint32_t digit_bits = (t->joined - 1) * w + b;
+    t->direct = 1;
+    while (t->direct < t->digits && t->direct * t->joined * w + digit_bits <= DIRECT_BITS)
+        t->direct++;
     if (digit_bits < NOISE_BITS) digit_bits = NOISE_BITS;
-    uint32_t room = 52 - digit_bits - ceil_log2(t->digits + 1);
+    uint32_t room = 52 - digit_bits - ceil_log2(t->digits - t->direct + 1);
     t->parts = ceil_div(bits_max(codec), room);
     t->part_bits = ceil_div(bits_max(codec), t->parts);
     t->part_step = ldexp(1.0, (int)t->part_bits);
@@ -101,7 +112,13 @@ static void plan_lifting(const msfl_codec *codec, codec_tables *t) {
         t->limb_bits = grouped > 0 ? grouped * w : ceil_div(w, split);
     }
     t->terms = codec->n_moduli * t->y_parts + 1;
-    t->limbs_padded = ceil_div(t->limbs, LIMB_STEP) * LIMB_STEP;
+    t->limbs_padded = UINT32_MAX;
+    for (uint32_t step = STEP_MAX; step >= STEP_MIN; step--) {
+        uint32_t padded = ceil_div(t->limbs, step) * step;
+        if (padded >= t->limbs_padded) continue;
+        t->limbs_padded = padded;
+        t->step = step;
+    }
     assert(best != UINT32_MAX && t->limbs_padded <= LIMBS_MAX && t->terms <= TERMS_MAX);
 }
 
@@ -118,7 +135,7 @@ size_t msfl_avx2_codec_table_bytes(const msfl_codec *codec) {
     codec_tables t;
     plan_encoding(codec, &t);
     plan_lifting(codec, &t);
-    size_t weights = (size_t)codec->n_moduli * (t.digits + 1) * t.parts;
+    size_t weights = (size_t)codec->n_moduli * (t.digits - t.direct + 1) * t.parts;
     return sizeof t + (weights + (size_t)t.limbs_padded * (t.terms + 2)) * sizeof(double);
 }
 
@@ -133,12 +150,12 @@ void msfl_avx2_codec_tables(msfl_codec *codec) {
     plan_encoding(codec, t);
     plan_lifting(codec, t);
     t->weights = t->storage;
-    t->constants = t->weights + (size_t)codec->n_moduli * (t->digits + 1) * t->parts;
+    t->constants = t->weights + (size_t)codec->n_moduli * (t->digits - t->direct + 1) * t->parts;
     t->up = t->constants + (size_t)t->limbs_padded * t->terms;
     t->down = t->up + t->limbs_padded;
     double *weight = t->weights;
     for (uint32_t i = 0; i < codec->n_moduli; i++) {
-        for (uint32_t d = 0; d <= t->digits; d++) {
+        for (uint32_t d = t->direct; d <= t->digits; d++) {
             uint32_t slot = d < t->digits ? d * t->joined : codec->slots;
             uint64_t w = codec->weights[(size_t)i * (codec->slots + 1) + slot];
             for (uint32_t k = 0; k < t->parts; k++, w >>= t->part_bits)
@@ -150,10 +167,10 @@ void msfl_avx2_codec_tables(msfl_codec *codec) {
         uint32_t bits = bits_of_limb(codec, t, limb);
         t->up[limb] = ldexp(1.0, (int)bits);
         t->down[limb] = ldexp(1.0, -(int)bits);
-        double *c = t->constants + (size_t)(limb / LIMB_STEP) * t->terms * LIMB_STEP + limb % LIMB_STEP;
+        double *c = t->constants + (size_t)(limb / t->step) * t->terms * t->step + limb % t->step;
         for (uint32_t i = 0; i < codec->n_moduli; i++) {
             msfl_wide x = codec->cofactor[i];
-            for (uint32_t k = 0; k < t->y_parts; k++, c += LIMB_STEP) {
+            for (uint32_t k = 0; k < t->y_parts; k++, c += t->step) {
                 *c = (double)msfl_wide_field(&x, at, bits);
                 x = msfl_wide_mul_add(&x, (uint64_t)1 << t->y_bits, 0);
             }
@@ -166,30 +183,50 @@ void msfl_avx2_codec_tables(msfl_codec *codec) {
     t->t_over_2q = 0.5 / t->q_over_t;
 }
 
+/** For `expect4` where a bound is a number and not a multiple of p. */
+static const lanes_modulus unit = {{1, 1, 1, 1}, {1, 1, 1, 1}};
+
 /* --- encoding --- */
 
 typedef struct wide {
-    v4d v[WIDE / MSFL_LANES];
+    v4d v[VECTORS];
 } wide;
 
-/** Digits of WIDE coefficients; row j begins at slots + j stride. */
+/** Four 32-bit integers as doubles. */
+static inline v4d widen(__m128i x) {
+    return to_double4(_mm256_cvtepu32_epi64(x));
+}
+
+/** Digits of WIDE coefficients; row j begins at slots + j stride. Returns the bitwise or of the slots. */
 static inline v4i join_digits(const codec_tables *t, const msfl_codec *codec, const uint32_t *slots, size_t stride,
                               wide *digits) {
     v4i seen = _mm256_setzero_si256();
+    if (t->joined == 1) {
+        for (uint32_t j = 0; j < codec->slots; j++, slots += stride) {
+            seen = _mm256_or_si256(seen, _mm256_loadu_si256((const v4i *)slots));
+            seen = _mm256_or_si256(seen, _mm256_loadu_si256((const v4i *)(slots + 8)));
+            EACH_VECTOR(i)
+            digits[j].v[i] = widen(_mm_loadu_si128((const __m128i *)(slots + MSFL_LANES * i)));
+        }
+        return seen;
+    }
     for (uint32_t d = 0, j = 0; d < t->digits; d++) {
-        v4i low = _mm256_setzero_si256(), high = low;
-        for (uint32_t k = 0; k < t->joined && j < codec->slots; k++, j++) {
-            const uint32_t *row = slots + j * stride;
+        v4i low = _mm256_loadu_si256((const v4i *)slots), high = _mm256_loadu_si256((const v4i *)(slots + 8));
+        seen = _mm256_or_si256(seen, _mm256_or_si256(low, high));
+        for (uint32_t k = 1; k < t->joined && j + k < codec->slots; k++) {
+            const uint32_t *row = slots + k * stride;
             v4i a = _mm256_loadu_si256((const v4i *)row), b = _mm256_loadu_si256((const v4i *)(row + 8));
             seen = _mm256_or_si256(seen, _mm256_or_si256(a, b));
             __m128i shift = _mm_cvtsi32_si128((int)(k * codec->slot_bits));
             low = _mm256_or_si256(low, _mm256_sll_epi32(a, shift));
             high = _mm256_or_si256(high, _mm256_sll_epi32(b, shift));
         }
-        digits[d].v[0] = to_double4(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(low)));
-        digits[d].v[1] = to_double4(_mm256_cvtepu32_epi64(_mm256_extracti128_si256(low, 1)));
-        digits[d].v[2] = to_double4(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(high)));
-        digits[d].v[3] = to_double4(_mm256_cvtepu32_epi64(_mm256_extracti128_si256(high, 1)));
+        digits[d].v[0] = widen(_mm256_castsi256_si128(low));
+        digits[d].v[1] = widen(_mm256_extracti128_si256(low, 1));
+        digits[d].v[2] = widen(_mm256_castsi256_si128(high));
+        digits[d].v[3] = widen(_mm256_extracti128_si256(high, 1));
+        j += t->joined;
+        slots += t->joined * stride;
     }
     return seen;
 }
@@ -202,32 +239,45 @@ static inline void join_noise(const int8_t *noise, wide *digit) {
     digit->v[3] = _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_srli_si128(e, 12)));
 }
 
-/** sum_d digits[d] weight[d] modulo p; at most 1.3 p + 2^52. */
+/** The lowest digits as one number below 2^DIRECT_BITS, in place of digit number direct - 1. */
+static inline void join_direct(const codec_tables *t, wide *digits, double step) {
+    v4d up = _mm256_set1_pd(step);
+    wide sum = digits[t->direct - 1];
+    for (uint32_t d = t->direct - 1; d-- > 0;) {
+        EACH_VECTOR(i)
+        sum.v[i] = _mm256_fmadd_pd(sum.v[i], up, digits[d].v[i]);
+    }
+    digits[t->direct - 1] = sum;
+}
+
+/** digits[0] + sum_{d >= 1} digits[d] weight[d - 1] modulo p, n weights.
+ *  A sum is at most 2^52, the first one 2^50 more. A product with 2^part_bits, part_bits about half as large as log2 p,
+ *  has a quotient far below 2^53 / 3, so it is at most 0.6 p < 2^50. The result is at most 2^52 + 2^51. */
 static inline __attribute__((always_inline)) void weigh(const wide *digits, uint32_t n, const double *weight,
                                                         uint32_t parts, double part_step, lanes_modulus m,
                                                         msfl_cell *out) {
-    enum { VECTORS = WIDE / MSFL_LANES };
     v4d sum[PARTS_MAX][VECTORS];
     for (uint32_t k = 0; k < parts; k++) {
-        for (int i = 0; i < VECTORS; i++)
-            sum[k][i] = _mm256_setzero_pd();
+        EACH_VECTOR(i)
+        sum[k][i] = k == 0 ? digits[0].v[i] : _mm256_setzero_pd();
     }
-    for (uint32_t d = 0; d < n; d++, weight += parts) {
+    for (uint32_t d = 1; d <= n; d++, weight += parts) {
         for (uint32_t k = 0; k < parts; k++) {
             v4d w = _mm256_broadcast_sd(weight + k);
-            for (int i = 0; i < VECTORS; i++)
-                sum[k][i] = _mm256_fmadd_pd(digits[d].v[i], w, sum[k][i]);
+            EACH_VECTOR(i)
+            sum[k][i] = _mm256_fmadd_pd(digits[d].v[i], w, sum[k][i]);
         }
     }
     v4d step = _mm256_set1_pd(part_step);
-    for (int i = 0; i < VECTORS; i++) {
+    EACH_VECTOR(i) {
         v4d r = sum[parts - 1][i];
-        expect4(r, 0x1p52, m);
         for (uint32_t k = parts - 1; k-- > 0;) {
-            /* The quotient is at most 2^52 2^part_bits / p <= 2^52, so the product at most 2 p; the sum below 2^53. */
-            r = _mm256_add_pd(multiply4(r, step, m), sum[k][i]);
-            expect4(r, HUGE_VAL, m);
+            expect4(r, 0x1.8p52, unit);
+            r = multiply4(r, step, m);
+            expect4(r, 0.6, m);
+            r = _mm256_add_pd(r, sum[k][i]);
         }
+        expect4(r, 0x1.8p52, unit);
         _mm256_storeu_pd(&out[i * MSFL_LANES].d, r);
     }
 }
@@ -239,6 +289,7 @@ uint32_t msfl_avx2_encode(const msfl_codec *codec, uint32_t first, uint32_t coun
     uint32_t padded[WIDE * SLOTS_MAX];
     v4i seen = _mm256_setzero_si256();
     size_t n = shape.n_coefficients;
+    double direct_step = ldexp(1.0, (int)(t->joined * codec->slot_bits));
     for (size_t c = 0; c < n; c += WIDE) {
         /* The last row is the only one that may be short. */
         bool whole = c + WIDE <= n && (codec->slots - 1) * n + c + WIDE <= shape.n_slots;
@@ -256,19 +307,22 @@ uint32_t msfl_avx2_encode(const msfl_codec *codec, uint32_t first, uint32_t coun
             }
             seen = _mm256_or_si256(seen, join_digits(t, codec, padded, WIDE, digits));
         }
+        join_direct(t, digits, direct_step);
         join_noise(e, &digits[t->digits]);
+        const wide *from = digits + t->direct - 1;
+        uint32_t n_weights = t->digits - t->direct + 1;
         for (uint32_t i = 0; i < count; i++) {
             lanes_modulus m = lanes_of(msfl_avx2_tables_of(&codec->moduli[first + i]));
-            const double *w = t->weights + (size_t)(first + i) * (t->digits + 1) * t->parts;
+            const double *w = t->weights + (size_t)(first + i) * n_weights * t->parts;
             msfl_cell *to = whole ? out + i * stride + c : result;
             if (t->parts == 1) {
-                weigh(digits, t->digits + 1, w, 1, t->part_step, m, to);
+                weigh(from, n_weights, w, 1, t->part_step, m, to);
             } else if (t->parts == 2) {
-                weigh(digits, t->digits + 1, w, 2, t->part_step, m, to);
+                weigh(from, n_weights, w, 2, t->part_step, m, to);
             } else if (t->parts == 3) {
-                weigh(digits, t->digits + 1, w, 3, t->part_step, m, to);
+                weigh(from, n_weights, w, 3, t->part_step, m, to);
             } else {
-                weigh(digits, t->digits + 1, w, 4, t->part_step, m, to);
+                weigh(from, n_weights, w, 4, t->part_step, m, to);
             }
             if (!whole) memcpy(out + i * stride + c, result, width * sizeof *result);
         }
@@ -286,26 +340,47 @@ uint32_t msfl_avx2_encode(const msfl_codec *codec, uint32_t first, uint32_t coun
 
 /* --- lifting --- */
 
-typedef struct pair {
-    v4d v[LIFT_WIDE / MSFL_LANES];
-} pair;
-
-enum { PAIR = LIFT_WIDE / MSFL_LANES };
-
-/** Sums of the limbs from LIMB_STEP `step` on, before carries. */
-static inline void sum_limbs(const codec_tables *t, uint32_t step, const pair *terms, pair *limbs) {
-    pair sum[LIMB_STEP];
-    memset(sum, 0, sizeof sum);
-    const double *c = t->constants + (size_t)step * t->terms * LIMB_STEP;
-    for (uint32_t k = 0; k < t->terms; k++, c += LIMB_STEP) {
-        for (int l = 0; l < LIMB_STEP; l++) {
-            v4d w = _mm256_broadcast_sd(c + l);
-            for (int i = 0; i < PAIR; i++)
-                sum[l].v[i] = _mm256_fmadd_pd(terms[k].v[i], w, sum[l].v[i]);
+/** Sums of `step` limbs before carries. */
+static inline __attribute__((always_inline)) void sum_limbs(const double *constants, uint32_t n_terms, uint32_t step,
+                                                            const wide *terms, wide *limbs) {
+    wide sum[STEP_MAX];
+    for (uint32_t l = 0; l < step; l++) {
+        EACH_VECTOR(i)
+        sum[l].v[i] = _mm256_setzero_pd();
+    }
+    for (uint32_t k = 0; k < n_terms; k++, constants += step) {
+        for (uint32_t l = 0; l < step; l++) {
+            v4d w = _mm256_broadcast_sd(constants + l);
+            EACH_VECTOR(i)
+            sum[l].v[i] = _mm256_fmadd_pd(terms[k].v[i], w, sum[l].v[i]);
         }
     }
-    for (int l = 0; l < LIMB_STEP; l++)
+    for (uint32_t l = 0; l < step; l++)
         limbs[l] = sum[l];
+}
+
+/** Limbs to digits: what does not fit goes to the next. */
+static inline void carry_limbs(const codec_tables *t, uint32_t first, uint32_t end, wide *limbs, wide *carry) {
+    for (uint32_t l = first; l < end; l++) {
+        v4d up = _mm256_broadcast_sd(t->up + l), down = _mm256_broadcast_sd(t->down + l);
+        EACH_VECTOR(i) {
+            v4d v = _mm256_add_pd(limbs[l].v[i], carry->v[i]);
+            expect4(v, 0x1p53, unit);
+            carry->v[i] = floor4(_mm256_mul_pd(v, down));
+            limbs[l].v[i] = _mm256_fnmadd_pd(carry->v[i], up, v);
+        }
+    }
+}
+
+/** All limbs. The carries of one group are worked out while the processor is already at the sums of the next. */
+static inline __attribute__((always_inline)) void lift_limbs(const codec_tables *t, uint32_t step, const wide *terms,
+                                                             wide *limbs) {
+    wide carry = {{_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()}};
+    const double *constants = t->constants;
+    for (uint32_t l = 0; l < t->limbs; l += step, constants += (size_t)t->terms * step) {
+        sum_limbs(constants, t->terms, step, terms, limbs + l);
+        carry_limbs(t, l, l + step < t->limbs ? l + step : t->limbs, limbs, &carry);
+    }
 }
 
 /** Where slots go, and what is wrong with them. */
@@ -314,115 +389,131 @@ typedef struct slot_sink {
     msfl_chunk_shape shape;
     size_t at;    /* first coefficient */
     size_t width; /* coefficients that exist */
-    bool whole;
-    v4i total_max, bad;
+    bool whole;   /* WIDE of them, and all slots of all */
+    bool padding_set;
 } slot_sink;
 
-static inline void emit(slot_sink *s, uint32_t slot, v4i low, v4i high) {
-    s->bad = _mm256_or_si256(s->bad, _mm256_sub_epi64(s->total_max, low));
-    s->bad = _mm256_or_si256(s->bad, _mm256_sub_epi64(s->total_max, high));
+static inline void emit(slot_sink *s, uint32_t slot, const v4i v[VECTORS]) {
     size_t first = slot * s->shape.n_coefficients + s->at;
-    if (s->whole) {
-        _mm256_storeu_si256((v4i *)(s->totals + first), low);
-        _mm256_storeu_si256((v4i *)(s->totals + first + 4), high);
+    if (__builtin_expect(s->whole, 1)) {
+        EACH_VECTOR(i)
+        _mm256_storeu_si256((v4i *)(s->totals + first + MSFL_LANES * i), v[i]);
         return;
     }
-    uint64_t v[LIFT_WIDE];
-    _mm256_storeu_si256((v4i *)v, low);
-    _mm256_storeu_si256((v4i *)(v + 4), high);
+    uint64_t lanes[WIDE];
+    EACH_VECTOR(i)
+    _mm256_storeu_si256((v4i *)(lanes + MSFL_LANES * i), v[i]);
     for (size_t l = 0; l < s->width; l++) {
         if (first + l < s->shape.n_slots) {
-            s->totals[first + l] = v[l];
-        } else if (v[l] != 0) {
-            s->bad = _mm256_set1_epi64x(-1);
+            s->totals[first + l] = lanes[l];
+        } else if (lanes[l] != 0) {
+            s->padding_set = true;
         }
     }
 }
 
-static inline void emit_slots(const msfl_codec *codec, const codec_tables *t, const pair *limbs, slot_sink *sink) {
-    if (t->slots_per_limb > 0) {
+/** Slots out of limbs; returns the larger of each lane's slots and `most`. Slots are below 2^51. */
+static inline v4d emit_slots(const msfl_codec *codec, const codec_tables *t, const wide *limbs, slot_sink *sink,
+                             v4d most) {
+    v4i slots[VECTORS];
+    if (t->slots_per_limb > 1) {
         v4i mask = _mm256_set1_epi64x((long long)(((uint64_t)1 << codec->slot_bits) - 1));
+        __m128i shift = _mm_cvtsi32_si128((int)codec->slot_bits);
         for (uint32_t limb = 0, slot = 0; limb < t->limbs; limb++) {
-            v4i low = to_integer4(limbs[limb].v[0]), high = to_integer4(limbs[limb].v[1]);
-            __m128i shift = _mm_cvtsi32_si128((int)codec->slot_bits);
+            v4i rest[VECTORS];
+            EACH_VECTOR(i)
+            rest[i] = to_integer4(limbs[limb].v[i]);
             for (uint32_t k = 0; k < t->slots_per_limb && slot < codec->slots; k++, slot++) {
-                emit(sink, slot, _mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
-                low = _mm256_srl_epi64(low, shift);
-                high = _mm256_srl_epi64(high, shift);
+                EACH_VECTOR(i) {
+                    slots[i] = _mm256_and_si256(rest[i], mask);
+                    rest[i] = _mm256_srl_epi64(rest[i], shift);
+                    most = _mm256_max_pd(most, to_double4(slots[i]));
+                }
+                emit(sink, slot, slots);
             }
         }
-        return;
+        return most;
     }
-    for (uint32_t slot = 0; slot < codec->slots; slot++) {
-        const pair *limb = limbs + (size_t)slot * t->limbs_per_slot;
-        v4d low = _mm256_setzero_pd(), high = low, step = _mm256_set1_pd(ldexp(1.0, (int)t->limb_bits));
-        for (uint32_t k = t->limbs_per_slot; k-- > 0;) {
-            low = _mm256_fmadd_pd(low, step, limb[k].v[0]);
-            high = _mm256_fmadd_pd(high, step, limb[k].v[1]);
+    v4d step = _mm256_set1_pd(ldexp(1.0, (int)t->limb_bits));
+    for (uint32_t slot = 0; slot < codec->slots; slot++, limbs += t->limbs_per_slot) {
+        EACH_VECTOR(i) {
+            v4d v = limbs[t->limbs_per_slot - 1].v[i];
+            for (uint32_t k = t->limbs_per_slot - 1; k-- > 0;)
+                v = _mm256_fmadd_pd(v, step, limbs[k].v[i]);
+            most = _mm256_max_pd(most, v);
+            slots[i] = to_integer4(v);
         }
-        emit(sink, slot, to_integer4(low), to_integer4(high));
+        emit(sink, slot, slots);
     }
+    return most;
+}
+
+/** y_i / p_i summed, and the parts of all y_i; WIDE cells from x on in every plane. */
+static inline wide split_cells(const msfl_codec *codec, const codec_tables *t, const msfl_cell *x, size_t stride,
+                               wide *terms) {
+    v4d up = _mm256_set1_pd(ldexp(1.0, (int)t->y_bits)), down = _mm256_set1_pd(ldexp(1.0, -(int)t->y_bits));
+    wide f = {{_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()}};
+    for (uint32_t i = 0; i < codec->n_moduli; i++, x += stride, terms += t->y_parts) {
+        v4d p_inverse = _mm256_set1_pd(msfl_avx2_tables_of(&codec->moduli[i])->p_inverse);
+        EACH_VECTOR(h) {
+            v4d y = _mm256_loadu_pd(&x[MSFL_LANES * h].d);
+            f.v[h] = _mm256_fmadd_pd(y, p_inverse, f.v[h]);
+            for (uint32_t k = 0; k + 1 < t->y_parts; k++) {
+                v4d high = round4(_mm256_mul_pd(y, down));
+                terms[k].v[h] = _mm256_fnmadd_pd(high, up, y);
+                y = high;
+            }
+            terms[t->y_parts - 1].v[h] = y;
+        }
+    }
+    return f;
 }
 
 bool msfl_avx2_lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msfl_chunk_shape shape,
                     uint32_t noise_max, uint64_t total_max, uint64_t *totals) {
     const codec_tables *t = codec->tables;
-    pair terms[TERMS_MAX], limbs[LIMBS_MAX];
+    wide terms[TERMS_MAX], limbs[LIMBS_MAX];
+    msfl_cell padded[WIDE * MSFL_MODULI_MAX];
     size_t n = shape.n_coefficients;
-    slot_sink sink = {.totals = totals,
-                      .shape = shape,
-                      .total_max = _mm256_set1_epi64x((long long)total_max),
-                      .bad = _mm256_setzero_si256()};
-    v4d noise_seen = _mm256_setzero_pd();
+    slot_sink sink = {.totals = totals, .shape = shape};
+    v4d noise_seen = _mm256_setzero_pd(), total_seen = _mm256_setzero_pd();
     const v4d sign = _mm256_set1_pd(-0.0);
-    v4d y_up = _mm256_set1_pd(ldexp(1.0, (int)t->y_bits)), y_down = _mm256_set1_pd(ldexp(1.0, -(int)t->y_bits));
-    for (size_t c = 0; c < n; c += LIFT_WIDE) {
+    const v4d t_over_2q = _mm256_set1_pd(t->t_over_2q), q_over_t = _mm256_set1_pd(t->q_over_t);
+    for (size_t c = 0; c < n; c += WIDE) {
         sink.at = c;
-        sink.width = n - c < LIFT_WIDE ? n - c : LIFT_WIDE;
-        sink.whole = sink.width == LIFT_WIDE && (codec->slots - 1) * n + c + LIFT_WIDE <= shape.n_slots;
-        v4d f[PAIR] = {_mm256_setzero_pd(), _mm256_setzero_pd()}, fraction[PAIR], alpha[PAIR];
-        pair *term = terms;
-        for (uint32_t i = 0; i < codec->n_moduli; i++) {
-            msfl_cell cells[LIFT_WIDE] = {{0}};
-            const msfl_cell *from = x + i * stride + c;
-            if (sink.width < LIFT_WIDE) from = memcpy(cells, from, sink.width * sizeof *cells);
-            v4d p_inverse = _mm256_set1_pd(msfl_avx2_tables_of(&codec->moduli[i])->p_inverse);
-            pair y = {{_mm256_loadu_pd(&from[0].d), _mm256_loadu_pd(&from[4].d)}};
-            for (int h = 0; h < PAIR; h++)
-                f[h] = _mm256_fmadd_pd(y.v[h], p_inverse, f[h]);
-            for (uint32_t k = 1; k < t->y_parts; k++, term++) {
-                for (int h = 0; h < PAIR; h++) {
-                    v4d high = round4(_mm256_mul_pd(y.v[h], y_down));
-                    term->v[h] = _mm256_fnmadd_pd(high, y_up, y.v[h]);
-                    y.v[h] = high;
-                }
-            }
-            *term++ = y;
+        sink.width = n - c < WIDE ? n - c : WIDE;
+        sink.whole = sink.width == WIDE && (codec->slots - 1) * n + c + WIDE <= shape.n_slots;
+        const msfl_cell *from = x + c;
+        size_t from_stride = stride;
+        if (sink.width < WIDE) { /* zeros in place of cells that are not there */
+            memset(padded, 0, sizeof padded);
+            for (uint32_t i = 0; i < codec->n_moduli; i++)
+                memcpy(padded + i * WIDE, from + i * stride, sink.width * sizeof *padded);
+            from = padded;
+            from_stride = WIDE;
         }
-        for (int h = 0; h < PAIR; h++) {
-            alpha[h] = round4(_mm256_sub_pd(f[h], _mm256_set1_pd(t->t_over_2q)));
-            term->v[h] = _mm256_xor_pd(alpha[h], sign);
-            fraction[h] = _mm256_setzero_pd();
+        wide f = split_cells(codec, t, from, from_stride, terms);
+        EACH_VECTOR(h) {
+            v4d alpha = round4(_mm256_sub_pd(f.v[h], t_over_2q));
+            terms[t->terms - 1].v[h] = _mm256_xor_pd(alpha, sign);
+            f.v[h] = _mm256_sub_pd(f.v[h], alpha);
         }
-        for (uint32_t step = 0; step < t->limbs_padded / LIMB_STEP; step++)
-            sum_limbs(t, step, terms, limbs + (size_t)step * LIMB_STEP);
-        v4d carry[PAIR] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
-        for (uint32_t l = 0; l < t->limbs; l++) {
-            v4d up = _mm256_broadcast_sd(t->up + l), down = _mm256_broadcast_sd(t->down + l);
-            for (int h = 0; h < PAIR; h++) {
-                v4d v = _mm256_add_pd(limbs[l].v[h], carry[h]);
-                carry[h] = floor4(_mm256_mul_pd(v, down));
-                limbs[l].v[h] = _mm256_fnmadd_pd(carry[h], up, v);
-                /* m / t from below: only the last limbs matter, but asking which would cost as much. */
-                fraction[h] = _mm256_mul_pd(_mm256_add_pd(fraction[h], limbs[l].v[h]), down);
-            }
+        if (t->step == 2) {
+            lift_limbs(t, 2, terms, limbs);
+        } else {
+            lift_limbs(t, 3, terms, limbs);
         }
-        for (int h = 0; h < PAIR; h++) {
-            v4d e = _mm256_fmsub_pd(_mm256_sub_pd(f[h], alpha[h]), _mm256_set1_pd(t->q_over_t), fraction[h]);
-            noise_seen = _mm256_max_pd(noise_seen, _mm256_andnot_pd(sign, round4(e)));
+        EACH_VECTOR(h) {
+            /* m / t from its highest limbs, of 12 bits and more but for the last: off by less than 2^-20. */
+            v4d fraction = _mm256_setzero_pd();
+            for (uint32_t l = t->limbs > FRACTION_LIMBS ? t->limbs - FRACTION_LIMBS : 0; l < t->limbs; l++)
+                fraction = _mm256_mul_pd(_mm256_add_pd(fraction, limbs[l].v[h]), _mm256_broadcast_sd(t->down + l));
+            v4d e = round4(_mm256_fmsub_pd(f.v[h], q_over_t, fraction));
+            noise_seen = _mm256_max_pd(noise_seen, _mm256_andnot_pd(sign, e));
         }
-        emit_slots(codec, t, limbs, &sink);
+        total_seen = emit_slots(codec, t, limbs, &sink, total_seen);
     }
-    v4d over = _mm256_cmp_pd(noise_seen, _mm256_set1_pd(noise_max), _CMP_GT_OQ);
-    return (_mm256_movemask_pd(over) | _mm256_movemask_pd(_mm256_castsi256_pd(sink.bad))) == 0;
+    v4d noise_over = _mm256_cmp_pd(noise_seen, _mm256_set1_pd(noise_max), _CMP_GT_OQ);
+    v4d total_over = _mm256_cmp_pd(total_seen, _mm256_set1_pd((double)total_max), _CMP_GT_OQ);
+    return !sink.padding_set && (_mm256_movemask_pd(noise_over) | _mm256_movemask_pd(total_over)) == 0;
 }
