@@ -26,7 +26,7 @@ typedef struct anatomy {
 
 /* A cloudy spot: a Gaussian with a ragged edge. */
 typedef struct blob {
-    double x, y, size_x, size_y, turn, strength;
+    double x, y, size_x, size_y, cosine, sine, strength;
 } blob;
 
 /* What differs from visit to visit. */
@@ -50,26 +50,26 @@ static void fill_lattice(msfl_seeded *g, double lattice[LATTICE][LATTICE]) {
     }
 }
 
+/* One statement for each draw here and below: the order in which an initialiser list is evaluated is not defined. */
 static anatomy draw_anatomy(uint64_t seed, uint32_t patient) {
     msfl_seeded g;
     msfl_seeded_init(&g, seed, "phantom patient", patient, 0, 0);
-    anatomy a = {
-        .body_width = between(&g, 0.80, 0.98),
-        .chest_width = between(&g, 0.62, 0.76),
-        .chest_height = between(&g, 0.66, 0.80),
-        .lung_gap = between(&g, 0.10, 0.15),
-        .heart_width = between(&g, 0.24, 0.36),
-        .heart_height = between(&g, 0.24, 0.32),
-        .heart_x = between(&g, 0.08, 0.15),
-        .spine_width = between(&g, 0.06, 0.09),
-        .rib_step = between(&g, 0.150, 0.185),
-        .rib_slope = between(&g, 0.30, 0.60),
-        .rib_width = between(&g, 0.022, 0.034),
-        .rib_strength = between(&g, 0.10, 0.22),
-        .thickness = between(&g, 0.80, 1.20),
-        .breast = msfl_seeded_unit(&g) < 0.5 ? between(&g, 0.04, 0.16) : 0,
-        .vessels = between(&g, 0.05, 0.14),
-    };
+    anatomy a;
+    a.body_width = between(&g, 0.80, 0.98);
+    a.chest_width = between(&g, 0.62, 0.76);
+    a.chest_height = between(&g, 0.66, 0.80);
+    a.lung_gap = between(&g, 0.10, 0.15);
+    a.heart_width = between(&g, 0.24, 0.36);
+    a.heart_height = between(&g, 0.24, 0.32);
+    a.heart_x = between(&g, 0.08, 0.15);
+    a.spine_width = between(&g, 0.06, 0.09);
+    a.rib_step = between(&g, 0.150, 0.185);
+    a.rib_slope = between(&g, 0.30, 0.60);
+    a.rib_width = between(&g, 0.022, 0.034);
+    a.rib_strength = between(&g, 0.10, 0.22);
+    a.thickness = between(&g, 0.80, 1.20);
+    a.breast = msfl_seeded_unit(&g) < 0.5 ? between(&g, 0.04, 0.16) : 0;
+    a.vessels = between(&g, 0.05, 0.14);
     fill_lattice(&g, a.lattice);
     return a;
 }
@@ -77,33 +77,28 @@ static anatomy draw_anatomy(uint64_t seed, uint32_t patient) {
 /* Spots lie inside one lung, mostly in its middle and lower part. */
 static blob draw_blob(msfl_seeded *g, const anatomy *a, double side, double strength, double size) {
     double x = side * (a->lung_gap + between(g, 0.22, 0.85) * (a->chest_width - a->lung_gap) * 0.9);
-    return (blob){
-        .x = x,
-        .y = between(g, -0.45, 0.40),
-        .size_x = size * between(g, 0.8, 1.3),
-        .size_y = size * between(g, 0.8, 1.3),
-        .turn = between(g, 0, 3.14159),
-        .strength = strength,
-    };
+    double y = between(g, -0.45, 0.40);
+    double size_x = size * between(g, 0.8, 1.3), size_y = size * between(g, 0.8, 1.3);
+    double turn = between(g, 0, 3.14159);
+    return (blob){x, y, size_x, size_y, cos(turn), sin(turn), strength};
 }
 
 static visit draw_visit(uint64_t seed, uint32_t image, const anatomy *a, bool opacity) {
     msfl_seeded g;
     msfl_seeded_init(&g, seed, "phantom visit", image, 0, 0);
     double angle = between(&g, -0.07, 0.07);
-    visit v = {
-        .cosine = cos(angle),
-        .sine = sin(angle),
-        .shift_x = between(&g, -0.06, 0.06),
-        .shift_y = between(&g, -0.06, 0.06),
-        .zoom = between(&g, 0.92, 1.08),
-        .breath = between(&g, -0.07, 0.07),
-        .exposure = between(&g, 0.80, 1.25),
-        .gamma = between(&g, 0.85, 1.20),
-        .noise = between(&g, 0.008, 0.025),
-        .tilt_x = between(&g, -0.05, 0.05),
-        .tilt_y = between(&g, -0.05, 0.05),
-    };
+    visit v = {.n_blobs = 0};
+    v.cosine = cos(angle);
+    v.sine = sin(angle);
+    v.shift_x = between(&g, -0.06, 0.06);
+    v.shift_y = between(&g, -0.06, 0.06);
+    v.zoom = between(&g, 0.92, 1.08);
+    v.breath = between(&g, -0.07, 0.07);
+    v.exposure = between(&g, 0.80, 1.25);
+    v.gamma = between(&g, 0.85, 1.20);
+    v.noise = between(&g, 0.008, 0.025);
+    v.tilt_x = between(&g, -0.05, 0.05);
+    v.tilt_y = between(&g, -0.05, 0.05);
     fill_lattice(&g, v.lattice);
     double kind = msfl_seeded_unit(&g), side = msfl_seeded_unit(&g) < 0.5 ? -1 : 1;
     double strength = between(&g, 0.45, 0.90);
@@ -131,6 +126,14 @@ static double step(double x, double width) {
     double t = x / (2 * width) + 0.5;
     t = t < 0 ? 0 : t > 1 ? 1 : t;
     return t * t * (3 - 2 * t);
+}
+
+static double power_2_5(double x) {
+    return x * x * sqrt(x);
+}
+
+static double distance(double x, double y) {
+    return sqrt(x * x + y * y);
 }
 
 static double bump(double x, double width) {
@@ -161,7 +164,7 @@ static double lung_at(const anatomy *a, const visit *v, double x, double y) {
     double width = half * (0.62 + 0.46 * rise);
     double centre = middle * (0.78 + 0.26 * rise);
     double across = (side * x - centre) / width, along = (y + 0.06) / a->chest_height;
-    double inside = 1 - pow(fabs(across), 2.6) - pow(fabs(along), 2.6);
+    double inside = 1 - power_2_5(fabs(across)) - power_2_5(fabs(along));
     if (inside <= -0.3) return 0;
     /* The dome of the diaphragm; on the patient's right the liver pushes it up. */
     double dome = (side < 0 ? 0.40 : 0.47) + v->breath + 0.55 * across * across * width;
@@ -174,8 +177,8 @@ static double lung_at(const anatomy *a, const visit *v, double x, double y) {
 
 static double ribs_at(const anatomy *a, double x, double y) {
     double out = fabs(x);
-    double cage =
-        step(1 - pow(out / (a->chest_width * 1.06), 3) - pow(fabs(y + 0.06) / (a->chest_height * 1.08), 4), 0.08);
+    double wide = out / (a->chest_width * 1.06), high = (y + 0.06) / (a->chest_height * 1.08);
+    double cage = step(1 - wide * wide * wide - high * high * high * high, 0.08);
     if (cage <= 0) return 0;
     /* Ribs behind fall outwards, ribs in front fall inwards and are fainter. Each is a tube: denser at its rims. */
     double back = (y + 0.75 - a->rib_slope * out * (0.35 + 0.9 * out)) / a->rib_step;
@@ -190,9 +193,12 @@ static double ribs_at(const anatomy *a, double x, double y) {
 
 static double bones_at(const anatomy *a, double x, double y) {
     double out = fabs(x);
-    double spine = step(a->spine_width - out, 0.02) * (0.20 + 0.05 * cos(2 * 3.14159265 * y / 0.13));
-    double clavicle_y = -0.66 - 0.16 * (out - 0.35) + 0.10 * sin(6 * out);
-    double clavicle = 0.16 * bump(y - clavicle_y, 0.026) * step(out - 0.06, 0.03) * step(0.72 - out, 0.06);
+    double spine = step(a->spine_width - out, 0.02), clavicle = 0;
+    if (spine > 0) spine *= 0.20 + 0.05 * cos(2 * 3.14159265 * y / 0.13);
+    if (y < -0.3) {
+        double clavicle_y = -0.66 - 0.16 * (out - 0.35) + 0.10 * sin(6 * out);
+        clavicle = 0.16 * bump(y - clavicle_y, 0.026) * step(out - 0.06, 0.03) * step(0.72 - out, 0.06);
+    }
     return spine + clavicle + ribs_at(a, x, y);
 }
 
@@ -200,8 +206,8 @@ static double spots_at(visit *v, double x, double y) {
     double sum = 0;
     for (int i = 0; i < v->n_blobs; i++) {
         const blob *b = &v->blobs[i];
-        double dx = x - b->x, dy = y - b->y, c = cos(b->turn), s = sin(b->turn);
-        double r = hypot((c * dx + s * dy) / b->size_x, (c * dy - s * dx) / b->size_y);
+        double dx = x - b->x, dy = y - b->y, c = b->cosine, s = b->sine;
+        double r = distance((c * dx + s * dy) / b->size_x, (c * dy - s * dx) / b->size_y);
         if (r > 3) continue;
         double ragged = 1 + 0.45 * smooth_noise(v->lattice, 2.5 * dx / 0.6, 2.5 * dy / 0.6);
         sum += b->strength * exp(-0.5 * r * r * r * (0.6 + 0.4 * r)) * ragged;
@@ -218,13 +224,14 @@ static double point_at(anatomy *a, visit *v, double x, double y) {
     if (edge <= 0) return 0.02;
     double depth = 1 - 0.45 * (x / half) * (x / half);
     double lung = lung_at(a, v, x, y);
-    double hilum = bump(hypot(fabs(x) - a->lung_gap - 0.06, 0.8 * (y + 0.02)), 0.11);
+    double hilum = bump(distance(fabs(x) - a->lung_gap - 0.06, 0.8 * (y + 0.02)), 0.11);
     double vessels = a->vessels * (0.9 * hilum + 0.55 * smooth_noise(a->lattice, 1.0 * x, 1.0 * y) +
                                    0.35 * smooth_noise(v->lattice, -x, y));
-    double breast = a->breast * step(1 - hypot((fabs(x) - 0.42) / 0.30, (y - 0.28) / 0.26), 0.25);
+    double breast = a->breast * step(1 - distance((fabs(x) - 0.42) / 0.30, (y - 0.28) / 0.26), 0.25);
     double mediastinum = 0.10 * bump(x, 0.13);
+    double spots = lung > 0 ? spots_at(v, x, y) : 0;
     double tissue = a->thickness * depth * (0.86 - 0.60 * lung) + mediastinum + breast + bones_at(a, x, y) +
-                    lung * (vessels + spots_at(v, x, y));
+                    lung * (vessels + spots);
     return edge * (1 - exp(-1.25 * v->exposure * tissue));
 }
 
