@@ -3,7 +3,6 @@
  * With arguments it is the other side of tests/e2e/test_metrics.py:  eval_test_metrics FILE  where FILE holds, in
  * little-endian 32-bit words: n, classes, replicates, seed, has_groups; n x classes floats; n labels; n groups. */
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/seeded.h"
@@ -340,22 +339,6 @@ static void intervals_cover(void **state) {
     assert_in_range(covered, TRIALS * 90 / 100, TRIALS * 99 / 100);
 }
 
-static void a_thousand_replicates_are_quick(void **state) {
-    (void)state;
-    enum { N = 1000 };
-    static float rows[2 * N];
-    static uint32_t labels[N];
-    msfl_seeded g;
-    msfl_seeded_init(&g, 13, "test.speed", 0, 0, 0);
-    draw_case(&g, N, 2, 100000, rows, labels);
-    msfl_metrics m;
-    uint64_t start = msfl_now_ns();
-    assert_int_equal(msfl_metrics_compute(rows, labels, NULL, N, 2, 1000, 1, &m), MSFL_OK);
-    double ms = (double)(msfl_now_ns() - start) / 1e6;
-    print_message("1000 replicates of 1000 samples: %.1f ms\n", ms);
-    assert_true(ms < 2000.0); /* loose: sanitizers and busy machines; 25 to 75 ms were measured */
-}
-
 static void every_allocation_may_fail(void **state) {
     (void)state;
     const float rows[] = {0.2F, 0.5F, 0.3F, 0.6F, 0.2F, 0.2F, 0.1F, 0.1F, 0.8F};
@@ -442,7 +425,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(intervals_repeat_and_draw_patients),
         cmocka_unit_test(ends_are_percentiles_of_the_binomial),
         cmocka_unit_test(intervals_cover),
-        cmocka_unit_test(a_thousand_replicates_are_quick),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
