@@ -9,6 +9,10 @@ _Static_assert(sizeof(crypto_generichash_state) <= sizeof((msfl_hash *)0)->state
 _Static_assert(crypto_box_SEALBYTES == MSFL_BOX_SEAL_BYTES, "sealed box overhead");
 _Static_assert(crypto_box_PUBLICKEYBYTES == MSFL_BOX_PUBLIC_BYTES, "public key");
 _Static_assert(crypto_box_SECRETKEYBYTES == MSFL_BOX_SECRET_BYTES, "secret key");
+_Static_assert(crypto_scalarmult_BYTES == MSFL_X25519_BYTES, "shared secret");
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == MSFL_AEAD_KEY_BYTES, "AEAD key");
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == MSFL_AEAD_NONCE_BYTES, "AEAD nonce");
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_ABYTES == MSFL_AEAD_TAG_BYTES, "AEAD tag");
 
 msfl_status msfl_crypto_init(void) {
     if (sodium_init() < 0) {
@@ -95,6 +99,34 @@ msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
                           void *out) {
     if (length < MSFL_BOX_SEAL_BYTES || crypto_box_seal_open(out, box, length, public_key, secret_key) != 0) {
         return msfl_fail(MSFL_ERR_CRYPTO, "a sealed box was not made for this key, or was changed on the way");
+    }
+    return MSFL_OK;
+}
+
+void msfl_x25519_public(const uint8_t secret[MSFL_X25519_BYTES], uint8_t public_key[MSFL_X25519_BYTES]) {
+    crypto_scalarmult_base(public_key, secret);
+}
+
+msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t public_key[MSFL_X25519_BYTES],
+                        uint8_t shared[MSFL_X25519_BYTES]) {
+    if (crypto_scalarmult(shared, secret, public_key) != 0) {
+        sodium_memzero(shared, MSFL_X25519_BYTES);
+        return msfl_fail(MSFL_ERR_CRYPTO, "key agreement failed: the other's public key is not valid");
+    }
+    return MSFL_OK;
+}
+
+void msfl_aead_seal(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
+                    const void *data, size_t data_length, const void *message, size_t length, uint8_t *out) {
+    crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, message, length, data, data_length, NULL, nonce, key);
+}
+
+msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
+                           const void *data, size_t data_length, const uint8_t *sealed, size_t length, void *out) {
+    if (length < MSFL_AEAD_TAG_BYTES || crypto_aead_xchacha20poly1305_ietf_decrypt(
+                                            out, NULL, NULL, sealed, length, data, data_length, nonce, key) != 0) {
+        if (length > MSFL_AEAD_TAG_BYTES) memset(out, 0, length - MSFL_AEAD_TAG_BYTES);
+        return msfl_fail(MSFL_ERR_CRYPTO, "a sealed message was not made with this key, or was changed on the way");
     }
     return MSFL_OK;
 }

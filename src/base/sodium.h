@@ -52,14 +52,34 @@ msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
                           const uint8_t secret_key[MSFL_BOX_SECRET_BYTES], const uint8_t *box, size_t length,
                           void *out) MSFL_NODISCARD;
 
+/* --- key agreement (X25519, RFC 7748) and authenticated encryption (XChaCha20-Poly1305) --- */
+
+enum { MSFL_X25519_BYTES = 32, MSFL_AEAD_KEY_BYTES = 32, MSFL_AEAD_NONCE_BYTES = 24, MSFL_AEAD_TAG_BYTES = 16 };
+
+/** The public key of any 32 secret bytes. */
+void msfl_x25519_public(const uint8_t secret[MSFL_X25519_BYTES], uint8_t public_key[MSFL_X25519_BYTES]);
+/** The shared secret; hash it before use. ERR_CRYPTO, with `shared` zeroed, if the public key is a point of small
+ * order.
+ */
+msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t public_key[MSFL_X25519_BYTES],
+                        uint8_t shared[MSFL_X25519_BYTES]) MSFL_NODISCARD;
+
+/** `out` holds length + MSFL_AEAD_TAG_BYTES; `data` is authenticated, not sent. Never twice with one key and nonce. */
+void msfl_aead_seal(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
+                    const void *data, size_t data_length, const void *message, size_t length, uint8_t *out);
+/** `out` holds length - MSFL_AEAD_TAG_BYTES, zeroed on error; ERR_CRYPTO if anything is not as it was sealed. */
+msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
+                           const void *data, size_t data_length, const uint8_t *sealed, size_t length,
+                           void *out) MSFL_NODISCARD;
+
 /* --- text --- */
 
 /** Base64 with padding and a closing zero; `text` holds msfl_base64_bytes(n). */
 size_t msfl_base64_bytes(size_t n);
 void msfl_base64(const void *bytes, size_t n, char *text);
 
-/** Fills `out` with the ChaCha20 stream of (key, nonce) from 64-byte block `block` on. For seeded, public randomness.
- */
+/** Fills `out` with the ChaCha20 stream of (key, nonce) from 64-byte block `block` on: for seeded randomness, for masks
+ *  and shares under a secret key. */
 void msfl_chacha20_stream(const uint8_t key[32], uint64_t nonce, uint64_t block, uint8_t *out, size_t length);
 
 #endif

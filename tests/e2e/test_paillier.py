@@ -1,5 +1,4 @@
 """Paillier keys and ciphertexts against Python's integers: the textbook formulas, without CRT, windows or Montgomery."""
-import hashlib
 import math
 import os
 import random
@@ -7,6 +6,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from reference import blake, chacha20
 
 PROBE = os.path.join(os.environ["MSFL_TOOLS"], "paillier_probe")
 if not os.path.exists(PROBE):
@@ -33,33 +35,6 @@ def read(name):
 def write(name, data):
     with open(path(name), "wb") as file:
         file.write(data)
-
-
-def blake(domain, *parts):
-    h = hashlib.blake2b(digest_size=32)
-    h.update(struct.pack("<Q", len(domain)) + domain)
-    for part in parts:
-        h.update(part)
-    return h.digest()
-
-
-def chacha20(key, length):
-    """RFC 8439's block function with the original 64-bit counter and a nonce of zero."""
-    def rotate(v, n):
-        return (v << n | v >> (32 - n)) & 0xffffffff
-
-    out = b""
-    for block in range((length + 63) // 64):
-        start = list(struct.unpack("<4I", b"expand 32-byte k")) + list(struct.unpack("<8I", key)) + [block, 0, 0, 0]
-        x = start[:]
-        for _ in range(10):
-            for a, b, c, d in ((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
-                               (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)):
-                for s, t, u, n in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-                    x[s] = (x[s] + x[t]) & 0xffffffff
-                    x[u] = rotate(x[u] ^ x[s], n)
-        out += struct.pack("<16I", *((i + j) & 0xffffffff for i, j in zip(x, start)))
-    return out[:length]
 
 
 def is_prime(n, rounds=24):
