@@ -79,7 +79,8 @@ typedef struct msfl_paillier_shape {
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_plan(uint32_t key_bits, uint32_t n_clients, uint32_t value_bits,
                                                        uint64_t n_values, uint32_t slots, msfl_paillier_shape *out);
 
-/** Chunks of an update; values and bytes of chunk `j`; 0 for a chunk that is not there. */
+/** Chunks of an update; values and bytes of chunk `j`; 0 for a chunk that is not there
+ *  and for a shape without slots. */
 MSFL_API uint64_t msfl_paillier_chunks(const msfl_paillier_shape *shape);
 MSFL_API uint32_t msfl_paillier_chunk_values(const msfl_paillier_shape *shape, uint64_t j);
 MSFL_API size_t msfl_paillier_chunk_bytes(const msfl_paillier_shape *shape, uint64_t j);

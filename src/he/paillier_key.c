@@ -237,8 +237,8 @@ static msfl_status check_id(const msfl_paillier_public *key, const uint8_t *id) 
 
 msfl_status msfl_paillier_public_read(const uint8_t *bytes, size_t length, msfl_paillier_public **out) {
     *out = NULL;
-    uint32_t bits;
-    const uint8_t *numbers, *id;
+    uint32_t bits = 0;
+    const uint8_t *numbers = NULL, *id = NULL;
     msfl_status status = read_frame(bytes, length, public_magic, &bits, &numbers, &id);
     if (status != MSFL_OK) return status;
     msfl_limb n[MSFL_LIMBS_MAX / 2];
@@ -257,8 +257,8 @@ msfl_status msfl_paillier_public_read(const uint8_t *bytes, size_t length, msfl_
 
 msfl_status msfl_paillier_secret_read(const uint8_t *bytes, size_t length, msfl_paillier_secret **out) {
     *out = NULL;
-    uint32_t bits;
-    const uint8_t *numbers, *id;
+    uint32_t bits = 0;
+    const uint8_t *numbers = NULL, *id = NULL;
     msfl_status status = read_frame(bytes, length, secret_magic, &bits, &numbers, &id);
     if (status != MSFL_OK) return status;
     const size_t limbs = msfl_paillier_limbs(bits), h = limbs / 2;

@@ -68,6 +68,7 @@ static uint64_t chunk_slots(const msfl_paillier_shape *shape) {
 }
 
 uint64_t msfl_paillier_chunks(const msfl_paillier_shape *shape) {
+    if (shape->slots_per_ciphertext == 0) return 0;
     return (shape->n_values + chunk_slots(shape) - 1) / chunk_slots(shape);
 }
 
@@ -79,7 +80,7 @@ uint32_t msfl_paillier_chunk_values(const msfl_paillier_shape *shape, uint64_t j
 
 uint32_t msfl_paillier_chunk_ciphertexts(const msfl_paillier_shape *shape, uint64_t j) {
     uint32_t values = msfl_paillier_chunk_values(shape, j);
-    return (values + shape->slots_per_ciphertext - 1) / shape->slots_per_ciphertext;
+    return values == 0 ? 0 : (values + shape->slots_per_ciphertext - 1) / shape->slots_per_ciphertext;
 }
 
 uint32_t msfl_paillier_slots_in(const msfl_paillier_shape *shape, uint64_t j, uint32_t i) {

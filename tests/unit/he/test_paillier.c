@@ -153,6 +153,9 @@ static void plans(void **state) {
     assert_int_equal(msfl_paillier_chunk_values(&s, 307), 0);
     assert_int_equal(msfl_paillier_chunk_bytes(&s, 0), 112 + 32 * 512);
     assert_int_equal(msfl_paillier_chunk_bytes(&s, 307), 0);
+    msfl_paillier_shape none = {0};
+    assert_int_equal(msfl_paillier_chunks(&none), 0);
+    assert_int_equal(msfl_paillier_chunk_bytes(&none, 0), 0);
     assert_int_equal(msfl_paillier_plan(2048, 10, 16, 10, 103, &s), MSFL_ERR_PARAMS);
     assert_int_equal(msfl_paillier_plan(1024, 10, 16, 10, 0, &s), MSFL_ERR_USAGE);
     assert_int_equal(msfl_paillier_plan(2048, 0, 16, 10, 0, &s), MSFL_ERR_USAGE);
