@@ -45,6 +45,13 @@ msfl_status msfl_params_check(const msfl_params *p) {
     if (p->log_t != p->slots_per_coefficient * p->slot_bits) return bad("log2 t", p->log_t, "slots times slot width");
     msfl_status status = check_primes(p);
     if (status != MSFL_OK) return status;
+    /* Key sums, up to 41 n in size, must be told apart modulo every prime. Sets that are planned are far from this. */
+    for (uint32_t i = 0; i < p->n_primes; i++) {
+        if (p->primes[i] <= 2 * (uint64_t)MSFL_KEY_MAX * p->n_clients) {
+            return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: prime %llu is not above 82 times %u clients",
+                             (unsigned long long)p->primes[i], p->n_clients);
+        }
+    }
     msfl_wide q = msfl_modulus_of(p);
     uint32_t q_bits = msfl_wide_bits(&q);
     if (q_bits > log2_q_max) {
