@@ -385,6 +385,17 @@ static void clear(run *r) {
     msfl_free(r);
 }
 
+/* What someone who stopped the run wants to know. */
+static msfl_status stopped(const run *r) {
+    if (r->lock < 0 && !r->options.resume) {
+        return msfl_fail(MSFL_ERR_CANCELLED, "stopped before training began; nothing was written");
+    }
+    return msfl_fail(MSFL_ERR_CANCELLED,
+                     "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume%s%s --out %s",
+                     r->options.scheme == MSFL_SCHEME_PACKED ? "" : " --scheme plain",
+                     r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
+}
+
 msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
     if (result_json != NULL) *result_json = NULL;
     run *r = msfl_alloc(1, sizeof *r);
@@ -406,13 +417,9 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     status = begin_all(r);
     if (status == MSFL_OK) status = save_model(r, "main_model.h5", r->job.initial);
     if (status == MSFL_OK) status = train_all(r);
-    if (status == MSFL_ERR_CANCELLED) {
-        status = msfl_fail(MSFL_ERR_CANCELLED,
-                           "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --out %s",
-                           r->options.out);
-    }
     if (status == MSFL_OK) status = conclude(r, result_json);
 done:
+    if (status == MSFL_ERR_CANCELLED) status = stopped(r);
     clear(r);
     return status;
 }
