@@ -49,10 +49,10 @@ typedef struct msfl_params_facts {
 } msfl_params_facts;
 
 /**
- * The cheapest set that provably opens every sum of `request->n_clients` updates exactly, within the tables of Bossuat et
- * al., "Security Guidelines for Implementing Homomorphic Encryption" (2024/463), Table 5.2, Gaussian secret. Cheapest:
- * the fewest bytes in the ciphertext of n_values and one key share, where the ciphertext is at most an eighth above the
- * smallest possible; within one ring degree, a set up to a hundredth larger is taken if it means less work.
+ * The cheapest set that provably opens every sum of `request->n_clients` updates exactly, within the tables of Bossuat
+ * et al., "Security Guidelines for Implementing Homomorphic Encryption" (2024/463), Table 5.2, Gaussian secret.
+ * Cheapest: the fewest bytes in the ciphertext of n_values and one key share, where the ciphertext is at most an eighth
+ * above the smallest possible; within one ring degree, a set up to a hundredth larger is taken if it means less work.
  * The same request gives the same set on every machine.
  *
  * @retval MSFL_OK          the set is in `out`
