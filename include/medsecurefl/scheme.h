@@ -147,52 +147,58 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_session_open(const msfl_session *sessio
 
 /* --- chunk by chunk under a key pair: bfv, ckks, paillier --- */
 
-enum { MSFL_KEY_ID_BYTES = 16, MSFL_PAIR_ADDER_BYTES_MAX = 1024 };
+enum { MSFL_KEY_ID_BYTES = 16, MSFL_KEY_ADDER_BYTES_MAX = 1024 };
 
-typedef enum msfl_key_half { MSFL_KEY_PUBLIC = 1, MSFL_KEY_SECRET = 2 } msfl_key_half;
+/** Parts of a key pair, each of which can be written and read alone. */
+typedef enum msfl_key_part {
+    MSFL_KEY_ADDER = 1,  /**< what whoever adds ciphertexts must know: parameters, the key id, for Paillier the public
+                              key; public, at most MSFL_KEY_ADDER_BYTES_MAX bytes; travels with every ciphertext */
+    MSFL_KEY_PUBLIC = 2, /**< encrypts */
+    MSFL_KEY_SECRET = 3  /**< opens; its bytes are the key itself and belong in secret memory */
+} msfl_key_part;
 
-/** Names the pair; both halves and every ciphertext carry it. */
+/** Names the pair (MSFL_KEY_ID_BYTES); every part and every ciphertext carries it. Zeros without a key pair. */
 MSFL_API void msfl_keys_id(const msfl_keys *keys, uint8_t out[MSFL_KEY_ID_BYTES]);
+/** Whether this part is there; adding is possible with any. */
+MSFL_API bool msfl_keys_has(const msfl_keys *keys, msfl_key_part part);
+
+/** Bytes of one part, 0 if it is not there; and the bytes. ERR_USAGE if it is not there. */
+MSFL_API size_t msfl_keys_bytes(const msfl_keys *keys, msfl_key_part part);
+MSFL_API MSFL_NODISCARD msfl_status msfl_keys_write(const msfl_keys *keys, msfl_key_part part, uint8_t *out);
 
 /**
- * What whoever adds ciphertexts must know, and may: parameters, and for Paillier the public key. At most
- * MSFL_PAIR_ADDER_BYTES_MAX bytes; `out` NULL asks for the length alone. With it a setup is made again at another
- * place, and for vectors of another length.
+ * The setup of a key pair at another place, and for vectors of another length: `adder` is the MSFL_KEY_ADDER part,
+ * `request` what msfl_setup_request gave where the keys were made, its n_values replaced by those of the vector at
+ * hand. Everything is proved again.
+ * @retval MSFL_ERR_FORMAT       not such bytes
+ * @retval MSFL_ERR_PARAMS       parameters that do not hold
+ * @retval MSFL_ERR_MISMATCH     request and parameters contradict each other
+ * @retval MSFL_ERR_UNSUPPORTED  the scheme has no key pair
  */
-MSFL_API size_t msfl_pair_adder_write(const msfl_keys *keys, uint8_t *out);
-/** `request` is what msfl_setup_request gave, its n_values replaced by those of the vector at hand. Everything that
- *  comes from outside is proved again. ERR_FORMAT, ERR_PARAMS, ERR_MISMATCH, ERR_UNSUPPORTED (scheme has no pair). */
 MSFL_API MSFL_NODISCARD msfl_status msfl_pair_setup(const msfl_scheme *scheme, const msfl_scheme_request *request,
                                                     const uint8_t *adder, size_t length, msfl_setup **out);
-
-/** Bytes of one half, and the bytes: those of the secret half are the key itself and belong in secret memory. */
-MSFL_API size_t msfl_keys_bytes(const msfl_keys *keys, msfl_key_half half);
-MSFL_API MSFL_NODISCARD msfl_status msfl_keys_write(const msfl_keys *keys, msfl_key_half half, uint8_t *out);
-/** Keys that hold this half only. ERR_FORMAT, ERR_MISMATCH (other parameters, or the other half), ERR_CRYPTO. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_keys_read(const msfl_setup *setup, msfl_key_half half, const uint8_t *bytes,
+/** Keys that hold this part (and can add). ERR_FORMAT, ERR_MISMATCH (other parameters, another part), ERR_CRYPTO. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_keys_read(const msfl_setup *setup, msfl_key_part part, const uint8_t *bytes,
                                                    size_t length, msfl_keys **out);
-/** Whether this half is there. */
-MSFL_API bool msfl_keys_has(const msfl_keys *keys, msfl_key_half half);
 
-/** Encrypt chunk `j` with the public half: as msfl_sender_encrypt, in any order. `label` says what for. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_pair_encrypt(const msfl_setup *setup, const msfl_keys *keys,
-                                                      const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
-                                                      const uint32_t *values, uint8_t *out);
-/** Whether `bytes` is a well-formed chunk j under this setup; `n_addends` and `key_id` (may be NULL) get what it says
- *  of itself. ERR_FORMAT, ERR_MISMATCH. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_pair_check(const msfl_setup *setup, const uint8_t label[MSFL_HASH_BYTES],
+/** Encrypt chunk `j` with the public part: as msfl_sender_encrypt, but in any order. `label` says what it is for; only
+ *  chunks of one label are added. ERR_USAGE without the public part. Several threads may encrypt. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_pair_encrypt(const msfl_keys *keys, const uint8_t label[MSFL_HASH_BYTES],
+                                                      uint64_t j, const uint32_t *values, uint8_t *out);
+/** Whether `bytes` is a well-formed chunk j of this label under this key; `n_addends` (may be NULL) gets how many
+ *  vectors it says are added up in it. ERR_FORMAT, ERR_MISMATCH. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_pair_check(const msfl_keys *keys, const uint8_t label[MSFL_HASH_BYTES],
                                                     uint64_t j, const uint8_t *bytes, size_t length,
                                                     uint32_t *n_addends);
-/** acc <- acc + chunk, both checked first and of `length` bytes. ERR_LIMIT beyond n_clients addends. On any error `acc`
- *  is unchanged. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_pair_add(const msfl_setup *setup, const uint8_t label[MSFL_HASH_BYTES],
+/** acc <- acc + chunk, both of `length` bytes; the chunk is checked, `acc` must have been. Start with a copy of the
+ *  first chunk. ERR_LIMIT beyond n_clients addends; otherwise as msfl_pair_check. On any error `acc` is unchanged. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_pair_add(const msfl_keys *keys, const uint8_t label[MSFL_HASH_BYTES],
                                                   uint64_t j, uint8_t *acc, const uint8_t *chunk, size_t length);
-/** Chunk `j` opened with the secret half: exact totals, zeroed on error. ERR_MISMATCH for another key, ERR_CRYPTO for
- *  what does not open, ERR_USAGE without the secret half. `n_addends` may be NULL. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_pair_decrypt(const msfl_setup *setup, const msfl_keys *keys,
-                                                      const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
-                                                      const uint8_t *bytes, size_t length, uint32_t *n_addends,
-                                                      uint64_t *totals);
+/** Chunk `j` opened with the secret part: msfl_setup_chunk_values exact totals, zeroed on error; `n_addends` may be
+ *  NULL. As msfl_pair_check, and ERR_CRYPTO for what does not open, ERR_USAGE without the secret part. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_pair_decrypt(const msfl_keys *keys, const uint8_t label[MSFL_HASH_BYTES],
+                                                      uint64_t j, const uint8_t *bytes, size_t length,
+                                                      uint32_t *n_addends, uint64_t *totals);
 
 MSFL_END_DECLS
 
