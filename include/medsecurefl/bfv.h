@@ -64,6 +64,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_check(const msfl_bfv_params *params
 /** Figures for `n_values` values under a checked set. */
 MSFL_API void msfl_bfv_describe(const msfl_bfv_params *params, uint64_t n_values, msfl_bfv_facts *out);
 
+/** The canonical form of parameters: what is hashed, stored and sent. `length` must be MSFL_BFV_PARAMS_BYTES; what is
+ *  read is checked. ERR_FORMAT, ERR_PARAMS. */
+enum { MSFL_BFV_PARAMS_BYTES = 6 * 4 + 8 * MSFL_PRIMES_MAX };
+MSFL_API void msfl_bfv_params_write(const msfl_bfv_params *params, uint8_t out[MSFL_BFV_PARAMS_BYTES]);
+MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_params_parse(const uint8_t *bytes, size_t length, msfl_bfv_params *out);
+
 /* --- context --- */
 
 typedef struct msfl_bfv msfl_bfv;               /**< parameters with their tables */
@@ -165,11 +171,34 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_decrypt(const msfl_bfv *ctx, msfl_b
 /** Bytes of a ciphertext on the wire, and the most that any can have: the bound for whoever receives one. */
 MSFL_API size_t msfl_bfv_ct_bytes(const msfl_bfv *ctx, const msfl_bfv_ct *ct);
 MSFL_API size_t msfl_bfv_ct_bytes_max(const msfl_bfv *ctx);
+/** Bytes of one of `n_values` values in the public-key form, which sums of such have too. */
+MSFL_API size_t msfl_bfv_full_bytes(const msfl_bfv *ctx, uint32_t n_values);
 /** `out` holds msfl_bfv_ct_bytes. An empty ciphertext has no bytes. */
 MSFL_API void msfl_bfv_ct_write(const msfl_bfv *ctx, const msfl_bfv_ct *ct, uint8_t *out);
 /** ERR_FORMAT, ERR_UNSUPPORTED or ERR_MISMATCH as for keys; `ct` is then empty. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_read(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
                                                      msfl_bfv_ct *ct);
+
+/** What a ciphertext on the wire says of itself. */
+typedef struct msfl_bfv_ct_facts {
+    uint32_t n_values, addends;
+    uint64_t chunk;
+    bool seeded;
+    uint8_t key_id[16];
+} msfl_bfv_ct_facts;
+/** The same checks without the planes' residues, and nothing copied. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_peek(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
+                                                     msfl_bfv_ct_facts *out);
+/** Whether every residue is below its prime too. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_check(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
+                                                      msfl_bfv_ct_facts *out);
+/**
+ * acc <- acc + ciphertext, both on the wire and of `length` bytes: parsed, bound-checked and added in one pass. `acc`
+ * must have passed msfl_bfv_ct_check. Errors as msfl_bfv_ct_read and msfl_bfv_add; ERR_UNSUPPORTED for the seeded
+ * form. On any error `acc` is unchanged.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_fold(const msfl_bfv *ctx, uint8_t *acc, const uint8_t *bytes,
+                                                     size_t length);
 
 MSFL_END_DECLS
 

@@ -34,6 +34,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_plain_write(const msfl_plain_shape *sha
                                                      const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
                                                      const uint32_t *values, uint8_t *out);
 
+/** Whether `bytes` is a chunk j of this shape and label; `n_addends` (may be NULL) gets how many vectors are added up
+ * in it. ERR_FORMAT, ERR_MISMATCH, ERR_UNSUPPORTED as below. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_plain_check(const msfl_plain_shape *shape,
+                                                     const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
+                                                     const uint8_t *bytes, size_t length, uint32_t *n_addends);
+
 /**
  * acc <- acc + chunk, both of `length` bytes. On any error `acc` is unchanged.
  * @retval MSFL_ERR_FORMAT    not a chunk, wrong length, or a value that its addends cannot add up to

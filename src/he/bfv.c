@@ -11,7 +11,7 @@ msfl_status msfl_bfv_new(const msfl_bfv_params *params, msfl_bfv **out) {
     if (ctx == NULL) return MSFL_ERR_MEMORY;
     ctx->params = *params;
     uint8_t canonical[MSFL_BFV_PARAMS_BYTES];
-    msfl_bfv_write_params(params, canonical);
+    msfl_bfv_params_write(params, canonical);
     status = msfl_rlwe_init(&ctx->ring, MSFL_BFV_SCHEME, params->ring_degree, params->primes, params->n_primes,
                             canonical, sizeof canonical);
     if (status != MSFL_OK) goto done;

@@ -8,7 +8,6 @@
 #define MSFL_BFV_SCHEME "MSFLBFV1"
 
 enum {
-    MSFL_BFV_PARAMS_BYTES = 6 * 4 + 8 * MSFL_PRIMES_MAX,
     /* Bounds lie this many standard deviations out: 2 exp(-16^2 / 2) < 2^-183 a coefficient. */
     MSFL_BFV_DEVIATIONS = 16,
     MSFL_BFV_CT_FIXED = 16 /* values (4), addends (4), seeded (4), zero (4) */
@@ -49,9 +48,6 @@ struct msfl_bfv_ct {
 
 /** Bound on the noise of a sum of n ciphertexts: min(floor(16 sqrt(10.5 n (24 N + 1))), n (882 N + 21)). */
 uint64_t msfl_bfv_noise_bound(uint32_t degree, uint32_t n_addends);
-
-/** The form in which parameters are hashed and stored. */
-void msfl_bfv_write_params(const msfl_bfv_params *params, uint8_t out[MSFL_BFV_PARAMS_BYTES]);
 
 /** Coefficients that carry `n_values` values. */
 uint32_t msfl_bfv_coefficients(const msfl_bfv_params *params, uint32_t n_values);

@@ -1,12 +1,11 @@
-/* Ciphertexts: adding, and their bytes: header with the chunk's number, values (4), addends (4), seeded (4), zero (4),
- * planes of c0, then the seed or the planes of c1. */
+/* Ciphertexts and their sums. Their bytes: bfv_wire.c. */
 #include "he/bfv.h"
 
-#include "base/bytes.h"
 #include "base/error.h"
 #include "base/mem.h"
 
 #include <assert.h>
+#include <string.h>
 
 void msfl_bfv_ct_free(msfl_bfv_ct *ct) {
     if (ct == NULL) return;
@@ -137,69 +136,5 @@ msfl_status msfl_bfv_add(const msfl_bfv *ctx, msfl_bfv_ct *acc, const msfl_bfv_c
     fold(r, acc->c0, ct->c0, msfl_bfv_coefficients(&ctx->params, ct->n_values));
     fold(r, acc->c1, ct->seeded ? acc->planes : ct->c1, r->degree);
     acc->addends += ct->addends;
-    return MSFL_OK;
-}
-
-/* --- bytes --- */
-
-size_t msfl_bfv_ct_bytes(const msfl_bfv *ctx, const msfl_bfv_ct *ct) {
-    return ct->n_values == 0 ? 0 : msfl_bfv_bytes_of(&ctx->params, ct->n_values, ct->seeded);
-}
-
-size_t msfl_bfv_ct_bytes_max(const msfl_bfv *ctx) {
-    return msfl_bfv_bytes_of(&ctx->params, ctx->params.ring_degree * ctx->params.slots_per_coefficient, false);
-}
-
-void msfl_bfv_ct_write(const msfl_bfv *ctx, const msfl_bfv_ct *ct, uint8_t *out) {
-    if (ct->n_values == 0) return;
-    const msfl_rlwe *r = &ctx->ring;
-    size_t length = msfl_bfv_ct_bytes(ctx, ct);
-    msfl_rlwe_write_header(r, MSFL_RLWE_CIPHERTEXT, length, ct->key_id, ct->chunk, out);
-    out += MSFL_RLWE_HEADER_BYTES;
-    msfl_store32(out, ct->n_values);
-    msfl_store32(out + 4, ct->addends);
-    msfl_store32(out + 8, ct->seeded ? 1 : 0);
-    msfl_store32(out + 12, 0);
-    out += MSFL_BFV_CT_FIXED;
-    size_t bytes = msfl_rlwe_planes_bytes(r, r->n_primes, msfl_bfv_coefficients(&ctx->params, ct->n_values));
-    memcpy(out, ct->c0, bytes);
-    out += bytes;
-    if (ct->seeded) {
-        memcpy(out, ct->seed, sizeof ct->seed);
-    } else {
-        memcpy(out, ct->c1, msfl_rlwe_planes_bytes(r, r->n_primes, r->degree));
-    }
-}
-
-msfl_status msfl_bfv_ct_read(const msfl_bfv *ctx, const uint8_t *bytes, size_t length, msfl_bfv_ct *ct) {
-    ct->n_values = 0;
-    const msfl_rlwe *r = &ctx->ring;
-    msfl_rlwe_header header;
-    msfl_status status = msfl_rlwe_expect(r, MSFL_RLWE_CIPHERTEXT, bytes, length, &header);
-    if (status != MSFL_OK) return status;
-    msfl_reader in = msfl_reader_init(bytes, length);
-    (void)msfl_get_bytes(&in, MSFL_RLWE_HEADER_BYTES);
-    uint32_t n_values = msfl_get32(&in), addends = msfl_get32(&in), seeded = msfl_get32(&in), zero = msfl_get32(&in);
-    if (in.failed || n_values < 1 || n_values > r->degree * ctx->params.slots_per_coefficient || seeded > 1 ||
-        zero != 0 || length != msfl_bfv_bytes_of(&ctx->params, n_values, seeded == 1)) {
-        return msfl_fail(MSFL_ERR_FORMAT, "a bfv ciphertext of %u values in %zu bytes: not what its parameters make",
-                         n_values, length);
-    }
-    if (addends < 1 || addends > ctx->params.n_addends || (seeded == 1 && addends != 1)) {
-        return msfl_fail(MSFL_ERR_FORMAT, "a bfv ciphertext that claims %u addends; 1 to %u are possible", addends,
-                         seeded == 1 ? 1 : ctx->params.n_addends);
-    }
-    size_t n = msfl_bfv_coefficients(&ctx->params, n_values), bytes0 = msfl_rlwe_planes_bytes(r, r->n_primes, n);
-    const uint8_t *c0 = msfl_get_bytes(&in, bytes0), *c1 = in.at;
-    status = msfl_rlwe_check_planes(r, r->n_primes, c0, n);
-    if (status == MSFL_OK && seeded == 0) status = msfl_rlwe_check_planes(r, r->n_primes, c1, r->degree);
-    if (status != MSFL_OK) return status;
-    memcpy(ct->c0, c0, bytes0);
-    memcpy(seeded == 1 ? ct->seed : ct->c1, c1, msfl_reader_left(&in));
-    memcpy(ct->key_id, header.key_id, sizeof ct->key_id);
-    ct->chunk = header.number;
-    ct->n_values = n_values;
-    ct->addends = addends;
-    ct->seeded = seeded == 1;
     return MSFL_OK;
 }

@@ -47,7 +47,7 @@ size_t msfl_bfv_secret_bytes(const msfl_bfv *ctx) {
 
 void msfl_bfv_secret_write(const msfl_bfv *ctx, const msfl_bfv_secret *key, uint8_t *out) {
     msfl_rlwe_write_header(&ctx->ring, MSFL_RLWE_SECRET, msfl_bfv_secret_bytes(ctx), key->base.id, 0, out);
-    msfl_bfv_write_params(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
+    msfl_bfv_params_write(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
     memcpy(out + KEY_HEAD, key->base.seed, MSFL_RLWE_SEED_BYTES);
 }
 
@@ -57,7 +57,7 @@ static msfl_status check_head(const msfl_bfv *ctx, msfl_rlwe_kind kind, const ui
     msfl_status status = msfl_rlwe_expect(&ctx->ring, kind, bytes, length, header);
     if (status != MSFL_OK) return status;
     uint8_t canonical[MSFL_BFV_PARAMS_BYTES];
-    msfl_bfv_write_params(&ctx->params, canonical);
+    msfl_bfv_params_write(&ctx->params, canonical);
     if (length != expected || header->number != 0 ||
         memcmp(bytes + MSFL_RLWE_HEADER_BYTES, canonical, sizeof canonical) != 0) {
         return msfl_fail(MSFL_ERR_FORMAT, "a bfv key of %zu bytes, expected %zu, or with other parameters inside",
@@ -195,7 +195,7 @@ size_t msfl_bfv_public_bytes(const msfl_bfv *ctx) {
 void msfl_bfv_public_write(const msfl_bfv *ctx, const msfl_bfv_public *key, uint8_t *out) {
     size_t length = msfl_bfv_public_bytes(ctx);
     msfl_rlwe_write_header(&ctx->ring, MSFL_RLWE_PUBLIC, length, key->id, 0, out);
-    msfl_bfv_write_params(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
+    msfl_bfv_params_write(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
     memcpy(out + KEY_HEAD, key->seed, MSFL_RLWE_SEED_BYTES);
     memcpy(out + KEY_HEAD + MSFL_RLWE_SEED_BYTES, key->b, length - KEY_HEAD - MSFL_RLWE_SEED_BYTES);
 }

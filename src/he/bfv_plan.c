@@ -83,7 +83,7 @@ static uint64_t vector_bytes(const msfl_bfv_params *p, uint64_t n_values, bool s
     return bytes + (last > 0 ? msfl_bfv_bytes_of(p, last, seeded) : 0);
 }
 
-void msfl_bfv_write_params(const msfl_bfv_params *p, uint8_t out[MSFL_BFV_PARAMS_BYTES]) {
+void msfl_bfv_params_write(const msfl_bfv_params *p, uint8_t out[MSFL_BFV_PARAMS_BYTES]) {
     const uint32_t head[6] = {p->ring_degree, p->n_primes,   p->security_bits,
                               p->n_addends,   p->value_bits, p->slots_per_coefficient};
     for (size_t i = 0; i < 6; i++)
@@ -92,13 +92,12 @@ void msfl_bfv_write_params(const msfl_bfv_params *p, uint8_t out[MSFL_BFV_PARAMS
         msfl_store64(out + 24 + 8 * i, i < p->n_primes ? p->primes[i] : 0);
 }
 
-msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_params *out) {
+msfl_status msfl_bfv_params_parse(const uint8_t *bytes, size_t length, msfl_bfv_params *out) {
     memset(out, 0, sizeof *out);
-    msfl_rlwe_header header;
-    msfl_status status = msfl_rlwe_read_header(MSFL_BFV_SCHEME, 0, bytes, length, &header);
-    if (status != MSFL_OK) return status;
+    if (length != MSFL_BFV_PARAMS_BYTES) {
+        return msfl_fail(MSFL_ERR_FORMAT, "bfv parameters of %zu bytes; they have %d", length, MSFL_BFV_PARAMS_BYTES);
+    }
     msfl_reader r = msfl_reader_init(bytes, length);
-    (void)msfl_get_bytes(&r, MSFL_RLWE_HEADER_BYTES);
     msfl_bfv_params p = {0};
     p.ring_degree = msfl_get32(&r);
     p.n_primes = msfl_get32(&r);
@@ -108,16 +107,26 @@ msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_p
     p.slots_per_coefficient = msfl_get32(&r);
     for (size_t i = 0; i < MSFL_PRIMES_MAX; i++)
         p.primes[i] = msfl_get64(&r);
-    if (r.failed) return msfl_fail(MSFL_ERR_FORMAT, "a key of %zu bytes ends before its parameters do", length);
     /* The rest follows; checked first, so that nothing absurd is multiplied. */
     if (p.n_addends >= 1 && p.n_addends <= MSFL_CLIENTS_MAX && p.value_bits >= MSFL_VALUE_BITS_MIN &&
         p.value_bits <= MSFL_VALUE_BITS_MAX && p.slots_per_coefficient <= SLOTS_MAX) {
         p.slot_bits = msfl_slot_bits(p.n_addends, p.value_bits);
         p.log_t = p.slot_bits * p.slots_per_coefficient;
     }
-    status = msfl_bfv_check(&p);
+    msfl_status status = msfl_bfv_check(&p);
     if (status == MSFL_OK) *out = p;
     return status;
+}
+
+msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_params *out) {
+    memset(out, 0, sizeof *out);
+    msfl_rlwe_header header;
+    msfl_status status = msfl_rlwe_read_header(MSFL_BFV_SCHEME, 0, bytes, length, &header);
+    if (status != MSFL_OK) return status;
+    if (length < MSFL_RLWE_HEADER_BYTES + MSFL_BFV_PARAMS_BYTES) {
+        return msfl_fail(MSFL_ERR_FORMAT, "a key of %zu bytes ends before its parameters do", length);
+    }
+    return msfl_bfv_params_parse(bytes + MSFL_RLWE_HEADER_BYTES, MSFL_BFV_PARAMS_BYTES, out);
 }
 
 /* --- proof --- */

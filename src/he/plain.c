@@ -110,6 +110,15 @@ static msfl_status check(const msfl_plain_shape *shape, const uint8_t label[MSFL
                      j, *n_addends);
 }
 
+msfl_status msfl_plain_check(const msfl_plain_shape *shape, const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
+                             const uint8_t *bytes, size_t length, uint32_t *n_addends) {
+    uint32_t addends = 0;
+    msfl_status status = check_shape(shape, j);
+    if (status == MSFL_OK) status = check(shape, label, j, bytes, length, &addends);
+    if (n_addends != NULL) *n_addends = status == MSFL_OK ? addends : 0;
+    return status;
+}
+
 msfl_status msfl_plain_add(const msfl_plain_shape *shape, const uint8_t label[MSFL_HASH_BYTES], uint64_t j,
                            uint8_t *acc, const uint8_t *chunk, size_t length) {
     uint32_t have = 0, more = 0;
