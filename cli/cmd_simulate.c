@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cmd.h"
+#include "medsecurefl/scheme.h"
 #include "medsecurefl/simulate.h"
 #include "table.h"
 #include "terminal.h"
@@ -52,13 +53,13 @@ static msfl_status choose_compare(const char *word, uint32_t *out) {
 }
 
 static msfl_status apply(const words *w, msfl_simulate_options *o) {
-    static const char *const schemes[] = {"packed", "plain"};
     static const char *const normalisations[] = {"image", "set", "none"};
     static const char *const optimizers[] = {"sgd", "adam"};
     int i;
-    msfl_status status = choose("scheme", w->scheme, schemes, 2, &i);
-    if (status != MSFL_OK) return status;
-    o->scheme = i == 0 ? MSFL_SCHEME_PACKED : MSFL_SCHEME_PLAIN;
+    const msfl_scheme *scheme;
+    msfl_status status = msfl_scheme_find(w->scheme, &scheme);
+    if (status != MSFL_OK) return msfl_fail_in(status, "--scheme");
+    o->scheme = msfl_scheme_name(scheme);
     status = choose("normalise", w->normalise, normalisations, 3, &i);
     if (status != MSFL_OK) return status;
     o->normalise = (msfl_normalise)i;

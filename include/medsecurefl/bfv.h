@@ -81,6 +81,8 @@ typedef struct msfl_bfv_ct msfl_bfv_ct;         /**< one chunk, encrypted; or a 
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_new(const msfl_bfv_params *params, msfl_bfv **out);
 MSFL_API void msfl_bfv_free(msfl_bfv *ctx);
 MSFL_API const msfl_bfv_params *msfl_bfv_params_of(const msfl_bfv *ctx);
+/** As msfl_packed_kernel. */
+MSFL_API const char *msfl_bfv_kernel(const msfl_bfv *ctx);
 
 /** Chunks in a vector of `n_values`; values in chunk `j` of it (0 beyond the last). */
 MSFL_API uint64_t msfl_bfv_chunks(const msfl_bfv *ctx, uint64_t n_values);

@@ -83,6 +83,8 @@ MSFL_API const msfl_scheme *msfl_setup_scheme(const msfl_setup *setup);
 /** The request, with defaults filled in. */
 MSFL_API const msfl_scheme_request *msfl_setup_request(const msfl_setup *setup);
 MSFL_API void msfl_setup_facts(const msfl_setup *setup, msfl_scheme_facts *out);
+/** The instruction set table that its arithmetic uses ("generic", "avx2", ...); "-" for schemes that have none. */
+MSFL_API const char *msfl_setup_kernel(const msfl_setup *setup);
 /** Chunks of a vector; values and bytes of chunk `j`, 0 for one that is not there. A sum has chunks of the same size.
  */
 MSFL_API uint64_t msfl_setup_chunks(const msfl_setup *setup);

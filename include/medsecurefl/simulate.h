@@ -11,22 +11,17 @@ MSFL_BEGIN_DECLS
 
 enum { MSFL_SIMULATE_CLIENTS_MAX = 1000, MSFL_SIMULATE_ROUNDS_MAX = 8000 };
 
-/** How updates leave a hospital. There is no default that can fall back to another. */
-typedef enum msfl_scheme_kind {
-    MSFL_SCHEME_PACKED, /**< encrypted: the packed key-additive scheme */
-    MSFL_SCHEME_PLAIN   /**< not protected at all; labelled so in every output */
-} msfl_scheme_kind;
-
 /** Which other trainings run beside the federated one, for comparison. */
 enum { MSFL_COMPARE_PLAIN = 1, MSFL_COMPARE_CENTRAL = 2, MSFL_COMPARE_ALONE = 4, MSFL_COMPARE_ALL = 7 };
 
 typedef struct msfl_simulate_options {
-    const char *data;      /**< as msfl_dataset_open */
-    const char *model;     /**< as msfl_model_new */
-    const char *partition; /**< as msfl_dataset_partition */
-    const char *out;       /**< folder for everything the run writes; must be empty or absent unless `resume` */
-    const char *label;     /**< NULL: the data's own */
-    msfl_scheme_kind scheme;
+    const char *data;       /**< as msfl_dataset_open */
+    const char *model;      /**< as msfl_model_new */
+    const char *partition;  /**< as msfl_dataset_partition */
+    const char *out;        /**< folder for everything the run writes; must be empty or absent unless `resume` */
+    const char *label;      /**< NULL: the data's own */
+    const char *scheme;     /**< how updates leave a hospital, by a name of scheme.h; "plain": not protected at all, and
+                                 labelled so in every output. Nothing falls back to another */
     uint32_t n_clients;     /**< 2 to 1000; 2 needs allow_two_sites */
     uint32_t n_rounds;      /**< 1 to 8000 */
     uint32_t value_bits;    /**< 2 to 32 */

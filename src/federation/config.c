@@ -14,7 +14,7 @@
     X(TEXT, model, model)                                                                                              \
     X(TEXT, partition, partition)                                                                                      \
     X(TEXT, label, label)                                                                                              \
-    X(U32, scheme, scheme)                                                                                             \
+    X(TEXT, scheme, scheme)                                                                                            \
     X(U32, clients, n_clients)                                                                                         \
     X(U32, rounds, n_rounds)                                                                                           \
     X(U32, bits, value_bits)                                                                                           \

@@ -35,9 +35,9 @@ msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_
 
 static msfl_status check_options(const msfl_simulate_options *o) {
     /* Options may come from config.json: nothing is taken for granted. */
-    if (o->scheme != MSFL_SCHEME_PACKED && o->scheme != MSFL_SCHEME_PLAIN) {
-        return msfl_fail(MSFL_ERR_USAGE, "there is no scheme number %d", (int)o->scheme);
-    }
+    const msfl_scheme *scheme;
+    msfl_status status = msfl_scheme_find(o->scheme == NULL ? "" : o->scheme, &scheme);
+    if (status != MSFL_OK) return status;
     if ((unsigned)o->normalise > MSFL_NORMALISE_NONE || (unsigned)o->train.optimizer > MSFL_ADAM ||
         o->compare > MSFL_COMPARE_ALL || o->n_bootstrap > MSFL_BOOTSTRAP_MAX ||
         !(o->plateau_factor > 0 && o->plateau_factor <= 1) || !(o->clip >= 0 && o->clip <= 1e6)) {
@@ -234,10 +234,9 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     job->initial = msfl_alloc(info->n_values, sizeof *job->initial);
     if (job->initial == NULL) return MSFL_ERR_MEMORY;
     msfl_model_init(job->model, options->seed, job->initial);
-    if (options->scheme == MSFL_SCHEME_PACKED) {
-        status = msfl_authority_new(&job->authority);
-        if (status != MSFL_OK) return status;
-    }
+    status = msfl_scheme_find(options->scheme, &job->scheme);
+    if (status != MSFL_OK) return status;
+    job->encrypts = (msfl_scheme_traits(job->scheme) & MSFL_SCHEME_ENCRYPTS) != 0;
     uint8_t config[MSFL_HASH_BYTES];
     status = fed_config_hash(options, config);
     if (status != MSFL_OK) return status;
@@ -248,7 +247,8 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
 void fed_job_clear(fed_job *job) {
     if (job->options == NULL) return;
     fed_workers_free(job->workers);
-    msfl_authority_free(job->authority);
+    fed_channel_clear(&job->updates);
+    fed_channel_clear(&job->evaluation);
     msfl_free(job->initial);
     msfl_model_free(job->model);
     for (uint32_t k = 0; k < job->n_hospitals; k++) {

@@ -3,9 +3,9 @@
 #define MSFL_FEDERATION_JOB_H
 
 #include "base/threads.h"
+#include "federation/sum.h"
 #include "federation/workers.h"
 #include "medsecurefl/metrics.h"
-#include "medsecurefl/round.h"
 #include "medsecurefl/simulate.h"
 
 #include <pthread.h>
@@ -29,7 +29,9 @@ typedef struct fed_job {
     msfl_model *model;
     float *initial; /**< weights that every training starts from */
     fed_workers *workers;
-    msfl_authority *authority;
+    const msfl_scheme *scheme;
+    bool encrypts;                   /**< whether that scheme does; if not, everything that is said says so */
+    fed_channel updates, evaluation; /**< of the two kinds of sums; empty unless `encrypts` */
     uint8_t task[MSFL_HASH_BYTES];
 } fed_job;
 

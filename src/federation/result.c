@@ -10,23 +10,41 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
+/* Who has to be trusted, and for what. */
 static const char trust_packed[] =
     "Every update left its hospital encrypted under a key made for that round alone. The coordinator only added "
     "ciphertexts. A separate authority received the sealed one-time keys, never a ciphertext, and answered once per "
-    "round "
-    "with the sum of the keys of the certified hospitals, so that only the sum of the updates could be opened. This "
-    "holds "
-    "while coordinator and authority do not collude. In this simulation all parties run in one process on one machine: "
-    "it "
-    "shows the computation and its cost, not the separation of the parties.";
+    "round with the sum of the keys of the certified hospitals, so that only the sum of the updates could be opened. "
+    "This holds while coordinator and authority do not collude.";
+static const char trust_simulated[] =
+    "In this simulation all parties run in one process on one machine: it shows the computation and its cost, not the "
+    "separation of the parties.";
 static const char trust_plain[] =
     "NOT PROTECTED. Scheme 'plain': every update was visible to the coordinator, and images can be reconstructed from "
     "updates. Use it for comparison only.";
 
+static bool is_packed(const fed_job *job) {
+    return strcmp(msfl_scheme_name(job->scheme), "packed") == 0;
+}
+
+static json_t *trust_json(const fed_job *job) {
+    if (!job->encrypts) return json_string(trust_plain);
+    const char *who = is_packed(job) ? trust_packed : msfl_scheme_trust(job->scheme);
+    return json_sprintf("%s %s", who, trust_simulated);
+}
+
+/* Who holds what opens the sum. */
+static const char *custody_of(const fed_job *job) {
+    if (!job->encrypts) return NULL;
+    if (is_packed(job)) return "authority";
+    return (msfl_scheme_traits(job->scheme) & MSFL_SCHEME_KEY_PAIR) != 0 ? "key holder" : "hospitals";
+}
+
 const fed_track *fed_tracks_main(const fed_job *job, const fed_tracks *tracks) {
-    return job->options->scheme == MSFL_SCHEME_PACKED ? &tracks->encrypted : &tracks->plain;
+    return job->encrypts ? &tracks->encrypted : &tracks->plain;
 }
 
 static bool used(const fed_track *t) {
@@ -110,35 +128,42 @@ static json_t *training_json(const fed_job *job) {
                      normalisations[o->normalise], "server_rule", "fedavg");
 }
 
-/* Parameters of the aggregation of updates; null for plain. */
-static msfl_status params_json(const fed_job *job, const fed_track *track, json_t **out) {
-    *out = json_null();
-    if (job->options->scheme != MSFL_SCHEME_PACKED) return MSFL_OK;
-    msfl_update_range *ranges = msfl_alloc(track->n_tensors, sizeof *ranges);
-    if (ranges == NULL) return MSFL_ERR_MEMORY;
-    const fed_sum_config config = fed_update_sum(job, track, ranges);
-    for (uint32_t i = 0; i < track->n_tensors; i++) {
-        if (!(ranges[i].clip > 0)) ranges[i].clip = 1; /* before the first round; the plan does not depend on it */
-    }
+/* What the packed scheme says of its parameters beyond what all schemes do. */
+static void put_packed_params(const fed_job *job, json_t *out) {
+    const msfl_scheme_request *r = msfl_setup_request(job->updates.setup);
+    const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
     msfl_params p;
-    uint64_t n_slots;
-    msfl_status status = fed_sum_plan(&config, &p, &n_slots);
-    msfl_free(ranges);
-    if (status != MSFL_OK) return status;
+    if (msfl_params_plan(&request, &p) != MSFL_OK) return; /* it was planned before: only memory could be missing */
     msfl_params_facts f;
-    msfl_params_describe(&p, n_slots, &f);
-    msfl_packed *packed;
-    status = msfl_packed_new(&p, &packed);
-    if (status != MSFL_OK) return status;
-    *out = json_pack("{s:i, s:i, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s}", "ring_degree",
-                     (int)p.ring_degree, "n_primes", (int)p.n_primes, "log2_q", f.log2_q, "log2_q_max", f.log2_q_max,
-                     "security_bits", (int)p.security_bits, "clients", (int)p.n_clients, "value_bits",
-                     (int)p.value_bits, "slot_bits", (int)p.slot_bits, "slots_per_coefficient",
-                     (int)p.slots_per_coefficient, "noise_bits_max", f.noise_bits_max, "log2_failure", f.log2_failure,
-                     "bits_per_value", f.bits_per_value, "chunks", (json_int_t)f.n_chunks, "slots", (json_int_t)n_slots,
-                     "kernel", msfl_packed_kernel(packed));
-    msfl_packed_free(packed);
-    return MSFL_OK;
+    msfl_params_describe(&p, r->n_values, &f);
+    json_object_set_new(out, "ring_degree", json_integer(p.ring_degree));
+    json_object_set_new(out, "n_primes", json_integer(p.n_primes));
+    json_object_set_new(out, "log2_q", json_real(f.log2_q));
+    json_object_set_new(out, "log2_q_max", json_real(f.log2_q_max));
+    json_object_set_new(out, "slot_bits", json_integer(p.slot_bits));
+    json_object_set_new(out, "slots_per_coefficient", json_integer(p.slots_per_coefficient));
+    json_object_set_new(out, "noise_bits_max", json_real(f.noise_bits_max));
+}
+
+/* Parameters of the aggregation of updates; null for plain. */
+static json_t *params_json(const fed_job *job) {
+    if (!job->encrypts) return json_null();
+    const msfl_scheme_request *r = msfl_setup_request(job->updates.setup);
+    msfl_scheme_facts f;
+    msfl_setup_facts(job->updates.setup, &f);
+    json_t *out = json_object();
+    json_object_set_new(out, "description", json_string(f.parameters));
+    json_object_set_new(out, "security_bits", json_integer((json_int_t)f.security_bits));
+    json_object_set_new(out, "clients", json_integer(r->n_clients));
+    json_object_set_new(out, "value_bits", json_integer(r->value_bits));
+    json_object_set_new(out, "log2_failure", msfl_json_real(f.log2_failure));
+    json_object_set_new(out, "bits_per_value", json_real(8.0 * (double)f.upload_bytes / (double)r->n_values));
+    json_object_set_new(out, "chunks", json_integer((json_int_t)f.n_chunks));
+    json_object_set_new(out, "slots", json_integer((json_int_t)r->n_values));
+    json_object_set_new(out, "setup_bytes", json_integer((json_int_t)f.setup_bytes));
+    json_object_set_new(out, "kernel", json_string(msfl_setup_kernel(job->updates.setup)));
+    if (is_packed(job)) put_packed_params(job, out);
+    return out;
 }
 
 /* --- what came out --- */
@@ -295,35 +320,35 @@ static uint32_t rounds_of(const fed_job *job, const fed_tracks *tracks) {
 }
 
 static void put_costs(const fed_job *job, const fed_track *track, json_t *result) {
-    double crypto = 0, wall = 0;
+    double crypto = 0, wall = 0, threads = msfl_pool_threads(fed_workers_pool(job->workers));
     bool exact = true;
     for (uint32_t i = 0; i < track->n_records; i++) {
         crypto += ms_crypto(&track->records[i]);
         wall += track->records[i].ms_wall;
         exact = exact && track->records[i].sum_exact == 1;
     }
-    const bool packed = job->options->scheme == MSFL_SCHEME_PACKED;
-    json_object_set_new(result, "sum_exact", packed && track->n_records > 0 ? json_boolean(exact) : json_null());
+    const bool encrypts = job->encrypts;
+    json_object_set_new(result, "sum_exact", encrypts && track->n_records > 0 ? json_boolean(exact) : json_null());
     if (track->n_records > 0) {
         const fed_record *r = &track->records[track->n_records - 1];
         json_object_set_new(result, "bytes_up_per_client_round", json_integer((json_int_t)bytes_up(r)));
         json_object_set_new(result, "bytes_ciphertext_per_client_round",
-                            packed ? json_integer((json_int_t)r->bytes_ciphertext) : json_null());
+                            encrypts ? json_integer((json_int_t)r->bytes_ciphertext) : json_null());
         json_object_set_new(result, "bytes_bundle_per_client_round",
-                            packed ? json_integer((json_int_t)r->bytes_bundle) : json_null());
+                            encrypts ? json_integer((json_int_t)r->bytes_bundle) : json_null());
         json_object_set_new(result, "bytes_header_per_client_round", json_integer((json_int_t)r->bytes_header));
         json_object_set_new(result, "bytes_down_per_client_round", json_integer((json_int_t)r->bytes_down));
     }
     json_object_set_new(result, "bytes_float32", json_integer((json_int_t)(track->n_values * sizeof(float))));
     json_object_set_new(result, "crypto_share_of_round",
-                        packed && wall > 0 ? msfl_json_real(crypto / wall) : json_null());
+                        encrypts && wall > 0 ? msfl_json_real(crypto / (wall * threads)) : json_null());
     json_object_set_new(result, "peak_rss_bytes", json_integer((json_int_t)msfl_peak_rss_bytes()));
 }
 
 static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
     json_t *list = json_array();
     const fed_track *track = fed_tracks_main(job, tracks);
-    if (job->options->scheme != MSFL_SCHEME_PACKED) {
+    if (!job->encrypts) {
         json_array_append_new(list, json_string("Scheme 'plain': updates were not encrypted."));
     }
     if (job->n_hospitals == 2) {
@@ -368,28 +393,24 @@ static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
 
 msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool complete, json_t **out) {
     const fed_track *track = fed_tracks_main(job, tracks);
-    const bool packed = job->options->scheme == MSFL_SCHEME_PACKED;
     char created[32];
     time_t now = time(NULL);
     struct tm utc;
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     *out = NULL;
-    json_t *result =
-        json_pack("{s:s, s:s, s:I, s:i, s:s, s:s?, s:s, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created",
-                  created, "seed", (json_int_t)job->options->seed, "threads",
-                  (int)msfl_pool_threads(fed_workers_pool(job->workers)), "scheme", packed ? "packed" : "plain",
-                  "custody", packed ? "authority" : NULL, "trust", packed ? trust_packed : trust_plain, "complete",
-                  complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds,
-                  "stopped", track->stopped ? track->why : NULL, "best_round", (int)track->best_round);
-    json_t *params;
-    msfl_status status = params_json(job, track, &params);
-    if (status != MSFL_OK) goto done;
+    json_t *result = json_pack(
+        "{s:s, s:s, s:I, s:i, s:s, s:s?, s:o, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created", created,
+        "seed", (json_int_t)job->options->seed, "threads", (int)msfl_pool_threads(fed_workers_pool(job->workers)),
+        "scheme", msfl_scheme_name(job->scheme), "custody", custody_of(job), "trust", trust_json(job), "complete",
+        complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds, "stopped",
+        track->stopped ? track->why : NULL, "best_round", (int)track->best_round);
+    msfl_status status;
     json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));
     json_object_set_new(result, "data", data_json(job));
     json_object_set_new(result, "model", model_json(job));
     json_object_set_new(result, "training", training_json(job));
-    json_object_set_new(result, "params", params);
+    json_object_set_new(result, "params", params_json(job));
     static const char *const keys[] = {"encrypted", "plain", "central", "alone_mean"};
     for (int i = 0; i < 4; i++)
         json_object_set_new(result, keys[i], json_null());

@@ -217,28 +217,51 @@ uint32_t fed_validating_hospitals(const fed_job *job) {
     return n;
 }
 
-static fed_sum_config sum_config(const fed_job *job, const fed_track *track) {
+static fed_sum_config sum_config(const fed_job *job) {
     const msfl_simulate_options *o = job->options;
-    return (fed_sum_config){.scheme = track->kind == FED_ENCRYPTED ? MSFL_SCHEME_PACKED : MSFL_SCHEME_PLAIN,
-                            .value_bits = o->value_bits,
+    return (fed_sum_config){.value_bits = o->value_bits,
                             .security_bits = o->security_bits,
                             .n_clients = job->n_hospitals,
                             .min_cohort = o->allow_two_sites ? 2 : 3,
-                            .task = job->task,
-                            .authority = job->authority};
+                            .task = job->task};
 }
 
-fed_sum_config fed_update_sum(const fed_job *job, const fed_track *track, msfl_update_range *ranges) {
-    fed_sum_config config = sum_config(job, track);
-    for (uint32_t i = 0; i < track->n_tensors; i++) {
-        ranges[i] = (msfl_update_range){msfl_model_tensor(job->model, i)->count, track->clip[i]};
-    }
+/** A sum of updates; `clip` holds a bound for each tensor, `ranges` receives them. */
+static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_update_range *ranges) {
+    fed_sum_config config = sum_config(job);
+    config.n_ranges = msfl_model_info_borrow(job->model)->n_tensors;
+    for (uint32_t i = 0; i < config.n_ranges; i++)
+        ranges[i] = (msfl_update_range){msfl_model_tensor(job->model, i)->count, clip[i]};
     config.n_counters = UPDATE_COUNTERS;
     config.n_samples_max = job->n_samples_max;
     config.ranges = ranges;
-    config.n_ranges = track->n_tensors;
-    config.number = 2 * (uint64_t)track->n_records + 1;
     return config;
+}
+
+/** A sum of validation figures: counters alone. */
+static fed_sum_config evaluation_config(const fed_job *job) {
+    fed_sum_config config = sum_config(job);
+    config.n_counters = FED_EVAL_COUNTERS;
+    config.n_samples_max = 1;
+    return config;
+}
+
+msfl_status fed_channels_init(fed_job *job) {
+    if (!job->encrypts) return MSFL_OK;
+    uint32_t n = msfl_model_info_borrow(job->model)->n_tensors;
+    msfl_update_range *ranges = msfl_alloc(n, sizeof *ranges);
+    float *clip = msfl_alloc(n, sizeof *clip);
+    msfl_status status = ranges == NULL || clip == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) {
+        for (uint32_t i = 0; i < n; i++)
+            clip[i] = 1; /* bounds change from round to round; parameters do not depend on them */
+        const fed_sum_config updates = update_config(job, clip, ranges), evaluation = evaluation_config(job);
+        status = fed_channel_init(&job->updates, job->scheme, &updates);
+        if (status == MSFL_OK) status = fed_channel_init(&job->evaluation, job->scheme, &evaluation);
+    }
+    msfl_free(ranges);
+    msfl_free(clip);
+    return status;
 }
 
 static msfl_status aggregate_updates(federated *f, fed_record *record) {
@@ -249,7 +272,9 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     float *mean = msfl_alloc(track->n_values, sizeof *mean);
     msfl_status status = ranges == NULL || mean == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
     if (status != MSFL_OK) goto done;
-    fed_sum_config config = fed_update_sum(job, track, ranges);
+    fed_sum_config config = update_config(job, track->clip, ranges);
+    config.channel = track->kind == FED_ENCRYPTED ? &job->updates : NULL;
+    config.number = 2 * (uint64_t)track->n_records + 1;
     hash_weights(job, track->weights, model_hash);
     config.model = model_hash;
     status = fed_sum_new(&config, &f->updates);
@@ -291,12 +316,11 @@ done:
 static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     const fed_job *job = f->job;
     uint8_t model_hash[MSFL_HASH_BYTES];
-    fed_sum_config config = sum_config(job, f->track);
+    fed_sum_config config = evaluation_config(job);
     if (fed_validating_hospitals(job) < config.min_cohort) return MSFL_OK;
     hash_weights(job, f->weights, model_hash);
     config.model = model_hash;
-    config.n_counters = FED_EVAL_COUNTERS;
-    config.n_samples_max = 1;
+    config.channel = f->track->kind == FED_ENCRYPTED ? &job->evaluation : NULL;
     config.number = 2 * (uint64_t)f->track->n_records + 2;
     msfl_status status = fed_sum_new(&config, &f->evaluation);
     if (status != MSFL_OK) return status;

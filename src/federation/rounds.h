@@ -17,7 +17,8 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
  * tell of too few. */
 uint32_t fed_validating_hospitals(const fed_job *job);
 
-/** The aggregation of updates as this track's next round will do it (`ranges` receives n_tensors entries). */
-fed_sum_config fed_update_sum(const fed_job *job, const fed_track *track, msfl_update_range *ranges);
+/** Parameters and keys for the encrypted sums of the job: what cannot be encrypted is refused before anyone trains.
+ *  Nothing to do where the scheme does not encrypt. */
+msfl_status fed_channels_init(fed_job *job) MSFL_NODISCARD;
 
 #endif

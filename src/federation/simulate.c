@@ -21,7 +21,7 @@ msfl_simulate_options msfl_simulate_options_default(void) {
     msfl_simulate_options o = {.data = "phantom",
                                .model = "cnn-small",
                                .partition = "iid",
-                               .scheme = MSFL_SCHEME_PACKED,
+                               .scheme = "packed",
                                .n_clients = 3,
                                .n_rounds = 8,
                                .value_bits = 24,
@@ -73,11 +73,11 @@ static msfl_status write_json(const run *r, const char *name, const json_t *valu
 
 /* How updates leave a hospital is decided by who runs the program, never by a file that someone may have changed. */
 static msfl_status compare_policy(const run *r, const msfl_simulate_options *named) {
-    if (r->options.scheme != named->scheme) {
+    if (r->options.scheme == NULL || named->scheme == NULL || strcmp(r->options.scheme, named->scheme) != 0) {
         return msfl_fail(MSFL_ERR_POLICY,
                          "the run in %s has scheme '%s': to continue it, name that again with --scheme %s",
-                         r->options.out, r->options.scheme == MSFL_SCHEME_PACKED ? "packed" : "plain",
-                         r->options.scheme == MSFL_SCHEME_PACKED ? "packed" : "plain");
+                         r->options.out, r->options.scheme == NULL ? "" : r->options.scheme,
+                         r->options.scheme == NULL ? "" : r->options.scheme);
     }
     if (r->options.allow_two_sites && !named->allow_two_sites) {
         return msfl_fail(MSFL_ERR_POLICY,
@@ -270,28 +270,17 @@ static msfl_status begin(run *r, fed_track *t, fed_track_kind kind, uint32_t hos
 
 static msfl_status begin_all(run *r) {
     const uint32_t compare = r->options.compare;
-    const bool packed = r->options.scheme == MSFL_SCHEME_PACKED;
+    const bool encrypts = r->job.encrypts;
     r->tracks.alone = msfl_alloc(r->job.n_hospitals, sizeof *r->tracks.alone);
     if (r->tracks.alone == NULL) return MSFL_ERR_MEMORY;
-    msfl_status status = begin(r, &r->tracks.encrypted, FED_ENCRYPTED, 0, packed);
-    if (status == MSFL_OK) status = begin(r, &r->tracks.plain, FED_PLAIN, 0, !packed || (compare & MSFL_COMPARE_PLAIN));
+    msfl_status status = begin(r, &r->tracks.encrypted, FED_ENCRYPTED, 0, encrypts);
+    if (status == MSFL_OK)
+        status = begin(r, &r->tracks.plain, FED_PLAIN, 0, !encrypts || (compare & MSFL_COMPARE_PLAIN));
     if (status == MSFL_OK) status = begin(r, &r->tracks.central, FED_CENTRAL, 0, compare & MSFL_COMPARE_CENTRAL);
     for (uint32_t k = 0; k < r->job.n_hospitals && status == MSFL_OK; k++) {
         status = begin(r, &r->tracks.alone[k], FED_ALONE, k, compare & MSFL_COMPARE_ALONE);
     }
     return status;
-}
-
-/* A parameter set that cannot hold the hospitals is refused before anyone trains. */
-static msfl_status check_parameters(run *r) {
-    if (r->options.scheme != MSFL_SCHEME_PACKED) return MSFL_OK;
-    const msfl_model_info *info = msfl_model_info_borrow(r->job.model);
-    const msfl_params_request request = {.n_clients = r->options.n_clients,
-                                         .value_bits = r->options.value_bits,
-                                         .n_values = info->n_values,
-                                         .security_bits = r->options.security_bits};
-    msfl_params params;
-    return msfl_params_plan(&request, &params);
 }
 
 /* What a person wants to know before the waiting begins. */
@@ -314,10 +303,10 @@ static void tell_setup(const run *r) {
 }
 
 static msfl_status train_all(run *r) {
-    const bool packed = r->options.scheme == MSFL_SCHEME_PACKED;
+    const bool encrypts = r->job.encrypts;
     const char *const phases[] = {"federation, encrypted",
-                                  packed ? "for comparison: federation without encryption"
-                                         : "federation, NOT encrypted (scheme 'plain')",
+                                  encrypts ? "for comparison: federation without encryption"
+                                           : "federation, NOT encrypted (scheme 'plain')",
                                   "for comparison: all images in one place", "for comparison: each hospital alone"};
     const uint32_t n_phases = (r->tracks.encrypted.n_members > 0) + (r->tracks.plain.n_members > 0) +
                               (r->tracks.central.n_members > 0) + ((r->options.compare & MSFL_COMPARE_ALONE) != 0);
@@ -390,10 +379,10 @@ static msfl_status stopped(const run *r) {
     if (r->lock < 0 && !r->options.resume) {
         return msfl_fail(MSFL_ERR_CANCELLED, "stopped before training began; nothing was written");
     }
-    return msfl_fail(MSFL_ERR_CANCELLED,
-                     "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume%s%s --out %s",
-                     r->options.scheme == MSFL_SCHEME_PACKED ? "" : " --scheme plain",
-                     r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
+    return msfl_fail(
+        MSFL_ERR_CANCELLED,
+        "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme %s%s --out %s",
+        r->options.scheme, r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
 }
 
 msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
@@ -407,7 +396,7 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     if (status == MSFL_OK) status = found_folder(r);
     if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
-    if (status == MSFL_OK) status = check_parameters(r);
+    if (status == MSFL_OK) status = fed_channels_init(&r->job);
     if (status == MSFL_OK) status = bind_to_data(r);
     if (status == MSFL_OK) status = make_folder(r);
     if (status != MSFL_OK) goto done;

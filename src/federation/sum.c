@@ -20,14 +20,12 @@ struct fed_sum {
     uint64_t n_slots, n_values;
     pthread_mutex_t mutex; /* guards all below */
     uint32_t cohort;
-    bool *submitted;    /* n_clients; plain only: the round protocol keeps its own */
+    bool *submitted;    /* n_clients; plain only: sessions keep their own */
     int64_t *fixed;     /* n_values: sum of omega x */
     uint64_t *counters; /* n_counters: plain sums */
     fed_sum_report report;
-    /* packed only */
-    msfl_packed *packed;
-    msfl_round_info info;
-    msfl_round_coordinator *coordinator;
+    /* encrypted only */
+    msfl_session *session;
     uint64_t *expected; /* n_slots: sums of the quantised integers */
 };
 
@@ -35,40 +33,43 @@ static msfl_status make_layout(const fed_sum_config *c, msfl_update_layout **out
     return msfl_update_layout_new(c->value_bits, c->n_counters, c->n_samples_max, c->ranges, c->n_ranges, out);
 }
 
-static msfl_status plan(const fed_sum_config *c, uint64_t n_slots, msfl_params *params) {
-    const msfl_params_request request = {
-        .n_clients = c->n_clients, .value_bits = c->value_bits, .n_values = n_slots, .security_bits = c->security_bits};
-    return msfl_params_plan(&request, params);
-}
-
-msfl_status fed_sum_plan(const fed_sum_config *config, msfl_params *params, uint64_t *n_slots) {
+msfl_status fed_channel_init(fed_channel *channel, const msfl_scheme *scheme, const fed_sum_config *config) {
+    *channel = (fed_channel){NULL, NULL};
     msfl_update_layout *layout;
     msfl_status status = make_layout(config, &layout);
     if (status != MSFL_OK) return status;
-    *n_slots = msfl_update_slots(layout);
+    const msfl_scheme_request request = {.n_clients = config->n_clients,
+                                         .min_cohort = config->min_cohort,
+                                         .value_bits = config->value_bits,
+                                         .n_values = msfl_update_slots(layout),
+                                         .security_bits = config->security_bits};
     msfl_update_layout_free(layout);
-    return plan(config, *n_slots, params);
+    status = msfl_setup_new(scheme, &request, &channel->setup);
+    if (status == MSFL_OK) status = msfl_keys_new(channel->setup, &channel->keys);
+    if (status != MSFL_OK) fed_channel_clear(channel);
+    return status;
 }
 
-static msfl_status open_round(fed_sum *s) {
+void fed_channel_clear(fed_channel *channel) {
+    msfl_keys_free(channel->keys);
+    msfl_setup_free(channel->setup);
+    *channel = (fed_channel){NULL, NULL};
+}
+
+static msfl_status open_session(fed_sum *s) {
     const fed_sum_config *c = &s->config;
-    msfl_params params;
-    msfl_status status = plan(c, s->n_slots, &params);
-    if (status != MSFL_OK) return status;
-    status = msfl_packed_new(&params, &s->packed);
-    if (status != MSFL_OK) return status;
-    s->info = (msfl_round_info){.number = c->number,
-                                .n_clients = c->n_clients,
-                                .min_cohort = c->min_cohort,
-                                .n_values = s->n_slots,
-                                .params = params};
-    memcpy(s->info.task, c->task, MSFL_HASH_BYTES);
-    memcpy(s->info.model, c->model, MSFL_HASH_BYTES);
-    msfl_update_layout_hash(s->layout, s->info.layout);
-    msfl_authority_public_key(c->authority, s->info.authority);
+    msfl_session_info info = {.number = c->number};
+    if (msfl_setup_request(c->channel->setup)->n_values != s->n_slots) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "a sum of %llu slots over parameters planned for %llu",
+                         (unsigned long long)s->n_slots,
+                         (unsigned long long)msfl_setup_request(c->channel->setup)->n_values);
+    }
+    memcpy(info.task, c->task, MSFL_HASH_BYTES);
+    memcpy(info.model, c->model, MSFL_HASH_BYTES);
+    msfl_update_layout_hash(s->layout, info.layout);
     s->expected = msfl_alloc(s->n_slots, sizeof *s->expected);
     if (s->expected == NULL) return MSFL_ERR_MEMORY;
-    return msfl_round_coordinator_new(s->packed, &s->info, &s->coordinator);
+    return msfl_session_new(c->channel->setup, c->channel->keys, &info, &s->session);
 }
 
 msfl_status fed_sum_new(const fed_sum_config *config, fed_sum **out) {
@@ -88,7 +89,7 @@ msfl_status fed_sum_new(const fed_sum_config *config, fed_sum **out) {
         status = MSFL_ERR_MEMORY;
         goto done;
     }
-    if (config->scheme == MSFL_SCHEME_PACKED) status = open_round(s);
+    if (config->channel != NULL) status = open_session(s);
     if (status != MSFL_OK) goto done;
     *out = s;
     s = NULL;
@@ -99,8 +100,7 @@ done:
 
 void fed_sum_free(fed_sum *s) {
     if (s == NULL) return;
-    msfl_round_coordinator_free(s->coordinator);
-    msfl_packed_free(s->packed);
+    msfl_session_free(s->session);
     msfl_update_layout_free(s->layout);
     pthread_mutex_destroy(&s->mutex);
     msfl_free(s->fixed);
@@ -133,11 +133,8 @@ static msfl_status check_magnitude(const fed_sum *s, const msfl_update_input *in
 
 typedef struct upload {
     uint32_t *slots; /* the whole quantised vector: kept to check the sum, as only a simulation can */
-    uint8_t *ciphertext;
-    size_t length;
-    uint8_t *bundle;
-    size_t bundle_length;
-    uint8_t hash[MSFL_HASH_BYTES];
+    uint8_t *ciphertext, *trailer;
+    msfl_scheme_facts facts;
     uint64_t ns_quantise, ns_encrypt;
 } upload;
 
@@ -145,54 +142,52 @@ static void upload_clear(upload *u, uint64_t n_slots) {
     if (u->slots != NULL) msfl_wipe(u->slots, n_slots * sizeof *u->slots);
     msfl_free(u->slots);
     msfl_free(u->ciphertext);
-    msfl_free(u->bundle);
+    msfl_free(u->trailer);
 }
 
-/* What happens inside the hospital: nothing but ciphertext, hash and sealed bundle comes out. */
+/* What happens inside the hospital: nothing but ciphertext and trailer comes out. */
 static msfl_status encrypt(fed_sum *s, uint32_t client, const msfl_update_input *input, upload *u) {
-    msfl_round_client *sender = NULL;
-    uint64_t n_chunks = msfl_packed_chunks(s->packed, s->n_slots);
-    for (uint64_t j = 0; j < n_chunks; j++)
-        u->length += msfl_packed_chunk_bytes(s->packed, s->n_slots, j);
-    u->bundle_length = msfl_round_bundle_bytes(&s->info.params);
+    const msfl_setup *setup = s->config.channel->setup;
+    msfl_sender *sender = NULL;
+    msfl_setup_facts(setup, &u->facts);
     u->slots = msfl_alloc(s->n_slots, sizeof *u->slots);
-    u->ciphertext = msfl_alloc(u->length, 1);
-    u->bundle = msfl_alloc(u->bundle_length, 1);
-    if (u->slots == NULL || u->ciphertext == NULL || u->bundle == NULL) return MSFL_ERR_MEMORY;
+    u->ciphertext = msfl_alloc(u->facts.upload_bytes, 1);
+    u->trailer = msfl_alloc(u->facts.trailer_bytes, 1);
+    if (u->slots == NULL || u->ciphertext == NULL || u->trailer == NULL) return MSFL_ERR_MEMORY;
     uint64_t t0 = msfl_now_ns();
-    msfl_status status = msfl_round_client_new(s->packed, &s->info, client, &sender);
+    msfl_status status = msfl_sender_new(s->session, client, &sender);
     if (status != MSFL_OK) return status;
     u->ns_encrypt += msfl_now_ns() - t0;
     uint64_t first = 0;
     size_t at = 0;
-    for (uint64_t j = 0; j < n_chunks; j++) {
-        uint32_t n = msfl_packed_chunk_slots(s->packed, s->n_slots, j);
+    for (uint64_t j = 0; j < u->facts.n_chunks; j++) {
+        uint32_t n = msfl_setup_chunk_values(setup, j);
         t0 = msfl_now_ns();
         status = msfl_update_quantise(s->layout, input, first, n, u->slots + first, NULL);
         if (status != MSFL_OK) goto done;
         uint64_t t1 = msfl_now_ns();
-        status = msfl_round_client_encrypt(sender, j, u->slots + first, u->ciphertext + at);
+        status = msfl_sender_encrypt(sender, j, u->slots + first, u->ciphertext + at);
         if (status != MSFL_OK) goto done;
         u->ns_quantise += t1 - t0;
         u->ns_encrypt += msfl_now_ns() - t1;
         first += n;
-        at += msfl_packed_chunk_bytes(s->packed, s->n_slots, j);
+        at += msfl_setup_chunk_bytes(setup, j);
     }
     t0 = msfl_now_ns();
-    status = msfl_round_client_finish(sender, u->hash, u->bundle);
+    status = msfl_sender_finish(sender, u->trailer);
     u->ns_encrypt += msfl_now_ns() - t0;
 done:
-    msfl_round_client_free(sender);
+    msfl_sender_free(sender);
     return status;
 }
 
-static msfl_status submit_packed(fed_sum *s, uint32_t client, const msfl_update_input *input) {
+static msfl_status submit_encrypted(fed_sum *s, uint32_t client, const msfl_update_input *input) {
     upload u = {0};
     msfl_status status = encrypt(s, client, input, &u);
     if (status != MSFL_OK) goto done;
     uint64_t t0 = msfl_now_ns();
-    status = msfl_round_coordinator_upload(s->coordinator, client, u.ciphertext, u.length, u.hash, u.bundle,
-                                           u.bundle_length);
+    status =
+        msfl_session_upload(s->session, client, u.ciphertext, u.facts.upload_bytes, u.trailer, u.facts.trailer_bytes);
     uint64_t ns_fold = msfl_now_ns() - t0;
     if (status != MSFL_OK) goto done;
     pthread_mutex_lock(&s->mutex);
@@ -200,8 +195,11 @@ static msfl_status submit_packed(fed_sum *s, uint32_t client, const msfl_update_
         s->expected[i] += u.slots[i];
     add_fixed(s, input);
     s->cohort++;
-    s->report.bytes_ciphertext = u.length;
-    s->report.bytes_bundle = u.bundle_length;
+    s->report.bytes_ciphertext = u.facts.upload_bytes;
+    s->report.bytes_bundle = u.facts.trailer_bytes;
+    if ((msfl_scheme_traits(msfl_setup_scheme(s->config.channel->setup)) & MSFL_SCHEME_INTERACTIVE) != 0) {
+        s->report.bytes_bundle += u.facts.setup_bytes; /* exchanged anew for every sum */
+    }
     s->report.bytes_header = FED_HEADER_BYTES;
     s->report.ns_quantise += u.ns_quantise;
     s->report.ns_encrypt += u.ns_encrypt;
@@ -216,7 +214,7 @@ msfl_status fed_sum_submit(fed_sum *s, uint32_t client, const msfl_update_input 
     msfl_status status = msfl_update_check(s->layout, input);
     if (status == MSFL_OK) status = check_magnitude(s, input);
     if (status != MSFL_OK) return status;
-    if (s->config.scheme == MSFL_SCHEME_PACKED) return submit_packed(s, client, input);
+    if (s->config.channel != NULL) return submit_encrypted(s, client, input);
     pthread_mutex_lock(&s->mutex);
     if (client >= s->config.n_clients || s->submitted[client]) {
         status =
@@ -236,32 +234,19 @@ static double fixed_mean(const fed_sum *s, uint64_t i) {
     return (double)s->fixed[i] / FIXED_ONE / omega_sum;
 }
 
-static msfl_status release(fed_sum *s) {
-    msfl_round_certificate certificate;
-    int32_t *key_sum = msfl_alloc(s->info.params.ring_degree, sizeof *key_sum);
-    if (key_sum == NULL) return MSFL_ERR_MEMORY;
-    msfl_status status = msfl_round_coordinator_certify(s->coordinator, &certificate);
-    if (status == MSFL_OK) {
-        status = msfl_authority_answer(s->config.authority, &s->info, certificate.clients, certificate.bundles,
-                                       certificate.ciphertext_hashes, certificate.n, key_sum);
-    }
-    if (status == MSFL_OK) status = msfl_round_coordinator_release(s->coordinator, key_sum);
-    msfl_free(key_sum);
-    return status;
-}
-
 /* Open every chunk, hold it against the plaintext integers, decode. */
 static msfl_status open_and_decode(fed_sum *s, float *mean, uint64_t *counters) {
     msfl_update_decoder *decoder = NULL;
-    uint64_t most = msfl_packed_chunk_slots(s->packed, s->n_slots, 0);
+    const msfl_setup *setup = s->config.channel->setup;
+    uint64_t most = msfl_setup_chunk_values(setup, 0);
     uint64_t *totals = msfl_alloc(most, sizeof *totals);
     msfl_status status = totals == NULL ? MSFL_ERR_MEMORY : msfl_update_decoder_new(s->layout, s->cohort, &decoder);
     bool exact = true;
     uint64_t first = 0;
-    uint64_t n_chunks = msfl_packed_chunks(s->packed, s->n_slots);
+    uint64_t n_chunks = msfl_setup_chunks(setup);
     for (uint64_t j = 0; j < n_chunks && status == MSFL_OK; j++) {
-        uint32_t n = msfl_packed_chunk_slots(s->packed, s->n_slots, j);
-        status = msfl_round_coordinator_open(s->coordinator, j, totals);
+        uint32_t n = msfl_setup_chunk_values(setup, j);
+        status = msfl_session_open(s->session, j, totals);
         if (status != MSFL_OK) break;
         exact = exact && memcmp(totals, s->expected + first, n * sizeof *totals) == 0;
         status = msfl_update_decode(decoder, first, n, totals, mean);
@@ -297,9 +282,9 @@ msfl_status fed_sum_finish(fed_sum *s, float *mean, uint64_t *counters, fed_sum_
                          s->cohort, s->config.n_clients, s->config.min_cohort);
     }
     s->report.cohort = s->cohort;
-    if (s->config.scheme == MSFL_SCHEME_PACKED) {
+    if (s->config.channel != NULL) {
         uint64_t t0 = msfl_now_ns();
-        status = release(s);
+        status = msfl_session_close(s->session);
         if (status == MSFL_OK) status = open_and_decode(s, mean, counters);
         s->report.ns_open = msfl_now_ns() - t0;
         if (status != MSFL_OK) return status;

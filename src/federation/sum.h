@@ -1,16 +1,16 @@
-/* One aggregation over hospitals: encrypted (the round protocol, checked against the plaintext integers) or plain. */
+/* One aggregation over hospitals: encrypted (any scheme, checked against the plaintext integers) or plain. */
 #ifndef MSFL_FEDERATION_SUM_H
 #define MSFL_FEDERATION_SUM_H
 
-#include "medsecurefl/round.h"
+#include "medsecurefl/scheme.h"
 #include "medsecurefl/simulate.h"
 #include "medsecurefl/update.h"
 
-/** What an upload carries beside ciphertext and key bundle: round id, client number, ciphertext hash, two lengths. */
-enum { FED_HEADER_BYTES = 32 + 4 + 32 + 8 + 8 };
+/** What an upload carries beside the scheme's own bytes: round id, client number, two lengths. */
+enum { FED_HEADER_BYTES = 32 + 4 + 8 + 8 };
 
 typedef struct fed_sum_config {
-    msfl_scheme_kind scheme;
+    const struct fed_channel *channel; /**< how the sum is encrypted; NULL: plain averaging of floats */
     uint32_t value_bits, security_bits;
     uint32_t n_clients, min_cohort;
     uint32_t n_counters; /**< counter 0 is the sample count */
@@ -19,13 +19,21 @@ typedef struct fed_sum_config {
     size_t n_ranges;
     const uint8_t *task, *model; /**< hashes */
     uint64_t number;             /**< distinct for every aggregation of the job */
-    msfl_authority *authority;   /**< packed only */
 } fed_sum_config;
 
-typedef struct fed_sum fed_sum;
+/** Parameters and keys for all sums of one kind in a job: the same layout, round after round. */
+typedef struct fed_channel {
+    msfl_setup *setup;
+    msfl_keys *keys;
+} fed_channel;
 
-/** Parameters that an encrypted aggregation of this kind gets. ERR_PARAMS when nothing holds. */
-msfl_status fed_sum_plan(const fed_sum_config *config, msfl_params *params, uint64_t *n_slots) MSFL_NODISCARD;
+/** Plans for sums of this kind (`config->channel` is not looked at) and makes the keys. ERR_PARAMS when nothing holds.
+ */
+msfl_status fed_channel_init(fed_channel *channel, const msfl_scheme *scheme,
+                             const fed_sum_config *config) MSFL_NODISCARD;
+void fed_channel_clear(fed_channel *channel);
+
+typedef struct fed_sum fed_sum;
 
 msfl_status fed_sum_new(const fed_sum_config *config, fed_sum **out) MSFL_NODISCARD;
 void fed_sum_free(fed_sum *sum);
@@ -39,8 +47,9 @@ typedef struct fed_sum_report {
     bool exact;         /**< opened integers equal the plaintext sum of the quantised vectors, every one */
     double max_error;   /**< largest difference from the weighted mean of the unquantised updates */
     double error_bound; /**< what it may be at most where nothing was clipped */
-    uint64_t bytes_ciphertext, bytes_bundle, bytes_header; /**< of one client */
-    uint64_t ns_quantise, ns_encrypt, ns_fold, ns_open;    /**< added up over clients */
+    uint64_t bytes_ciphertext, bytes_bundle,
+        bytes_header;                                   /**< of one client; bundle: what goes with it, such as keys */
+    uint64_t ns_quantise, ns_encrypt, ns_fold, ns_open; /**< added up over clients */
 } fed_sum_report;
 
 /** Certify, release, open, decode: the weighted mean (values of the ranges; NULL when there are none) and the sums of

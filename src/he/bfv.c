@@ -35,6 +35,10 @@ void msfl_bfv_free(msfl_bfv *ctx) {
     msfl_free(ctx);
 }
 
+const char *msfl_bfv_kernel(const msfl_bfv *ctx) {
+    return ctx->ring.kernel->name;
+}
+
 const msfl_bfv_params *msfl_bfv_params_of(const msfl_bfv *ctx) {
     return &ctx->params;
 }

@@ -12,6 +12,7 @@ typedef struct parameter {
 } parameter;
 
 static const parameter parameters[] = {
+    {"description", "Parameters", TEXT, "in one line"},
     {"ring_degree", "Ring degree N", WHOLE, "coefficients of one polynomial"},
     {"n_primes", "Primes", WHOLE, "machine-word moduli that make up q"},
     {"log2_q", "log₂ q", TENTHS, "size of the modulus"},
@@ -26,7 +27,8 @@ static const parameter parameters[] = {
     {"log2_failure", "Chance of a wrong coefficient", POWER_OF_TWO, "that noise ever reaches the values"},
     {"bits_per_value", "Bits sent for a value", HUNDREDTHS, "ciphertext over values; plain float32 is 32"},
     {"slots", "Slots", WHOLE, "values of one update, and the few that travel with it"},
-    {"chunks", "Polynomials", WHOLE, "ciphertexts of one update"},
+    {"chunks", "Chunks", WHOLE, "pieces that one update is encrypted in"},
+    {"setup_bytes", "Set-up", WHOLE, "bytes that a hospital receives or exchanges before it can encrypt"},
     {"kernel", "Kernel", TEXT, "instruction set of the arithmetic; all give the same integers"},
 };
 
@@ -70,7 +72,7 @@ void msfl_section_encryption(msfl_page *page) {
         if (p->form == POWER_OF_TWO) {
             msfl_put_text(out, "2<sup>%s</sup>", msfl_fixed(v, v == round(v) ? 0 : 1).text);
         }
-        if (p->form == TEXT) msfl_html_text_max(out, text, 60);
+        if (p->form == TEXT) msfl_html_text_max(out, text, 160);
         msfl_put_text(out, "</td><td>%s</td></tr>\n", p->meaning);
     }
     msfl_put_text(out, "</tbody>");

@@ -61,6 +61,11 @@ static void facts(const void *inner, msfl_scheme_facts *out) {
              p->n_primes, f.log2_q, f.log2_q_max, p->slots_per_coefficient, p->slot_bits);
 }
 
+static const char *kernel(const void *inner) {
+    const setup *s = inner;
+    return msfl_bfv_kernel(s->ctx);
+}
+
 static uint64_t chunks(const void *inner) {
     const setup *s = inner;
     return msfl_bfv_chunks(s->ctx, s->n_values);
@@ -272,6 +277,7 @@ const msfl_scheme msfl_scheme_bfv = {
     .setup_new = setup_new,
     .setup_free = setup_free,
     .facts = facts,
+    .kernel = kernel,
     .chunks = chunks,
     .chunk_values = chunk_values,
     .chunk_bytes = chunk_bytes,

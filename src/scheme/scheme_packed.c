@@ -52,9 +52,13 @@ static void facts(const void *inner, msfl_scheme_facts *out) {
                                .trailer_bytes = MSFL_HASH_BYTES + msfl_round_bundle_bytes(&s->params),
                                .setup_bytes = MSFL_PUBLIC_KEY_BYTES};
     snprintf(out->parameters, sizeof out->parameters,
-             "N = %u, %u primes, log2 q = %.1f of %.0f, %u values of %u bits a coefficient, kernel %s",
-             s->params.ring_degree, s->params.n_primes, f.log2_q, f.log2_q_max, s->params.slots_per_coefficient,
-             s->params.slot_bits, msfl_packed_kernel(s->ctx));
+             "N = %u, %u primes, log2 q = %.1f of %.0f, %u values of %u bits a coefficient", s->params.ring_degree,
+             s->params.n_primes, f.log2_q, f.log2_q_max, s->params.slots_per_coefficient, s->params.slot_bits);
+}
+
+static const char *kernel(const void *inner) {
+    const setup *s = inner;
+    return msfl_packed_kernel(s->ctx);
 }
 
 static uint64_t chunks(const void *inner) {
@@ -215,6 +219,7 @@ const msfl_scheme msfl_scheme_packed = {
     .setup_new = setup_new,
     .setup_free = setup_free,
     .facts = facts,
+    .kernel = kernel,
     .chunks = chunks,
     .chunk_values = chunk_values,
     .chunk_bytes = chunk_bytes,

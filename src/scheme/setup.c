@@ -96,6 +96,10 @@ void msfl_setup_facts(const msfl_setup *setup, msfl_scheme_facts *out) {
     *out = setup->facts;
 }
 
+const char *msfl_setup_kernel(const msfl_setup *setup) {
+    return setup->scheme->kernel != NULL ? setup->scheme->kernel(setup->inner) : "-";
+}
+
 uint64_t msfl_setup_chunks(const msfl_setup *setup) {
     return setup->n_chunks;
 }

@@ -47,6 +47,7 @@ struct msfl_scheme {
     msfl_status (*setup_new)(const msfl_scheme_request *request, void **setup);
     void (*setup_free)(void *setup);
     void (*facts)(const void *setup, msfl_scheme_facts *out);
+    const char *(*kernel)(const void *setup); /**< NULL: no table of kernels */
     uint64_t (*chunks)(const void *setup);
     uint32_t (*chunk_values)(const void *setup, uint64_t j);
     size_t (*chunk_bytes)(const void *setup, uint64_t j);

@@ -17,7 +17,7 @@
 enum { VALUES = 5000, CLIENTS = 5 };
 
 typedef struct fixture {
-    msfl_authority *authority;
+    fed_channel channel;
     fed_sum_config config;
     msfl_update_range ranges[2];
     uint8_t task[MSFL_HASH_BYTES], model[MSFL_HASH_BYTES];
@@ -26,11 +26,10 @@ typedef struct fixture {
 
 static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
-    if (f == NULL || msfl_authority_new(&f->authority) != MSFL_OK) return 1;
+    if (f == NULL) return 1;
     f->ranges[0] = (msfl_update_range){VALUES - 100, 8};
     f->ranges[1] = (msfl_update_range){100, 0.5f};
-    f->config = (fed_sum_config){.scheme = MSFL_SCHEME_PACKED,
-                                 .value_bits = 24,
+    f->config = (fed_sum_config){.value_bits = 24,
                                  .security_bits = 128,
                                  .n_clients = CLIENTS,
                                  .min_cohort = 3,
@@ -40,8 +39,10 @@ static int set_up(void **state) {
                                  .n_ranges = 2,
                                  .task = f->task,
                                  .model = f->model,
-                                 .number = 1,
-                                 .authority = f->authority};
+                                 .number = 1};
+    const msfl_scheme *packed;
+    if (msfl_scheme_find("packed", &packed) != MSFL_OK) return 1;
+    if (fed_channel_init(&f->channel, packed, &f->config) != MSFL_OK) return 1;
     msfl_seeded g;
     msfl_seeded_init(&g, 1, "sum test", 0, 0, 0);
     for (int k = 0; k < CLIENTS; k++) {
@@ -54,7 +55,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     fixture *f = *state;
-    msfl_authority_free(f->authority);
+    fed_channel_clear(&f->channel);
     free(f);
     return 0;
 }
@@ -84,7 +85,7 @@ static void mean_is_the_weighted_mean(void **state) {
         float mean[VALUES];
         uint64_t counters[2];
         fed_sum_report r;
-        f->config.scheme = plain ? MSFL_SCHEME_PLAIN : MSFL_SCHEME_PACKED;
+        f->config.channel = plain ? NULL : &f->channel;
         f->config.number++;
         assert_int_equal(fed_sum_new(&f->config, &sum), MSFL_OK);
         for (int k = 0; k < 4; k++)
@@ -115,7 +116,7 @@ static void order_does_not_matter(void **state) {
             fed_sum *sum;
             uint64_t counters[2];
             fed_sum_report r;
-            f->config.scheme = plain ? MSFL_SCHEME_PLAIN : MSFL_SCHEME_PACKED;
+            f->config.channel = plain ? NULL : &f->channel;
             f->config.number++;
             assert_int_equal(fed_sum_new(&f->config, &sum), MSFL_OK);
             for (int k = 0; k < 3; k++)
@@ -136,7 +137,7 @@ static void what_is_not_finite_never_enters(void **state) {
         uint64_t counters[2];
         fed_sum_report r;
         const uint32_t rest[] = {0, 1, 3};
-        f->config.scheme = plain ? MSFL_SCHEME_PLAIN : MSFL_SCHEME_PACKED;
+        f->config.channel = plain ? NULL : &f->channel;
         f->config.number++;
         assert_int_equal(fed_sum_new(&f->config, &sum), MSFL_OK);
         for (int b = 0; b < 4; b++) {
@@ -162,7 +163,7 @@ static void small_cohorts_stay_closed(void **state) {
     uint64_t counters[2];
     fed_sum_report r;
     for (int plain = 0; plain < 2; plain++) {
-        f->config.scheme = plain ? MSFL_SCHEME_PLAIN : MSFL_SCHEME_PACKED;
+        f->config.channel = plain ? NULL : &f->channel;
         f->config.number++;
         assert_int_equal(fed_sum_new(&f->config, &sum), MSFL_OK);
         assert_int_equal(submit(f, sum, 0), MSFL_OK);
@@ -180,7 +181,7 @@ static msfl_status submit_task(void *ctx, size_t i) {
 
 static void threads_may_submit_at_once(void **state) {
     fixture *f = *state;
-    f->config.scheme = MSFL_SCHEME_PACKED;
+    f->config.channel = &f->channel;
     msfl_pool *pool;
     fed_sum *sum;
     float mean[VALUES];
@@ -198,9 +199,19 @@ static void threads_may_submit_at_once(void **state) {
     msfl_pool_free(pool);
 }
 
+static void parameters_of_another_layout_are_refused(void **state) {
+    fixture *f = *state;
+    f->config.channel = &f->channel;
+    fed_sum_config other = f->config;
+    fed_sum *sum;
+    other.n_counters = 3;
+    assert_int_equal(fed_sum_new(&other, &sum), MSFL_ERR_MISMATCH);
+    assert_null(sum);
+}
+
 static void every_allocation_may_fail(void **state) {
     fixture *f = *state;
-    f->config.scheme = MSFL_SCHEME_PACKED;
+    f->config.channel = &f->channel;
     for (long k = 1; k < 200; k++) {
         fed_sum *sum = NULL;
         float mean[VALUES];
@@ -248,13 +259,10 @@ static void histogram_auc(void **state) {
 int main(void) {
     if (msfl_crypto_init() != MSFL_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mean_is_the_weighted_mean),
-        cmocka_unit_test(order_does_not_matter),
-        cmocka_unit_test(what_is_not_finite_never_enters),
-        cmocka_unit_test(small_cohorts_stay_closed),
-        cmocka_unit_test(threads_may_submit_at_once),
-        cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(histogram_auc),
+        cmocka_unit_test(mean_is_the_weighted_mean),       cmocka_unit_test(order_does_not_matter),
+        cmocka_unit_test(what_is_not_finite_never_enters), cmocka_unit_test(small_cohorts_stay_closed),
+        cmocka_unit_test(threads_may_submit_at_once),      cmocka_unit_test(parameters_of_another_layout_are_refused),
+        cmocka_unit_test(every_allocation_may_fail),       cmocka_unit_test(histogram_auc),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
