@@ -93,12 +93,15 @@ static msfl_status one_client(bench *b, msfl_round_coordinator *coordinator, uin
     const uint64_t counters[3] = {1, 2, 3}, n_slots = b->info.n_values;
     const msfl_update_input input = {b->values, 1000, counters, client};
     uint8_t hash[MSFL_HASH_BYTES];
+    msfl_update_encoder *encoder = NULL;
     msfl_round_client *c = NULL;
     uint64_t start = msfl_now_ns();
     msfl_status status = msfl_update_check(b->layout, &input);
     best_since(&b->check_s, start);
     start = msfl_now_ns();
-    if (status == MSFL_OK) status = msfl_update_quantise(b->layout, &input, 0, n_slots, b->slots, NULL);
+    if (status == MSFL_OK) status = msfl_update_encoder_new(b->layout, &input, &encoder);
+    if (status == MSFL_OK) status = msfl_update_quantise(encoder, 0, n_slots, b->slots, NULL);
+    msfl_update_encoder_free(encoder);
     best_since(&b->quantise_s, start);
     start = msfl_now_ns();
     if (status == MSFL_OK) status = msfl_round_client_new(b->ctx, &b->info, client, &c);

@@ -57,11 +57,21 @@ typedef struct msfl_update_stats {
 /** Before anything is sent: ERR_NUMERIC, naming the position, if a value is NaN or infinite or a count out of range. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_update_input *input);
 
-/** Slots [first, first + n) of the vector, each below 2^value_bits. `input` must have passed msfl_update_check, which
- *  alone looks at every value. `stats` may be NULL. Any slicing gives the same integers; slices may be made by several
- *  threads at once. ERR_USAGE beyond the vector; ERR_NUMERIC for counts out of range. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(const msfl_update_layout *layout,
-                                                         const msfl_update_input *input, uint64_t first, size_t n,
+/** One client's update on its way to slots. Belongs to one thread at a time; several threads that share the work take
+ *  an encoder each, of the same layout and input, and get the same integers as one would. */
+typedef struct msfl_update_encoder msfl_update_encoder;
+
+/** `input` must have passed msfl_update_check, which alone looks at every value. The struct is copied; the layout and
+ *  the arrays that the input points to are borrowed and must outlive the encoder. ERR_NUMERIC for counts out of range;
+ *  ERR_SYSTEM if libcrypto offers no AES. Making one costs some microseconds: once per update, not once per slice. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_encoder_new(const msfl_update_layout *layout,
+                                                            const msfl_update_input *input, msfl_update_encoder **out);
+MSFL_API void msfl_update_encoder_free(msfl_update_encoder *encoder);
+
+/** Slots [first, first + n) of the vector, each below 2^value_bits. Any slicing, in any order, gives the same integers;
+ *  slices in order are fastest. `stats` may be NULL. ERR_USAGE beyond the vector, `slots` is then unchanged; ERR_SYSTEM
+ *  if libcrypto fails, `slots` is then zeroed. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(msfl_update_encoder *encoder, uint64_t first, size_t n,
                                                          uint32_t *slots, msfl_update_stats *stats);
 
 /** Receives the opened sums slice by slice, in order, and ends with the weighted mean. */

@@ -149,21 +149,26 @@ static void upload_clear(upload *u, uint64_t n_slots) {
 static msfl_status encrypt(fed_sum *s, uint32_t client, const msfl_update_input *input, upload *u) {
     const msfl_setup *setup = s->config.channel->setup;
     msfl_sender *sender = NULL;
+    msfl_update_encoder *encoder = NULL;
     msfl_setup_facts(setup, &u->facts);
     u->slots = msfl_alloc(s->n_slots, sizeof *u->slots);
     u->ciphertext = msfl_alloc(u->facts.upload_bytes, 1);
     u->trailer = msfl_alloc(u->facts.trailer_bytes, 1);
     if (u->slots == NULL || u->ciphertext == NULL || u->trailer == NULL) return MSFL_ERR_MEMORY;
     uint64_t t0 = msfl_now_ns();
-    msfl_status status = msfl_sender_new(s->session, client, &sender);
+    msfl_status status = msfl_update_encoder_new(s->layout, input, &encoder);
     if (status != MSFL_OK) return status;
+    u->ns_quantise += msfl_now_ns() - t0;
+    t0 = msfl_now_ns();
+    status = msfl_sender_new(s->session, client, &sender);
+    if (status != MSFL_OK) goto done;
     u->ns_encrypt += msfl_now_ns() - t0;
     uint64_t first = 0;
     size_t at = 0;
     for (uint64_t j = 0; j < u->facts.n_chunks; j++) {
         uint32_t n = msfl_setup_chunk_values(setup, j);
         t0 = msfl_now_ns();
-        status = msfl_update_quantise(s->layout, input, first, n, u->slots + first, NULL);
+        status = msfl_update_quantise(encoder, first, n, u->slots + first, NULL);
         if (status != MSFL_OK) goto done;
         uint64_t t1 = msfl_now_ns();
         status = msfl_sender_encrypt(sender, j, u->slots + first, u->ciphertext + at);
@@ -178,6 +183,7 @@ static msfl_status encrypt(fed_sum *s, uint32_t client, const msfl_update_input 
     u->ns_encrypt += msfl_now_ns() - t0;
 done:
     msfl_sender_free(sender);
+    msfl_update_encoder_free(encoder);
     return status;
 }
 

@@ -1,10 +1,10 @@
 /* Opened sums to the weighted mean. */
+#include "update/kernels/kernel.h"
 #include "update/layout.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -109,10 +109,13 @@ msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, siz
     if (status != MSFL_OK) return status;
 
     if (slot < end) {
+        const msfl_update_kernel *kernel = msfl_update_kernel_best();
         uint64_t low, high;
         total_bounds(decoder, counters[0], &low, &high);
-        for (uint64_t s = slot; s < end; s++) {
-            if (totals[s - first] < low || totals[s - first] > high) return impossible(decoder, s, low, high);
+        if (!kernel->within(totals + (slot - first), (size_t)(end - slot), low, high)) {
+            while (totals[slot - first] >= low && totals[slot - first] <= high)
+                slot++;
+            return impossible(decoder, slot, low, high);
         }
         const uint64_t offset = decoder->n_clients * msfl_layout_top(layout);
         for (size_t r = msfl_layout_range_of(layout, slot - layout->counter_slots); slot < end; r++) {
@@ -122,12 +125,10 @@ msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, siz
                                 ((double)msfl_layout_top(layout) * (double)counters[0]);
             uint64_t range_end = layout->counter_slots + layout->starts[r + 1];
             if (range_end > end) range_end = end;
-            for (; slot < range_end; slot++) {
-                double x = (double)(int64_t)(2 * totals[slot - first] - offset) * step;
-                /* Beyond C by less than n delta / sum omega; only at a bound near FLT_MAX can that overflow. */
-                x = x > (double)FLT_MAX ? (double)FLT_MAX : x < -(double)FLT_MAX ? -(double)FLT_MAX : x;
-                mean[slot - layout->counter_slots] = (float)x;
-            }
+            /* Beyond C by less than n delta / sum omega; only at a bound near FLT_MAX can that overflow. */
+            kernel->decode(mean + (slot - layout->counter_slots), totals + (slot - first), (size_t)(range_end - slot),
+                           offset, step);
+            slot = range_end;
         }
     }
     memcpy(decoder->counters, counters, sizeof counters);

@@ -49,7 +49,7 @@ msfl_status msfl_update_layout_new(uint32_t value_bits, uint32_t n_counters, uin
     *out = NULL;
     msfl_status status = check_arguments(value_bits, n_counters, n_max, ranges, n_ranges);
     if (status != MSFL_OK) return status;
-    status = msfl_crypto_init(); /* picks the fast ChaCha20 for the rounding */
+    status = msfl_crypto_init(); /* for the hashes */
     if (status != MSFL_OK) return status;
 
     msfl_update_layout *layout = msfl_alloc(1, sizeof *layout);

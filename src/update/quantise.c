@@ -1,13 +1,12 @@
-/* Floats to slots. See docs/design/encoding.md for the rounding and why its randomness needs no secrecy. */
-#include "update/layout.h"
+/* Floats to slots. See docs/design/encoding.md. */
+#include "update/rounding.h"
 
-#include "base/bytes.h"
 #include "base/error.h"
-#include "base/sodium.h"
-#include "update/kernels/kernel.h"
+#include "base/mem.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static msfl_status check_counts(const msfl_update_layout *layout, const msfl_update_input *input) {
     if (input->n_samples < 1 || input->n_samples > layout->n_max) {
@@ -31,25 +30,14 @@ static msfl_status check_counts(const msfl_update_layout *layout, const msfl_upd
     return MSFL_OK;
 }
 
-/** NaN and infinity are the floats whose eight exponent bits are all set: adding 1 to the exponent then carries into
- *  the sign bit, and nothing else does. An OR over many values needs no branch. */
-static bool has_non_finite(const float *values, size_t n) {
-    uint32_t seen = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        seen |= (bits & 0x7fffffffu) + 0x00800000u;
-    }
-    return (seen & 0x80000000u) != 0;
-}
-
 msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_update_input *input) {
-    enum { BLOCK = 4096 };
+    enum { BLOCK = 1 << 14 };
     msfl_status status = check_counts(layout, input);
     if (status != MSFL_OK) return status;
+    const msfl_update_kernel *kernel = msfl_update_kernel_best();
     for (uint64_t at = 0; at < layout->n_values; at += BLOCK) {
         size_t n = layout->n_values - at < BLOCK ? (size_t)(layout->n_values - at) : BLOCK;
-        if (!has_non_finite(input->values + at, n)) continue;
+        if (kernel->finite(input->values + at, n)) continue;
         uint64_t v = at;
         while (isfinite(input->values[v]))
             v++;
@@ -62,72 +50,102 @@ msfl_status msfl_update_check(const msfl_update_layout *layout, const msfl_updat
     return MSFL_OK;
 }
 
-/** Word s of the stream belongs to slot s, whatever slice asks for it. */
-typedef struct rounding {
-    uint8_t key[MSFL_HASH_BYTES];
-    uint64_t first; /* slot of words[0], a multiple of 16 */
-    uint64_t end;   /* one past the last slot that words[] serves */
-    uint32_t words[MSFL_QUANTISE_BLOCK];
-} rounding;
+struct msfl_update_encoder {
+    const msfl_update_layout *layout;
+    msfl_update_input input;
+    const msfl_update_kernel *kernel;
+    msfl_rounding *rounding;
+};
 
-static void rounding_init(rounding *g, uint64_t seed) {
-    msfl_hash h;
-    msfl_hash_init(&h, "msfl.update.rounding.v1");
-    msfl_hash_add_u64(&h, seed);
-    msfl_hash_final(&h, g->key);
-    g->first = g->end = 0;
-}
-
-/** Make words[] serve `slot` and as many slots after it, up to `end`, as it holds. */
-static void rounding_fill(rounding *g, uint64_t slot, uint64_t end) {
-    enum { WORDS_PER_BLOCK = 16 };
-    g->first = slot / WORDS_PER_BLOCK * WORDS_PER_BLOCK;
-    uint64_t n = end - g->first;
-    if (n > MSFL_QUANTISE_BLOCK) n = MSFL_QUANTISE_BLOCK;
-    g->end = g->first + n;
-    msfl_chacha20_stream(g->key, 0, g->first / WORDS_PER_BLOCK, (uint8_t *)g->words, (size_t)n * sizeof *g->words);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    for (size_t i = 0; i < n; i++)
-        g->words[i] = __builtin_bswap32(g->words[i]);
-#endif
-}
-
-msfl_status msfl_update_quantise(const msfl_update_layout *layout, const msfl_update_input *input, uint64_t first,
-                                 size_t n, uint32_t *slots, msfl_update_stats *stats) {
+msfl_status msfl_update_encoder_new(const msfl_update_layout *layout, const msfl_update_input *input,
+                                    msfl_update_encoder **out) {
+    *out = NULL;
     msfl_status status = check_counts(layout, input);
     if (status != MSFL_OK) return status;
+    msfl_update_encoder *e = msfl_alloc(1, sizeof *e);
+    if (e == NULL) return MSFL_NO_MEMORY;
+    e->layout = layout;
+    e->input = *input;
+    e->kernel = msfl_update_kernel_best();
+    status = msfl_rounding_new(input->rounding_seed, msfl_update_slots(layout), &e->rounding);
+    if (status != MSFL_OK) {
+        msfl_update_encoder_free(e);
+        return status;
+    }
+    *out = e;
+    return MSFL_OK;
+}
+
+void msfl_update_encoder_free(msfl_update_encoder *e) {
+    if (e == NULL) return;
+    msfl_rounding_free(e->rounding);
+    msfl_free(e);
+}
+
+/** The digit of a counter that `slot` holds. */
+static uint32_t counter_digit(const msfl_update_encoder *e, uint64_t slot) {
+    const msfl_update_layout *layout = e->layout;
+    uint64_t k = slot / layout->digits;
+    uint64_t value = k == 0 ? e->input.n_samples : e->input.counters[k - 1];
+    uint64_t shift = slot % layout->digits * layout->value_bits; /* below 35 + 32 - 1; 64 and more cannot occur */
+    return (uint32_t)((value >> shift) & msfl_layout_top(layout));
+}
+
+/** Slots [slot, stop) of one range, whose values begin at `x`: whole groups where they lie, pieces of one in a copy. */
+static msfl_status quantise_range(msfl_update_encoder *e, const msfl_rounding_rule *rule, uint64_t slot, uint64_t stop,
+                                  const float *x, uint32_t *out, uint64_t *n_clipped) {
+    while (slot < stop) {
+        const uint32_t *words;
+        size_t n_groups, lane = slot % MSFL_GROUP_SLOTS, n;
+        msfl_status status = msfl_rounding_words(e->rounding, slot / MSFL_GROUP_SLOTS, &words, &n_groups);
+        if (status != MSFL_OK) return status;
+        uint64_t whole = (stop - slot) / MSFL_GROUP_SLOTS;
+        if (lane == 0 && whole > 0) {
+            if (whole < n_groups) n_groups = (size_t)whole;
+            n = n_groups * MSFL_GROUP_SLOTS;
+            *n_clipped += e->kernel->quantise(rule, out, x, words, n_groups);
+        } else {
+            /* The rest of the group is zeros, which are never clipped. */
+            float piece[MSFL_GROUP_SLOTS] = {0};
+            uint32_t rounded[MSFL_GROUP_SLOTS];
+            n = MSFL_GROUP_SLOTS - lane;
+            if (stop - slot < n) n = (size_t)(stop - slot);
+            memcpy(piece + lane, x, n * sizeof *x);
+            *n_clipped += e->kernel->quantise(rule, rounded, piece, words, 1);
+            memcpy(out, rounded + lane, n * sizeof *out);
+        }
+        slot += n;
+        x += n;
+        out += n;
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_update_quantise(msfl_update_encoder *e, uint64_t first, size_t n, uint32_t *slots,
+                                 msfl_update_stats *stats) {
+    const msfl_update_layout *layout = e->layout;
     uint64_t n_slots = msfl_update_slots(layout);
     if (first > n_slots || n > n_slots - first) {
         return msfl_fail(MSFL_ERR_USAGE, "update: slots %" PRIu64 " and %zu more of a vector of %" PRIu64, first, n,
                          n_slots);
     }
     const uint64_t end = first + n;
-    uint64_t slot = first;
-    for (; slot < end && slot < layout->counter_slots; slot++) {
-        uint64_t k = slot / layout->digits;
-        uint64_t value = k == 0 ? input->n_samples : input->counters[k - 1];
-        uint64_t shift = slot % layout->digits * layout->value_bits; /* below 35 + 32 - 1; 64 and more cannot occur */
-        slots[slot - first] = (uint32_t)((value >> shift) & msfl_layout_top(layout));
-    }
+    uint64_t slot = first, n_clipped = 0;
+    for (; slot < end && slot < layout->counter_slots; slot++)
+        slots[slot - first] = counter_digit(e, slot);
     if (slot == end) return MSFL_OK;
 
-    const msfl_quantise_kernel *kernel = msfl_quantise_kernel_best();
-    const uint32_t middle = UINT32_C(1) << (layout->value_bits - 1);
-    uint64_t n_clipped = 0;
-    rounding g;
-    rounding_init(&g, input->rounding_seed);
     for (size_t r = msfl_layout_range_of(layout, slot - layout->counter_slots); slot < end; r++) {
-        const float clip = layout->ranges[r].clip;
-        const double scale = msfl_layout_scale(layout, clip, input->n_samples);
-        uint64_t range_end = layout->counter_slots + layout->starts[r + 1];
-        if (range_end > end) range_end = end;
-        while (slot < range_end) {
-            if (slot >= g.end) rounding_fill(&g, slot, end);
-            uint64_t stop = range_end < g.end ? range_end : g.end;
-            n_clipped += kernel->quantise(input->values + (slot - layout->counter_slots), g.words + (slot - g.first),
-                                          (size_t)(stop - slot), clip, scale, middle, slots + (slot - first));
-            slot = stop;
+        const msfl_rounding_rule rule = msfl_rounding_rule_of(layout, layout->ranges[r].clip, e->input.n_samples);
+        uint64_t stop = layout->counter_slots + layout->starts[r + 1];
+        if (stop > end) stop = end;
+        msfl_status status = quantise_range(e, &rule, slot, stop, e->input.values + (slot - layout->counter_slots),
+                                            slots + (slot - first), &n_clipped);
+        if (status != MSFL_OK) {
+            memset(slots, 0, n * sizeof *slots);
+            return status;
         }
+        slot = stop;
     }
     if (stats != NULL) stats->n_clipped += n_clipped;
     return MSFL_OK;

@@ -403,7 +403,10 @@ static void updates_travel_through_a_round(void **state) {
         correct += counters[0];
         const msfl_update_input input = {values, n_samples, counters, i};
         assert_int_equal(msfl_update_check(layout, &input), MSFL_OK);
-        assert_int_equal(msfl_update_quantise(layout, &input, 0, w.info.n_values, w.slots[i], NULL), MSFL_OK);
+        msfl_update_encoder *encoder = NULL;
+        assert_int_equal(msfl_update_encoder_new(layout, &input, &encoder), MSFL_OK);
+        assert_int_equal(msfl_update_quantise(encoder, 0, w.info.n_values, w.slots[i], NULL), MSFL_OK);
+        msfl_update_encoder_free(encoder);
         world_encrypt(&w, i);
         assert_int_equal(world_upload(&w, c, i), MSFL_OK);
     }

@@ -28,6 +28,16 @@ static msfl_update_layout *layout_of(uint32_t bits, uint32_t n_counters, uint64_
     return layout;
 }
 
+/** Slots [first, first + n) by an encoder of its own. */
+static msfl_status quantise(const msfl_update_layout *layout, const msfl_update_input *input, uint64_t first, size_t n,
+                            uint32_t *slots, msfl_update_stats *stats) {
+    msfl_update_encoder *encoder = NULL;
+    msfl_status status = msfl_update_encoder_new(layout, input, &encoder);
+    if (status == MSFL_OK) status = msfl_update_quantise(encoder, first, n, slots, stats);
+    msfl_update_encoder_free(encoder);
+    return status;
+}
+
 static void layout_counts_its_slots(void **state) {
     (void)state;
     const msfl_update_range ranges[] = {{3, 1.0f}, {1, 0.5f}, {100, 8.0f}};
@@ -136,7 +146,7 @@ static void go(const trip *t) {
         }
         const msfl_update_input input = {values, n_samples, counters, t->seed + k};
         assert_int_equal(msfl_update_check(layout, &input), MSFL_OK);
-        assert_int_equal(msfl_update_quantise(layout, &input, 0, n_slots, slots, &stats), MSFL_OK);
+        assert_int_equal(quantise(layout, &input, 0, n_slots, slots, &stats), MSFL_OK);
         for (size_t s = 0; s < n_slots; s++) {
             assert_true(slots[s] <= msfl_layout_top(layout));
             totals[s] += slots[s];
@@ -219,7 +229,7 @@ static void counters_recombine_at_the_limit(void **state) {
             counters[k] = k == 0 ? 0 : MSFL_UPDATE_COUNTER_MAX / k;
         const msfl_update_input input = {NULL, MSFL_UPDATE_COUNTER_MAX, counters, 1};
         assert_int_equal(msfl_update_check(layout, &input), MSFL_OK);
-        assert_int_equal(msfl_update_quantise(layout, &input, 0, n_slots, slots, NULL), MSFL_OK);
+        assert_int_equal(quantise(layout, &input, 0, n_slots, slots, NULL), MSFL_OK);
         for (size_t s = 0; s < n_slots; s++)
             totals[s] = UINT64_C(10000) * slots[s];
         msfl_update_decoder *decoder = NULL;
@@ -292,17 +302,22 @@ static void decoder_refuses(void **state) {
 static void every_allocation_may_fail(void **state) {
     (void)state;
     const msfl_update_range ranges[] = {{3, 1.0f}, {4, 1.0f}};
+    const float values[7] = {0};
+    const msfl_update_input input = {values, 10, NULL, 1};
     for (long k = 1;; k++) {
         msfl_update_layout *layout = NULL;
+        msfl_update_encoder *encoder = NULL;
         msfl_update_decoder *decoder = NULL;
         msfl_alloc_fail_at(k);
         msfl_status status = msfl_update_layout_new(8, 1, 10, ranges, 2, &layout);
+        if (status == MSFL_OK) status = msfl_update_encoder_new(layout, &input, &encoder);
         if (status == MSFL_OK) status = msfl_update_decoder_new(layout, 3, &decoder);
         msfl_alloc_fail_at(0);
+        msfl_update_encoder_free(encoder);
         msfl_update_decoder_free(decoder);
         msfl_update_layout_free(layout);
         if (status == MSFL_OK) {
-            assert_true(k == 5); /* four allocations were made to fail in turn */
+            assert_true(k == 8); /* seven allocations were made to fail in turn */
             break;
         }
         assert_int_equal(status, MSFL_ERR_MEMORY);
