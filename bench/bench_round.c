@@ -1,10 +1,17 @@
 /* msfl-bench-round: what one round costs per party, from floats to the weighted mean, on one thread.
  *
  *   msfl-bench-round [--clients N] [--bits B] [--values COUNT] [--repeat R] [--json]
+ *   msfl-bench-round --path [the same]
  *
  * Million values per second, best of the repetitions, over whole updates. Client: check, quantise, encrypt with
  * hashing, seal. Coordinator: upload (hash, check, fold), open and decode together. Authority: milliseconds per
- * client's key. */
+ * client's key.
+ *
+ * --path measures the encryption engine alone, for 16 and 24 bits unless --bits is given: a client's way from floats to
+ * packed ciphertext bytes as one figure (fresh key, quantise, encrypt, pack; no hash, no seal), and the way back (open,
+ * decode to floats); beside them, what quantising and decoding take of that. */
+#include "path.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/seeded.h"
@@ -33,9 +40,13 @@ typedef struct bench {
     double check_s, quantise_s, encrypt_s, seal_s, upload_s, answer_s, open_s; /* best so far */
 } bench;
 
-static void best_since(double *best, uint64_t start_ns) {
-    double took = (double)(msfl_now_ns() - start_ns) * 1e-9;
+static void best_of(double *best, uint64_t ns) {
+    double took = (double)ns * 1e-9;
     if (*best == 0.0 || took < *best) *best = took;
+}
+
+static void best_since(double *best, uint64_t start_ns) {
+    best_of(best, msfl_now_ns() - start_ns);
 }
 
 static msfl_status setup(bench *b) {
@@ -60,7 +71,7 @@ static msfl_status setup(bench *b) {
     b->bundle_bytes = msfl_round_bundle_bytes(&b->info.params);
     b->values = msfl_alloc(b->n_values, sizeof *b->values);
     b->mean = msfl_alloc(b->n_values, sizeof *b->mean);
-    b->slots = msfl_alloc(request.n_values, sizeof *b->slots);
+    b->slots = msfl_alloc(b->full_slots, sizeof *b->slots);
     b->totals = msfl_alloc(b->full_slots, sizeof *b->totals);
     b->ciphertext = msfl_alloc(b->ciphertext_bytes, 1);
     b->bundle = msfl_alloc(b->bundle_bytes, 1);
@@ -98,19 +109,28 @@ static msfl_status one_client(bench *b, msfl_round_coordinator *coordinator, uin
     uint64_t start = msfl_now_ns();
     msfl_status status = msfl_update_check(b->layout, &input);
     best_since(&b->check_s, start);
-    start = msfl_now_ns();
+    /* Chunk by chunk, as a client streams them. */
+    uint64_t quantise_ns = msfl_now_ns(), encrypt_ns;
     if (status == MSFL_OK) status = msfl_update_encoder_new(b->layout, &input, &encoder);
-    if (status == MSFL_OK) status = msfl_update_quantise(encoder, 0, n_slots, b->slots, NULL);
-    msfl_update_encoder_free(encoder);
-    best_since(&b->quantise_s, start);
-    start = msfl_now_ns();
+    encrypt_ns = msfl_now_ns();
+    quantise_ns = encrypt_ns - quantise_ns;
     if (status == MSFL_OK) status = msfl_round_client_new(b->ctx, &b->info, client, &c);
+    encrypt_ns = msfl_now_ns() - encrypt_ns;
     size_t at = 0;
-    for (uint64_t j = 0; j < b->n_chunks && status == MSFL_OK; j++) {
-        status = msfl_round_client_encrypt(c, j, b->slots + j * b->full_slots, b->ciphertext + at);
+    for (uint64_t j = 0, slot = 0; j < b->n_chunks && status == MSFL_OK; j++) {
+        uint32_t n = msfl_packed_chunk_slots(b->ctx, n_slots, j);
+        start = msfl_now_ns();
+        status = msfl_update_quantise(encoder, slot, n, b->slots, NULL);
+        uint64_t between = msfl_now_ns();
+        if (status == MSFL_OK) status = msfl_round_client_encrypt(c, j, b->slots, b->ciphertext + at);
+        quantise_ns += between - start;
+        encrypt_ns += msfl_now_ns() - between;
+        slot += n;
         at += msfl_packed_chunk_bytes(b->ctx, n_slots, j);
     }
-    best_since(&b->encrypt_s, start);
+    msfl_update_encoder_free(encoder);
+    best_of(&b->quantise_s, quantise_ns);
+    best_of(&b->encrypt_s, encrypt_ns);
     start = msfl_now_ns();
     if (status == MSFL_OK) status = msfl_round_client_finish(c, hash, b->bundle);
     best_since(&b->seal_s, start);
@@ -176,6 +196,28 @@ static void print(const bench *b, bool json) {
     printf("  authority    %.3f ms per client\n", figures[5]);
 }
 
+static msfl_status path(uint32_t n_clients, uint32_t bits, uint64_t n_values, uint64_t repeat, bool json) {
+    bench_path p;
+    bench_path_rates rates;
+    msfl_status status = bench_path_init(&p, n_clients, bits, n_values);
+    if (status == MSFL_OK) status = bench_path_measure(&p, repeat, &rates);
+    if (status == MSFL_OK && json) {
+        printf("{\"clients\": %u, \"bits\": %u, \"values\": %llu, \"kernel\": \"%s\", \"ciphertext_bytes\": %zu, "
+               "\"client_mvps\": %.1f, \"open_and_decode_mvps\": %.1f, \"quantise_mvps\": %.1f, \"decode_mvps\": "
+               "%.1f}\n",
+               n_clients, bits, (unsigned long long)n_values, msfl_packed_kernel(p.ctx), p.ciphertext_bytes,
+               rates.client_mvps, rates.open_mvps, rates.quantise_mvps, rates.decode_mvps);
+    } else if (status == MSFL_OK) {
+        printf("%u clients, %u bits, %llu values, kernel %s, one core, million values/s:\n", n_clients, bits,
+               (unsigned long long)n_values, msfl_packed_kernel(p.ctx));
+        printf("  floats to ciphertext %8.1f   of which quantise alone %8.1f\n", rates.client_mvps,
+               rates.quantise_mvps);
+        printf("  sum to floats        %8.1f   of which decode alone   %8.1f\n", rates.open_mvps, rates.decode_mvps);
+    }
+    bench_path_clear(&p);
+    return status;
+}
+
 /** A number within [min, max], or 0. */
 static uint64_t number(const char *text, uint64_t min, uint64_t max) {
     char *end;
@@ -185,9 +227,9 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max) {
 }
 
 int main(int argc, char **argv) {
-    bench b = {.n_clients = 3, .bits = 24, .n_values = 1000000};
+    bench b = {.n_clients = 3, .n_values = 1000000};
     uint64_t repeat = 5;
-    bool json = false;
+    bool json = false, path_only = false;
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         uint64_t v = 0;
@@ -195,18 +237,32 @@ int main(int argc, char **argv) {
             json = true;
             continue;
         }
+        if (strcmp(name, "--path") == 0) {
+            path_only = true;
+            continue;
+        }
         if (strcmp(name, "--clients") == 0 && (v = number(value, 2, MSFL_CLIENTS_MAX)) != 0) b.n_clients = (uint32_t)v;
         if (strcmp(name, "--bits") == 0 && (v = number(value, 2, 32)) != 0) b.bits = (uint32_t)v;
         if (strcmp(name, "--values") == 0 && (v = number(value, 1, 1u << 28)) != 0) b.n_values = v;
         if (strcmp(name, "--repeat") == 0 && (v = number(value, 1, 1000)) != 0) repeat = v;
         if (v == 0) {
-            fprintf(stderr,
-                    "usage: msfl-bench-round [--clients N] [--bits B] [--values COUNT] [--repeat R] [--json]\n");
+            fprintf(
+                stderr,
+                "usage: msfl-bench-round [--path] [--clients N] [--bits B] [--values COUNT] [--repeat R] [--json]\n");
             return 2;
         }
         i++;
     }
-    msfl_status status = setup(&b);
+    msfl_status status = MSFL_OK;
+    if (path_only) {
+        const uint32_t widths[] = {b.bits != 0 ? b.bits : 16, 24};
+        for (size_t i = 0; i < (b.bits != 0 ? 1 : 2) && status == MSFL_OK; i++)
+            status = path(b.n_clients, widths[i], b.n_values, repeat, json);
+        if (status != MSFL_OK) fprintf(stderr, "msfl-bench-round: %s\n", msfl_error_message());
+        return msfl_status_exit_code(status);
+    }
+    if (b.bits == 0) b.bits = 24;
+    status = setup(&b);
     for (uint64_t i = 0; i < repeat && status == MSFL_OK; i++)
         status = one_round(&b);
     if (status == MSFL_OK) {

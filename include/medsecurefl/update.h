@@ -85,7 +85,8 @@ MSFL_API void msfl_update_decoder_free(msfl_update_decoder *decoder);
 /** Slots [first, first + n) of the opened sum; `first` must continue where the last call ended. Writes the weighted
  *  means of the model values among them to their places in `mean` (msfl_update_values floats; NULL while there are
  *  none). Counters come first, so the weight is known before the first value. ERR_NUMERIC, naming the slot, if a total
- *  is impossible for n_clients well-formed updates of that weight; then nothing of this slice is taken or written. */
+ *  is impossible for n_clients well-formed updates of that weight; then nothing of this slice is taken, and its means
+ *  are zeroed or unchanged. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, size_t n,
                                                        const uint64_t *totals, float *mean);
 

@@ -93,6 +93,7 @@ static void total_bounds(const msfl_update_decoder *decoder, uint64_t n_samples,
 
 msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, size_t n, const uint64_t *totals,
                                float *mean) {
+    enum { BLOCK = 2048 }; /* checked and then read again from the first-level cache */
     const msfl_update_layout *layout = decoder->layout;
     const uint64_t n_slots = msfl_update_slots(layout);
     if (first != decoder->next || n > n_slots - first) {
@@ -112,12 +113,7 @@ msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, siz
         const msfl_update_kernel *kernel = msfl_update_kernel_best();
         uint64_t low, high;
         total_bounds(decoder, counters[0], &low, &high);
-        if (!kernel->within(totals + (slot - first), (size_t)(end - slot), low, high)) {
-            while (totals[slot - first] >= low && totals[slot - first] <= high)
-                slot++;
-            return impossible(decoder, slot, low, high);
-        }
-        const uint64_t offset = decoder->n_clients * msfl_layout_top(layout);
+        const uint64_t offset = decoder->n_clients * msfl_layout_top(layout), start = slot;
         for (size_t r = msfl_layout_range_of(layout, slot - layout->counter_slots); slot < end; r++) {
             /* (delta total - n C) / sum omega = C (2 total - n (2^b - 1)) / ((2^b - 1) sum omega); the bracket is an
              * exact integer below 2^47. */
@@ -125,10 +121,19 @@ msfl_status msfl_update_decode(msfl_update_decoder *decoder, uint64_t first, siz
                                 ((double)msfl_layout_top(layout) * (double)counters[0]);
             uint64_t range_end = layout->counter_slots + layout->starts[r + 1];
             if (range_end > end) range_end = end;
-            /* Beyond C by less than n delta / sum omega; only at a bound near FLT_MAX can that overflow. */
-            kernel->decode(mean + (slot - layout->counter_slots), totals + (slot - first), (size_t)(range_end - slot),
-                           offset, step);
-            slot = range_end;
+            while (slot < range_end) {
+                const uint64_t *from = totals + (slot - first);
+                size_t part = range_end - slot < BLOCK ? (size_t)(range_end - slot) : BLOCK;
+                if (!kernel->within(from, part, low, high)) {
+                    memset(mean + (start - layout->counter_slots), 0, (size_t)(end - start) * sizeof *mean);
+                    while (totals[slot - first] >= low && totals[slot - first] <= high)
+                        slot++;
+                    return impossible(decoder, slot, low, high);
+                }
+                /* Beyond C by less than n delta / sum omega; only at a bound near FLT_MAX can that overflow. */
+                kernel->decode(mean + (slot - layout->counter_slots), from, part, offset, step);
+                slot += part;
+            }
         }
     }
     memcpy(decoder->counters, counters, sizeof counters);

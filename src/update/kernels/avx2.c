@@ -38,6 +38,8 @@ static uint32_t quantise(const msfl_rounding_rule *rule, uint32_t *out, const fl
     for (size_t g = 0; g < n_groups; g++, words += MSFL_GROUP_WORDS) {
         __m256i r0 = load(words), r1 = load(words + 8);
         for (int half = 0; half < 2; half++, x += 16, out += 16) {
+            MSFL_PREFETCH(x, 0);
+            MSFL_PREFETCH(out, 1);
             __m256i random[4] = {_mm256_and_si256(r0, random_mask), _mm256_and_si256(r1, random_mask),
                                  _mm256_and_si256(_mm256_srli_epi64(r0, 32), random_mask),
                                  _mm256_and_si256(_mm256_srli_epi64(r1, 32), random_mask)};
@@ -85,6 +87,8 @@ static bool within(const uint64_t *totals, size_t n, uint64_t low, uint64_t high
     __m256i beyond[4] = {{0}};
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
+        MSFL_PREFETCH(totals + i, 0);
+        MSFL_PREFETCH(totals + i + 8, 0);
         for (int k = 0; k < 4; k++) {
             __m256i d = _mm256_sub_epi64(load(totals + i + 4 * k), from);
             beyond[k] = _mm256_or_si256(beyond[k], _mm256_cmpgt_epi64(d, span));
@@ -101,6 +105,7 @@ static void decode(float *mean, const uint64_t *totals, size_t n, uint64_t offse
     const __m256 most = _mm256_set1_ps(FLT_MAX), least = _mm256_set1_ps(-FLT_MAX);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
+        MSFL_PREFETCH(mean + i, 1);
         __m128 part[2];
         for (int k = 0; k < 2; k++) {
             __m256i t = load(totals + i + 4 * k);

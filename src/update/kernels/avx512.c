@@ -32,6 +32,8 @@ static uint32_t quantise(const msfl_rounding_rule *rule, uint32_t *out, const fl
     for (size_t g = 0; g < n_groups; g++, words += MSFL_GROUP_WORDS) {
         __m512i random = _mm512_loadu_si512(words);
         for (int half = 0; half < 2; half++, x += 16, out += 16) {
+            MSFL_PREFETCH(x, 0);
+            MSFL_PREFETCH(out, 1);
             __m512 v = _mm512_loadu_ps(x);
             /* max and min give their second operand when one is NaN: the order is that of the generic twin. */
             __m512 c = _mm512_min_ps(_mm512_max_ps(v, low), high);
@@ -69,6 +71,7 @@ static bool within(const uint64_t *totals, size_t n, uint64_t low, uint64_t high
     size_t i = 0;
     for (; i + 32 <= n; i += 32) {
         for (int k = 0; k < 4; k++) {
+            MSFL_PREFETCH(totals + i + 8 * k, 0);
             __m512i d = _mm512_sub_epi64(_mm512_loadu_si512(totals + i + 8 * k), from);
             most[k] = _mm512_max_epu64(most[k], d);
         }
@@ -85,6 +88,7 @@ static void decode(float *mean, const uint64_t *totals, size_t n, uint64_t offse
     const __m256 most = _mm256_set1_ps(FLT_MAX), least = _mm256_set1_ps(-FLT_MAX);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
+        MSFL_PREFETCH(mean + i, 1);
         __m512i t = _mm512_loadu_si512(totals + i);
         __m512d x = _mm512_castsi512_pd(_mm512_add_epi64(_mm512_add_epi64(t, t), shifted));
         __m256 m = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_sub_pd(x, magic), steps));

@@ -12,7 +12,7 @@ enum {
     MSFL_GROUP_WORDS = 16  /* random words that they share: 16 fresh bits per slot */
 };
 
-/** How the values of one range become integers of b bits. msfl_rounding_rule makes one. */
+/** How the values of one range become integers of b bits. msfl_rounding_rule_of makes one. */
 typedef struct msfl_rounding_rule {
     float clip;           /**< C */
     uint32_t shift;       /**< F = min(32, 52 - b): bits of fraction, 20 to 32 */
@@ -37,7 +37,9 @@ typedef struct msfl_update_kernel {
      *
      * t lies in [2^(52-F), 2^(53-F)), where doubles are multiples of 2^-F: c s is in [-(2^b - 1)/2, (2^b - 1)/2] by the
      * requirement on s, rounding never reverses an order, and 2^b - 1 < 2^(52-F). So adding `base` is what rounds c s
-     * to F bits of fraction, and Y needs no conversion. Returns how many values lay outside [-C, C].
+     * to F bits of fraction, and Y needs no conversion. As r is uniform, E out = Y / 2^F exactly, at most 5/8 2^-F from
+     * c s + (2^b - 1)/2: half of 2^-F for the sum, and 2^(b-55) <= 2^-F / 8 for the product.
+     * Returns how many values lay outside [-C, C].
      */
     uint32_t (*quantise)(const msfl_rounding_rule *rule, uint32_t *out, const float *x, const uint32_t *words,
                          size_t n_groups);
@@ -54,6 +56,10 @@ extern const msfl_update_kernel msfl_update_generic;
 #if defined(__x86_64__)
 extern const msfl_update_kernel msfl_update_avx2;
 extern const msfl_update_kernel msfl_update_avx512;
+/** Ask for the page after the one at `at`, which this loop soon reads or writes: the processor's own prefetching ends
+ * at a page. Measured: a third of the time of vectors that come from the third-level cache. Reads nothing, so it may be
+ *  beyond the array. */
+#define MSFL_PREFETCH(at, write) __builtin_prefetch((const void *)((uintptr_t)(at) + 3072), write)
 #endif
 
 /** All tables in this build, NULL at the end; the fastest last. */
