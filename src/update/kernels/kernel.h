@@ -56,9 +56,8 @@ extern const msfl_update_kernel msfl_update_generic;
 #if defined(__x86_64__)
 extern const msfl_update_kernel msfl_update_avx2;
 extern const msfl_update_kernel msfl_update_avx512;
-/** Ask for the page after the one at `at`, which this loop soon reads or writes: the processor's own prefetching ends
- * at a page. Measured: a third of the time of vectors that come from the third-level cache. Reads nothing, so it may be
- *  beyond the array. */
+/** Ask for what lies 3 KiB after `at`, which this loop soon reads or writes: the processor's own prefetching ends at
+ *  each page. Reads nothing, so it may be beyond the array. */
 #define MSFL_PREFETCH(at, write) __builtin_prefetch((const void *)((uintptr_t)(at) + 3072), write)
 #endif
 
