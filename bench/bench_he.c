@@ -188,7 +188,7 @@ static double aes_ctr_gbps(void) {
     const uint8_t key[16] = {1}, iv[MSFL_AES_BLOCK] = {0};
     msfl_aes *aes;
     double best = 1e9;
-    if (msfl_aes_new(&aes) != MSFL_OK) return 0;
+    if (msfl_aes_new(NULL, &aes) != MSFL_OK) return 0;
     for (int turn = 0; turn < 5; turn++) {
         uint64_t start = msfl_now_ns();
         if (msfl_aes_start(aes, key, sizeof key, iv) != MSFL_OK) break;

@@ -54,7 +54,7 @@ const uint8_t *msfl_bfv_ct_key_id(const msfl_bfv_ct *ct) {
 static msfl_status make_workspace(const msfl_bfv *ctx, msfl_bfv_ct *ct) {
     if (ct->planes != NULL) return MSFL_OK;
     if (ct->aes == NULL) {
-        msfl_status status = msfl_aes_new(&ct->aes);
+        msfl_status status = msfl_aes_new(ctx->ring.kernel, &ct->aes);
         if (status != MSFL_OK) return status;
     }
     if (ct->stream == NULL) ct->stream = msfl_alloc(1, sizeof *ct->stream);

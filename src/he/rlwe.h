@@ -84,6 +84,7 @@ typedef struct msfl_rlwe_scratch {
 typedef struct msfl_rlwe_pool {
     pthread_mutex_t mutex;
     msfl_rlwe_scratch *idle;
+    const msfl_kernel *kernel;
     size_t degree, n_planes;
 } msfl_rlwe_pool;
 

@@ -20,6 +20,7 @@ static void scratch_free(msfl_rlwe_scratch *s) {
 void msfl_rlwe_pool_init(msfl_rlwe_pool *pool, const msfl_rlwe *r, size_t n_planes) {
     pthread_mutex_init(&pool->mutex, NULL);
     pool->idle = NULL;
+    pool->kernel = r->kernel;
     pool->degree = r->degree;
     pool->n_planes = n_planes;
 }
@@ -37,7 +38,7 @@ static msfl_status scratch_new(const msfl_rlwe_pool *pool, msfl_rlwe_scratch **o
     *out = NULL;
     msfl_rlwe_scratch *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_ERR_MEMORY;
-    msfl_status status = msfl_aes_new(&s->aes);
+    msfl_status status = msfl_aes_new(pool->kernel, &s->aes);
     if (status != MSFL_OK) goto done;
     s->stream = msfl_secret_alloc(sizeof *s->stream);
     s->seed = msfl_secret_alloc(64);

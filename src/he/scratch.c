@@ -16,6 +16,7 @@ static void scratch_free(msfl_scratch *s) {
 void msfl_scratch_pool_init(msfl_scratch_pool *pool, const msfl_packed *ctx) {
     pthread_mutex_init(&pool->mutex, NULL);
     pool->idle = NULL;
+    pool->kernel = ctx->kernel;
     pool->degree = ctx->params.ring_degree;
     pool->n_planes = ctx->params.n_primes;
 }
@@ -33,7 +34,7 @@ static msfl_status scratch_new(const msfl_scratch_pool *pool, msfl_scratch **out
     *out = NULL;
     msfl_scratch *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_ERR_MEMORY;
-    msfl_status status = msfl_aes_new(&s->aes);
+    msfl_status status = msfl_aes_new(pool->kernel, &s->aes);
     if (status != MSFL_OK) goto done;
     s->stream = msfl_secret_alloc(sizeof *s->stream);
     s->x = msfl_secret_alloc(pool->degree * sizeof *s->x);

@@ -20,6 +20,7 @@ typedef struct msfl_scratch {
 typedef struct msfl_scratch_pool {
     pthread_mutex_t mutex;
     msfl_scratch *idle;
+    const msfl_kernel *kernel;
     size_t degree, n_planes;
 } msfl_scratch_pool;
 

@@ -1,14 +1,16 @@
-/* Shim for libcrypto: AES in counter mode as a stream of random bytes. */
+/* AES in counter mode as a stream of random bytes: a kernel's own where it has one, libcrypto's otherwise (this is its
+ * shim). The bytes are the same. */
 #ifndef MSFL_RING_AES_H
 #define MSFL_RING_AES_H
 
-#include "medsecurefl/status.h"
+#include "ring/kernel.h"
 
 typedef struct msfl_aes msfl_aes;
 
 enum { MSFL_AES_BLOCK = 16 };
 
-msfl_status msfl_aes_new(msfl_aes **out) MSFL_NODISCARD;
+/** `kernel` may be NULL: libcrypto. */
+msfl_status msfl_aes_new(const msfl_kernel *kernel, msfl_aes **out) MSFL_NODISCARD;
 /** Forgets the key. */
 void msfl_aes_free(msfl_aes *aes);
 /** Begin the stream of `key` (16 or 32 bytes) at the counter block `iv`, which counts up as a big-endian integer. */

@@ -9,6 +9,9 @@ static const msfl_kernel *const kernels[] = {
 #if MSFL_HAVE_AVX2
     &msfl_kernel_avx2,
 #endif
+#if MSFL_HAVE_AVX512
+    &msfl_kernel_avx512,
+#endif
     NULL,
 };
 
@@ -31,8 +34,8 @@ msfl_status msfl_kernel_choose(const msfl_kernel **out) {
     }
     if (best == NULL) {
         return msfl_fail(MSFL_ERR_USAGE,
-                         "MSFL_KERNEL=%.40s: there is no such kernel; generic%s, or nothing for the fastest", wanted,
-                         MSFL_HAVE_AVX2 ? " or avx2" : "");
+                         "MSFL_KERNEL=%.40s: there is no such kernel; generic%s%s, or nothing for the fastest", wanted,
+                         MSFL_HAVE_AVX2 ? ", avx2" : "", MSFL_HAVE_AVX512 ? ", avx512" : "");
     }
     *out = best;
     return MSFL_OK;

@@ -1,8 +1,8 @@
 /* The interface of the instruction set tables: "generic" is plain C, the others must give the same integers.
  *
- * Residues live in *cells*: eight bytes whose meaning is the kernel's own (integers in generic, doubles in avx2) and
- * which need not be reduced while inside. What leaves a kernel (packed bytes, exported residues, totals) is canonical,
- * and the same for every kernel bit for bit. Arrays of cells are aligned to 64 bytes.
+ * Residues live in *cells*: eight bytes whose meaning is the kernel's own (integers in generic and avx512, doubles in
+ * avx2) and which need not be reduced while inside. What leaves a kernel (packed bytes, exported residues, totals) is
+ * canonical, and the same for every kernel bit for bit. Arrays of cells are aligned to 64 bytes.
  *
  * Except where a comment says so, no branch and no address depends on the contents of cells, noise or slots.
  */
@@ -54,9 +54,21 @@ typedef struct msfl_chunk_shape {
     size_t n_slots, n_coefficients;
 } msfl_chunk_shape;
 
+enum { MSFL_AES_SCHEDULE_BYTES = 240 };
+
+/** AES in counter mode. Constant time. */
+typedef struct msfl_aes_kernel {
+    /** The round keys of `key` (16 or 32 bytes), MSFL_AES_SCHEDULE_BYTES at most. */
+    void (*schedule)(uint8_t *schedule, const uint8_t *key, size_t key_bytes);
+    /** n blocks of 16 bytes: what `counter`, a big-endian integer, and those after it are encrypted to. Adds n to it.
+     */
+    void (*stream)(const uint8_t *schedule, size_t key_bytes, uint8_t counter[16], uint8_t *out, size_t n);
+} msfl_aes_kernel;
+
 typedef struct msfl_kernel {
     const char *name;
     bool (*supported)(void);
+    const msfl_aes_kernel *aes; /**< NULL where libcrypto is as fast */
 
     /* --- tables --- */
     size_t (*modulus_table_bytes)(uint32_t degree);
@@ -114,6 +126,9 @@ typedef struct msfl_kernel {
 extern const msfl_kernel msfl_kernel_generic;
 #if MSFL_HAVE_AVX2
 extern const msfl_kernel msfl_kernel_avx2;
+#endif
+#if MSFL_HAVE_AVX512
+extern const msfl_kernel msfl_kernel_avx512;
 #endif
 
 /** All tables in this build, NULL at the end; the fastest last. */

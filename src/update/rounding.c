@@ -24,7 +24,7 @@ msfl_status msfl_rounding_new(uint64_t seed, uint64_t n_slots, msfl_rounding **o
     *out = NULL;
     msfl_rounding *g = msfl_alloc(1, sizeof *g);
     if (g == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = msfl_aes_new(&g->aes);
+    msfl_status status = msfl_aes_new(NULL, &g->aes);
     if (status != MSFL_OK) {
         msfl_free(g);
         return status;
