@@ -12,6 +12,7 @@ typedef struct opener {
     pthread_rwlock_t lock;
     bool ready;
     int32_t *key_sum;
+    int64_t largest; /* magnitude in it */
     msfl_cell *prepared; /* n_primes planes of N cells */
     msfl_scratch_pool pool;
 } opener;
@@ -155,16 +156,33 @@ static msfl_status wrong_key(uint64_t j, uint32_t n_addends) {
         (unsigned long long)j, n_addends);
 }
 
-/** Leaves the opener read-locked with the transforms of `key_sum` in place. */
-static void prepare(const msfl_packed *ctx, opener *o, const int32_t *key_sum) {
-    size_t bytes = ctx->params.ring_degree * sizeof *key_sum;
+static int64_t largest_of(const int32_t *s, size_t n) {
+    int64_t largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t magnitude = llabs((long long)s[i]);
+        if (magnitude > largest) largest = magnitude;
+    }
+    return largest;
+}
+
+/** Leaves the opener read-locked with the transforms of `key_sum` in place; or not locked and false, if a coefficient is
+ *  larger than `magnitude_max`. */
+static bool prepare(const msfl_packed *ctx, opener *o, const int32_t *key_sum, int64_t magnitude_max) {
+    size_t n = ctx->params.ring_degree, bytes = n * sizeof *key_sum;
     for (;;) {
         pthread_rwlock_rdlock(&o->lock);
-        if (o->ready && memcmp(o->key_sum, key_sum, bytes) == 0) return;
+        if (o->ready && memcmp(o->key_sum, key_sum, bytes) == 0) {
+            if (o->largest <= magnitude_max) return true;
+            pthread_rwlock_unlock(&o->lock);
+            return false;
+        }
         pthread_rwlock_unlock(&o->lock);
+        int64_t largest = largest_of(key_sum, n);
+        if (largest > magnitude_max) return false;
         pthread_rwlock_wrlock(&o->lock);
         if (!o->ready || memcmp(o->key_sum, key_sum, bytes) != 0) {
             memcpy(o->key_sum, key_sum, bytes);
+            o->largest = largest;
             msfl_prepare_key(ctx, key_sum, o->prepared);
             o->ready = true;
         }
@@ -180,27 +198,28 @@ msfl_status msfl_packed_open(const msfl_packed *ctx, const msfl_packed_sum *sum,
     }
     msfl_chunk_shape shape = msfl_shape_of(ctx, sum->n_values, j);
     size_t n = ctx->params.ring_degree;
-    memset(totals, 0, shape.n_slots * sizeof *totals);
+    msfl_scratch *scratch = NULL;
+    msfl_status status;
     if (n_addends < 1 || msfl_packed_sum_addends(sum) != n_addends) {
-        return msfl_fail(MSFL_ERR_MISMATCH,
-                         "chunk %llu has %u addends, the whole sum %u (0: chunks differ), and %u were to be opened",
-                         (unsigned long long)j, sum->addends[j], msfl_packed_sum_addends(sum), n_addends);
+        status = msfl_fail(MSFL_ERR_MISMATCH,
+                           "chunk %llu has %u addends, the whole sum %u (0: chunks differ), and %u were to be opened",
+                           (unsigned long long)j, sum->addends[j], msfl_packed_sum_addends(sum), n_addends);
+        goto done;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (llabs((long long)key_sum[i]) > (long long)MSFL_KEY_MAX * n_addends) return wrong_key(j, n_addends);
+    status = msfl_scratch_take(&sum->opener->pool, &scratch);
+    if (status != MSFL_OK) goto done;
+    if (!prepare(ctx, sum->opener, key_sum, (int64_t)MSFL_KEY_MAX * n_addends)) {
+        status = wrong_key(j, n_addends);
+        goto done;
     }
-    msfl_scratch *scratch;
-    msfl_status status = msfl_scratch_take(&sum->opener->pool, &scratch);
-    if (status != MSFL_OK) return status;
-    prepare(ctx, sum->opener, key_sum);
     const uint8_t *at = sum->bytes + j * sum->full_bytes;
     for (uint32_t i = 0; i < ctx->params.n_primes; i++) {
         const msfl_modulus *m = &ctx->moduli[i];
         msfl_cell *x = scratch->planes + i * n;
         status = msfl_start_public(scratch->aes, sum->public_key, j, i);
-        if (status != MSFL_OK) goto done;
+        if (status != MSFL_OK) goto unlock;
         status = msfl_expand(m, scratch->aes, scratch->stream, sum->opener->prepared + i * n, x);
-        if (status != MSFL_OK) goto done;
+        if (status != MSFL_OK) goto unlock;
         ctx->kernel->inverse(m, x);
         ctx->kernel->subtract_from(m, x, at, ctx->codec.cofactor_inverse[i], shape.n_coefficients);
         at += msfl_packed_bytes(m, shape.n_coefficients);
@@ -209,8 +228,9 @@ msfl_status msfl_packed_open(const msfl_packed *ctx, const msfl_packed_sum *sum,
     if (!ctx->kernel->lift(&ctx->codec, scratch->planes, n, shape, msfl_noise_bound(n_addends), total_max, totals)) {
         status = wrong_key(j, n_addends);
     }
-done:
+unlock:
     pthread_rwlock_unlock(&sum->opener->lock);
+done:
     if (status != MSFL_OK) memset(totals, 0, shape.n_slots * sizeof *totals);
     msfl_scratch_give(&sum->opener->pool, scratch);
     return status;

@@ -5,7 +5,8 @@
 msfl_status msfl_expand(const msfl_modulus *m, msfl_aes *aes, msfl_stream *stream, const msfl_cell *y, msfl_cell *x) {
     size_t width = (m->m.bits + 7) / 8, n = m->degree, done = 0;
     while (done < n) {
-        size_t candidates = MSFL_STREAM_BYTES / width;
+        /* Whole blocks of the stream, and cells that stay aligned as long as none is rejected. */
+        size_t candidates = MSFL_STREAM_BYTES / width / 16 * 16;
         if (candidates > n - done) candidates = n - done;
         msfl_status status = msfl_aes_read(aes, stream->bytes, candidates * width);
         if (status != MSFL_OK) return status;

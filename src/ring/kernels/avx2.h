@@ -8,7 +8,7 @@
  * to a w / p; h - q p is an integer below 2^53 and so exact in one fused operation, and so is the sum with l. With |a|
  * <= b p the quotient is at most b 2^49, three roundings of relative size 2^-53 move it by at most 3 b / 16 (3 b / 64
  * when p < 2^48), and round() by 1/2:   |result| <= (1/2 + 3 b / 16) p.
- * Valid for |a| <= 2^53.
+ * Valid for |a| <= 2^53; quotients of at most 2^51 are rounded in a cheaper way.
  */
 #ifndef MSFL_RING_AVX2_H
 #define MSFL_RING_AVX2_H
@@ -26,6 +26,10 @@ enum { MSFL_LANES = 4 };
 
 /* 2^52 added to an integer 0 <= x < 2^52 puts x into the low bits. */
 #define MSFL_MAGIC 0x1p52
+/* Added to a number of magnitude at most 2^51 and taken away again it rounds that to an integer: between 2^52 and 2^53
+ * doubles are integers. With a product before it that is one fused operation and one more, where the instruction that
+ * rounds takes two itself on some processors. */
+#define MSFL_ROUNDER 0x1.8p52
 
 /** How groups of eight residues of one width are packed; see avx2_pack.c. */
 typedef struct msfl_avx2_packing {
@@ -71,17 +75,33 @@ static inline v4d floor4(v4d x) {
     return _mm256_floor_pd(x);
 }
 
-/** |x| <= 2^53 to |x| <= (p + 1) / 2. */
-static inline v4d reduce4(v4d x, lanes_modulus m) {
-    return _mm256_fnmadd_pd(round4(_mm256_mul_pd(x, m.p_inverse)), m.p, x);
+/** round(a b) for |a b| <= 2^51. */
+static inline v4d round_product4(v4d a, v4d b) {
+    v4d rounder = _mm256_set1_pd(MSFL_ROUNDER);
+    return _mm256_sub_pd(_mm256_fmadd_pd(a, b, rounder), rounder);
 }
 
-/** See the top of the file. */
-static inline v4d multiply4(v4d a, v4d w, lanes_modulus m) {
-    v4d h = _mm256_mul_pd(a, w);
-    v4d q = round4(_mm256_mul_pd(h, m.p_inverse));
+/** |x| <= 2^53 to |x| <= (p + 1) / 2. */
+static inline v4d reduce4(v4d x, lanes_modulus m) {
+    return _mm256_fnmadd_pd(round_product4(x, m.p_inverse), m.p, x);
+}
+
+/** a w less q p, for a quotient q that is within reach of a w / p. */
+static inline v4d multiply_less4(v4d a, v4d w, v4d h, v4d q, lanes_modulus m) {
     v4d l = _mm256_fmsub_pd(a, w, h);
     return _mm256_add_pd(_mm256_fnmadd_pd(q, m.p, h), l);
+}
+
+/** See the top of the file: |a| <= 2^52, so that the quotient is at most 2^51. */
+static inline v4d multiply4(v4d a, v4d w, lanes_modulus m) {
+    v4d h = _mm256_mul_pd(a, w);
+    return multiply_less4(a, w, h, round_product4(h, m.p_inverse), m);
+}
+
+/** The same for |a| <= 2^53. */
+static inline v4d multiply_large4(v4d a, v4d w, lanes_modulus m) {
+    v4d h = _mm256_mul_pd(a, w);
+    return multiply_less4(a, w, h, round4(_mm256_mul_pd(h, m.p_inverse)), m);
 }
 
 /** |x| <= 2^53 to 0 <= x < p. */

@@ -9,7 +9,10 @@
 #include "ring/bits.h"
 #include "ring/kernels/avx2.h"
 
-enum { REACH = 64 };
+enum {
+    REACH = 64,
+    AHEAD = 2048 /* bytes that `fold` asks for before it needs them: the processor's own prefetch stops at pages */
+};
 
 void msfl_avx2_packing_init(msfl_avx2_packing *k, uint32_t width) {
     for (uint32_t pair = 0; pair < 4; pair++) {
@@ -155,6 +158,8 @@ bool msfl_avx2_fold(const msfl_modulus *m, uint8_t *sum, const uint8_t *bytes, s
     group s = {bad, bad};
     if (fast > 0) s = get(&k, sum);
     for (size_t i = 0; i < fast; i++, bytes += k.width, sum += k.width) {
+        _mm_prefetch((const char *)bytes + AHEAD, _MM_HINT_T0);
+        _mm_prefetch((const char *)sum + AHEAD, _MM_HINT_T0);
         group r = get(&k, bytes);
         bad = _mm256_or_si256(bad, _mm256_sub_epi64(top, r.low));
         bad = _mm256_or_si256(bad, _mm256_sub_epi64(top, r.high));
@@ -185,14 +190,14 @@ void msfl_avx2_subtract_from(const msfl_modulus *m, msfl_cell *x, const uint8_t 
         v4d high = _mm256_sub_pd(to_double4(r.high), _mm256_loadu_pd(&x[4].d));
         expect4(low, 5.0, lanes);
         expect4(high, 5.0, lanes);
-        _mm256_storeu_pd(&x->d, multiply4(low, w, lanes));
-        _mm256_storeu_pd(&x[4].d, multiply4(high, w, lanes));
+        _mm256_storeu_pd(&x->d, multiply_large4(low, w, lanes));
+        _mm256_storeu_pd(&x[4].d, multiply_large4(high, w, lanes));
     }
     for (size_t i = fast * MSFL_GROUP; i < n; i += MSFL_GROUP, bytes += k.width, x += MSFL_GROUP) {
         uint64_t r[MSFL_GROUP];
         size_t count = group_at(i, n);
         (void)msfl_bits_get(bytes, k.width, count, r);
         for (size_t l = 0; l < count; l++)
-            x[l].d = _mm256_cvtsd_f64(multiply4(_mm256_set1_pd((double)r[l] - x[l].d), w, lanes));
+            x[l].d = _mm256_cvtsd_f64(multiply_large4(_mm256_set1_pd((double)r[l] - x[l].d), w, lanes));
     }
 }

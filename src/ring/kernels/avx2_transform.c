@@ -37,21 +37,18 @@ ALWAYS_INLINE root load_root(const double *pair) {
 }
 
 /** The same with a quotient at hand, so that the rounding to q need not wait for the product; one rounding less, too:
- *  (1/2 + b / 8) p, below the general bound. */
-ALWAYS_INLINE void undo_by(v4d *u, v4d *v, root r, lanes_modulus m) {
+ *  (1/2 + b / 8) p, below the general bound. Roomy: |d| <= 16 p <= 2^52. Tight: |d| <= 8 p. */
+ALWAYS_INLINE void undo_by(v4d *u, v4d *v, root r, bool roomy, lanes_modulus m) {
     v4d d = _mm256_sub_pd(*u, *v);
     *u = _mm256_add_pd(*u, *v);
-    v4d q = round4(_mm256_mul_pd(d, r.w_over_p));
-    v4d h = _mm256_mul_pd(d, r.w);
-    v4d l = _mm256_fmsub_pd(d, r.w, h);
-    *v = _mm256_add_pd(_mm256_fnmadd_pd(q, m.p, h), l);
+    v4d q = roomy ? round_product4(d, r.w_over_p) : round4(_mm256_mul_pd(d, r.w_over_p));
+    *v = multiply_less4(d, r.w, _mm256_mul_pd(d, r.w), q, m);
 }
 
 /* Stages of distance 1 and 2 on 16 cells, in columns. Entry: 1.0 (products with prepared operands are at most 0.69,
  * other callers' residues at most 1). Sums 2, products 0.88; then sums 4 (reduced when tight) and 1.76, products 1.25
- * and 0.83. */
-ALWAYS_INLINE void undo_first(double *x, const double *w, bool roomy, lanes_modulus m) {
-    v4d r[4] = {_mm256_load_pd(x), _mm256_load_pd(x + 4), _mm256_load_pd(x + 8), _mm256_load_pd(x + 12)};
+ * and 0.83. Exit: 2 tight, 4 roomy. */
+ALWAYS_INLINE void undo_near(v4d r[4], const double *w, bool roomy, lanes_modulus m) {
     for (int i = 0; i < 4; i++)
         expect4(r[i], 1.0, m);
     transpose4(r);
@@ -61,38 +58,38 @@ ALWAYS_INLINE void undo_first(double *x, const double *w, bool roomy, lanes_modu
     undo(&r[0], &r[2], w2, m);
     undo(&r[1], &r[3], w2, m);
     if (!roomy) r[0] = reduce4(r[0], m);
-    for (int i = 0; i < 4; i++)
-        expect4(r[i], roomy ? 4.0 : 2.0, m);
     transpose4(r);
-    for (int i = 0; i < 4; i++)
-        _mm256_store_pd(x + 4 * i, r[i]);
 }
 
-/* Two stages on four vectors at distance `half`.
+/* Two stages on four vectors.
  * Entry: 2 tight, 4 roomy. Sums 4 (8), products 1.25 (0.88); then [0] 8 (16), reduced to 1/2; [1] 2.5, reduced (1.75);
  * products 2.0 and 0.97 (1.25 and 0.59). Exit: 2 tight, 1.75 roomy. */
-ALWAYS_INLINE void undo_two(double *x, size_t half, root w1, root w2, root w3, bool roomy, lanes_modulus m) {
-    v4d r[4];
-    for (size_t i = 0; i < 4; i++) {
-        r[i] = _mm256_load_pd(x + i * half);
+ALWAYS_INLINE void undo_rows(v4d r[4], root w1, root w2, root w3, bool roomy, lanes_modulus m) {
+    for (size_t i = 0; i < 4; i++)
         expect4(r[i], roomy ? 4.0 : 2.0, m);
-    }
-    undo_by(&r[0], &r[1], w1, m);
-    undo_by(&r[2], &r[3], w2, m);
-    undo_by(&r[0], &r[2], w3, m);
-    undo_by(&r[1], &r[3], w3, m);
+    undo_by(&r[0], &r[1], w1, roomy, m);
+    undo_by(&r[2], &r[3], w2, roomy, m);
+    undo_by(&r[0], &r[2], w3, roomy, m);
+    undo_by(&r[1], &r[3], w3, roomy, m);
     r[0] = reduce4(r[0], m);
     if (!roomy) r[1] = reduce4(r[1], m);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++)
         expect4(r[i], roomy ? 1.75 : 2.0, m);
+}
+
+ALWAYS_INLINE void undo_two(double *x, size_t half, root w1, root w2, root w3, bool roomy, lanes_modulus m) {
+    v4d r[4];
+    for (size_t i = 0; i < 4; i++)
+        r[i] = _mm256_load_pd(x + i * half);
+    undo_rows(r, w1, w2, w3, roomy, m);
+    for (size_t i = 0; i < 4; i++)
         _mm256_store_pd(x + i * half, r[i]);
-    }
 }
 
 /* One stage: sum 4 (8), reduced; product 1.25 (0.88). */
-ALWAYS_INLINE void undo_one(double *x, size_t half, root w, lanes_modulus m) {
+ALWAYS_INLINE void undo_one(double *x, size_t half, root w, bool roomy, lanes_modulus m) {
     v4d u = _mm256_load_pd(x), v = _mm256_load_pd(x + half);
-    undo_by(&u, &v, w, m);
+    undo_by(&u, &v, w, roomy, m);
     _mm256_store_pd(x, reduce4(u, m));
     _mm256_store_pd(x + half, v);
 }
@@ -114,20 +111,28 @@ ALWAYS_INLINE void undo_stages(double *all, size_t n, size_t at, size_t count, s
         for (size_t block = at; block < at + count; block += 2 * half) {
             root w = load_root(roots + 2 * ((n + block) / (2 * half)));
             for (size_t i = 0; i < half; i += MSFL_LANES)
-                undo_one(all + block + i, half, w, m);
+                undo_one(all + block + i, half, w, roomy, m);
         }
     }
 }
 
-/* Cells whose stages are done while they stay in the first-level cache: 16 KiB. */
-enum { BLOCK = 2048 };
+/* Cells whose stages are done while they stay in the first-level cache: 32 KiB. */
+enum { GROUP = 16, BLOCK = 4096 };
 
 ALWAYS_INLINE void undo_all(double *x, size_t n, const msfl_avx2_tables *t, bool roomy, lanes_modulus m) {
     size_t block = n < BLOCK ? n : BLOCK;
-    for (size_t at = 0; at < n; at += block) {
-        for (size_t i = at; i < at + block; i += 16)
-            undo_first(x + i, t->first + 12 * (i / 16), roomy, m);
-        undo_stages(x, n, at, block, 4, block, t->inverse, roomy, m);
+    for (size_t from = 0; from < n; from += block) {
+        /* Four stages on the first visit. */
+        for (size_t at = from; at < from + block; at += GROUP) {
+            v4d r[4] = {_mm256_load_pd(x + at), _mm256_load_pd(x + at + 4), _mm256_load_pd(x + at + 8),
+                        _mm256_load_pd(x + at + 12)};
+            undo_near(r, t->first + 12 * (at / GROUP), roomy, m);
+            const double *pairs = t->inverse + 2 * ((n + at) / 8);
+            undo_rows(r, load_root(pairs), load_root(pairs + 2), load_root(t->inverse + 2 * ((n + at) / 16)), roomy, m);
+            for (size_t i = 0; i < 4; i++)
+                _mm256_store_pd(x + at + 4 * i, r[i]);
+        }
+        undo_stages(x, n, from, block, GROUP, block, t->inverse, roomy, m);
     }
     undo_stages(x, n, 0, n, block, n, t->inverse, roomy, m);
 }
