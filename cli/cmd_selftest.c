@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kernel_names[] = {"generic", "avx2"};
+static const char *const kernel_names[] = {"generic", "avx2", "avx512"};
 
 enum { KERNELS = sizeof kernel_names / sizeof kernel_names[0] };
 

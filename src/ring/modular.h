@@ -58,6 +58,21 @@ static inline uint64_t msfl_mod_mul(uint64_t a, uint64_t b, const msfl_barrett *
     return msfl_mod_once(msfl_mod_once(r, m->p), m->p);
 }
 
+/** floor(2^64 w / p) for a constant w < p. */
+static inline uint64_t msfl_mod_quotient(uint64_t w, uint64_t p) {
+    return (uint64_t)(((msfl_u128)w << 64) / p);
+}
+
+/**
+ * a w mod p for any a, with the `quotient` of w: cheaper than `msfl_mod_mul` (Shoup; Harvey, "Faster arithmetic for
+ * number-theoretic transforms", 2014, section 2). floor(a quotient / 2^64) is at most a w / p and above
+ * a w / p - 1 - a / 2^64, so what remains is below 2 p.
+ */
+static inline uint64_t msfl_mod_scale(uint64_t a, uint64_t w, uint64_t quotient, uint64_t p) {
+    uint64_t q = (uint64_t)(((msfl_u128)a * quotient) >> 64);
+    return msfl_mod_once(a * w - q * p, p);
+}
+
 /** x mod p for any x. */
 static inline uint64_t msfl_mod_64(uint64_t x, const msfl_barrett *m) {
     uint64_t q = (uint64_t)(((msfl_u128)x * m->mu64) >> 64);

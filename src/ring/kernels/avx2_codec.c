@@ -251,8 +251,9 @@ static inline void join_direct(const codec_tables *t, wide *digits, double step)
 }
 
 /** digits[0] + sum_{d >= 1} digits[d] weight[d - 1] modulo p, n weights.
- *  A sum is at most 2^52, the first one 2^50 more. A product with 2^part_bits, part_bits about half as large as log2 p,
- *  has a quotient far below 2^53 / 3, so it is at most 0.6 p < 2^50. The result is at most 2^52 + 2^51. */
+ *  A sum is at most 2^52, the first one 2^50 more. A product with 2^part_bits is exact as it is, and part_bits being
+ *  about half as large as log2 p, its quotient by p is far below 2^51: rounded twice it is less than 1/10 off before it
+ *  becomes an integer, so the remainder is at most 0.6 p < 2^50. The result is at most 2^52 + 2^51. */
 static inline __attribute__((always_inline)) void weigh(const wide *digits, uint32_t n, const double *weight,
                                                         uint32_t parts, double part_step, lanes_modulus m,
                                                         msfl_cell *out) {
@@ -268,12 +269,12 @@ static inline __attribute__((always_inline)) void weigh(const wide *digits, uint
             sum[k][i] = _mm256_fmadd_pd(digits[d].v[i], w, sum[k][i]);
         }
     }
-    v4d step = _mm256_set1_pd(part_step);
+    v4d step = _mm256_set1_pd(part_step), step_over_p = _mm256_mul_pd(step, m.p_inverse);
     EACH_VECTOR(i) {
         v4d r = sum[parts - 1][i];
         for (uint32_t k = parts - 1; k-- > 0;) {
             expect4(r, 0x1.8p52, unit);
-            r = multiply4(r, step, m);
+            r = _mm256_fnmadd_pd(round_product4(r, step_over_p), m.p, _mm256_mul_pd(r, step));
             expect4(r, 0.6, m);
             r = _mm256_add_pd(r, sum[k][i]);
         }
@@ -459,7 +460,7 @@ static inline wide split_cells(const msfl_codec *codec, const codec_tables *t, c
             v4d y = _mm256_loadu_pd(&x[MSFL_LANES * h].d);
             f.v[h] = _mm256_fmadd_pd(y, p_inverse, f.v[h]);
             for (uint32_t k = 0; k + 1 < t->y_parts; k++) {
-                v4d high = round4(_mm256_mul_pd(y, down));
+                v4d high = round_product4(y, down);
                 terms[k].v[h] = _mm256_fnmadd_pd(high, up, y);
                 y = high;
             }

@@ -12,15 +12,22 @@ static bool always(void) {
 
 /* --- tables --- */
 
-/* 2 N words: roots, then inverse roots. */
+/** A root, and its quotient for `msfl_mod_scale`. */
+typedef struct root {
+    uint64_t w, quotient;
+} root;
+
+/* N roots, then N inverse roots. */
 static size_t modulus_table_bytes(uint32_t degree) {
-    return 2 * (size_t)degree * sizeof(uint64_t);
+    return 2 * (size_t)degree * sizeof(root);
 }
 
 static void modulus_tables(msfl_modulus *m, const uint64_t *roots, const uint64_t *inverse_roots) {
-    uint64_t *t = m->tables;
-    memcpy(t, roots, m->degree * sizeof *t);
-    memcpy(t + m->degree, inverse_roots, m->degree * sizeof *t);
+    root *t = m->tables;
+    for (size_t i = 0; i < m->degree; i++) {
+        t[i] = (root){roots[i], msfl_mod_quotient(roots[i], m->m.p)};
+        t[m->degree + i] = (root){inverse_roots[i], msfl_mod_quotient(inverse_roots[i], m->m.p)};
+    }
 }
 
 static size_t codec_table_bytes(const msfl_codec *codec) {
@@ -53,12 +60,14 @@ static void import_signed(const msfl_modulus *m, msfl_cell *x, const int32_t *s,
 
 /* Cooley-Tukey: x^2h - r^2 splits into x^h - r and x^h + r, over and over. */
 static void forward(const msfl_modulus *m, msfl_cell *x) {
-    const uint64_t *roots = m->tables, p = m->m.p;
+    const root *roots = m->tables;
+    uint64_t p = m->m.p;
     for (size_t blocks = 1, half = m->degree / 2; half >= 1; blocks *= 2, half /= 2) {
         for (size_t b = 0; b < blocks; b++) {
             msfl_cell *u = x + 2 * half * b, *v = u + half;
+            root w = roots[blocks + b];
             for (size_t i = 0; i < half; i++) {
-                uint64_t r = msfl_mod_mul(v[i].u, roots[blocks + b], &m->m);
+                uint64_t r = msfl_mod_scale(v[i].u, w.w, w.quotient, p);
                 v[i].u = msfl_mod_sub(u[i].u, r, p);
                 u[i].u = msfl_mod_add(u[i].u, r, p);
             }
@@ -68,14 +77,16 @@ static void forward(const msfl_modulus *m, msfl_cell *x) {
 
 /* Gentleman-Sande: the same steps undone in reverse, each leaving a factor 2. */
 static void inverse(const msfl_modulus *m, msfl_cell *x) {
-    const uint64_t *roots = (const uint64_t *)m->tables + m->degree, p = m->m.p;
+    const root *roots = (const root *)m->tables + m->degree;
+    uint64_t p = m->m.p;
     for (size_t blocks = m->degree / 2, half = 1; blocks >= 1; blocks /= 2, half *= 2) {
         for (size_t b = 0; b < blocks; b++) {
             msfl_cell *u = x + 2 * half * b, *v = u + half;
+            root w = roots[blocks + b];
             for (size_t i = 0; i < half; i++) {
                 uint64_t d = msfl_mod_sub(u[i].u, v[i].u, p);
                 u[i].u = msfl_mod_add(u[i].u, v[i].u, p);
-                v[i].u = msfl_mod_mul(d, roots[blocks + b], &m->m);
+                v[i].u = msfl_mod_scale(d, w.w, w.quotient, p);
             }
         }
     }
@@ -109,21 +120,28 @@ static size_t uniform(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes,
     return kept;
 }
 
+/** Ones in each byte, by masks: a call to a library could branch on them. */
+static uint64_t ones_of_bytes(uint64_t x) {
+    const uint64_t pairs = 0x5555555555555555, fours = 0x3333333333333333, eights = 0x0f0f0f0f0f0f0f0f;
+    x = (x & pairs) + (x >> 1 & pairs);
+    x = (x & fours) + (x >> 2 & fours);
+    return (x & eights) + (x >> 4 & eights);
+}
+
+/* Eight samples at a time, one in each byte of a word: at most 200, so that nothing carries into the next. */
 static void binomial(int8_t *out, const uint8_t *bytes, uint32_t bits, size_t n) {
     assert(n % MSFL_NOISE_BLOCK == 0 && bits % 2 == 0 && bits <= 200);
     uint32_t planes = (bits + 7) / 8;
+    uint64_t last = (((uint64_t)1 << (bits - 8 * (planes - 1))) - 1) * 0x0101010101010101;
     for (size_t block = 0; block < n; block += MSFL_NOISE_BLOCK, bytes += planes * MSFL_NOISE_BLOCK) {
-        for (uint32_t l = 0; l < MSFL_NOISE_BLOCK; l++) {
-            int ones = 0;
+        for (uint32_t l = 0; l < MSFL_NOISE_BLOCK; l += 8) {
+            uint64_t ones = 0;
             for (uint32_t k = 0; k < planes; k++) {
-                uint32_t used = bits - 8 * k < 8 ? bits - 8 * k : 8;
-                /* Bits counted in parallel, by masks: a call to a library could branch on them. */
-                uint32_t b = bytes[k * MSFL_NOISE_BLOCK + l] & ((1u << used) - 1);
-                b = (b & 0x55) + (b >> 1 & 0x55);
-                b = (b & 0x33) + (b >> 2 & 0x33);
-                ones += (int)((b & 0x0f) + (b >> 4));
+                uint64_t word = msfl_load64(bytes + k * MSFL_NOISE_BLOCK + l);
+                ones += ones_of_bytes(k + 1 < planes ? word : word & last);
             }
-            out[block + l] = (int8_t)(ones - (int)bits / 2);
+            for (uint32_t i = 0; i < 8; i++)
+                out[block + l + i] = (int8_t)((int)(ones >> 8 * i & 0xff) - (int)bits / 2);
         }
     }
 }

@@ -25,6 +25,7 @@ static void arithmetic_of_small_primes_is_exhaustive(void **state) {
         for (uint64_t a = 0; a < p; a++) {
             for (uint64_t b = 0; b < p; b++) {
                 assert_int_equal(msfl_mod_mul(a, b, &m), a * b % p);
+                assert_int_equal(msfl_mod_scale(a, b, msfl_mod_quotient(b, p), p), a * b % p);
                 assert_int_equal(msfl_mod_add(a, b, p), (a + b) % p);
                 assert_int_equal(msfl_mod_sub(a, b, p), (a + p - b) % p);
             }
@@ -49,6 +50,8 @@ static void arithmetic_of_large_primes(void **state) {
             msfl_u128 z = (msfl_u128)x << 64 | msfl_seeded_u64(&g);
             if (turn < 3) z = ~(msfl_u128)0;
             assert_int_equal(msfl_mod_mul(a, b, &m), slow_mul(a, b, p));
+            assert_int_equal(msfl_mod_scale(x, b, msfl_mod_quotient(b, p), p), slow_mul(x, b, p));
+            assert_int_equal(msfl_mod_scale(UINT64_MAX, b, msfl_mod_quotient(b, p), p), slow_mul(UINT64_MAX, b, p));
             assert_int_equal(msfl_mod_64(x, &m), x % p);
             assert_int_equal(msfl_mod_64(UINT64_MAX, &m), UINT64_MAX % p);
             assert_int_equal(msfl_mod_128(z, &m), (uint64_t)(z % p));
