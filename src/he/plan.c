@@ -2,9 +2,9 @@
  *
  * For every ring degree the set with the smallest ciphertext of these n_values is found, or one that is at most a
  * hundredth larger and has fewer residues to work on (four primes of 48 bits for 9 slots, say, and not five of 42 for
- * 10). Among the degrees whose ciphertext is at most an eighth above the smallest of all, the one with the fewest bytes
- * in ciphertext and one key share together is taken, ties going to the smaller degree: a large ring packs a few per
- * cent better, but its key share alone outweighs a small model. docs/design/packed.md, "Planning". */
+ * 10). Among the degrees whose ciphertext is at most an eighth above the smallest of all, bytes (ciphertext and one key
+ * share together) are weighed against time: four per cent of time count as much as one per cent of bytes.
+ * docs/design/packed.md, "Planning". */
 #include "base/error.h"
 #include "he/security.h"
 #include "ring/modular.h"
@@ -17,7 +17,8 @@
 enum {
     DEGREES = 6,
     SLOTS_MAX = MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX / MSFL_VALUE_BITS_MIN,
-    SLACK_DIVISOR = 8,  /* a ciphertext may be 1/8 above the smallest for the sake of a smaller key share */
+    SLACK_DIVISOR = 8,  /* a ciphertext may be 1/8 above the smallest for the sake of a smaller key share or time */
+    BYTES_WEIGHT = 4,   /* relative to time */
     SPEED_DIVISOR = 100 /* and 1/100 for the sake of less work */
 };
 
@@ -85,8 +86,8 @@ static uint32_t choose_slots(const demand *d, const double *bits, uint32_t slots
     double least = INFINITY;
     for (uint32_t v = 1; v <= slots_max; v++) {
         if (!(bits[v] <= bits[smallest] * (1 + 1.0 / SPEED_DIVISOR))) continue;
-        double coefficients = (double)((d->request->n_values + v - 1) / v);
-        double residues = coefficients * primes_for(v * d->slot_bits + d->noise_bits);
+        uint64_t coefficients = (d->request->n_values + v - 1) / v;
+        double residues = (double)coefficients * primes_for(v * d->slot_bits + d->noise_bits);
         if (residues < least || (residues == least && bits[v] < bits[best])) {
             least = residues;
             best = v;
@@ -101,7 +102,7 @@ static bool best_of_degree(const demand *d, uint32_t degree, msfl_params *out) {
     uint32_t limit = log2_q_limit(degree, d->security_bits);
     if (limit < d->noise_bits + d->slot_bits) return false;
     uint32_t slots_max = (limit - d->noise_bits) / d->slot_bits;
-    double bits[SLOTS_MAX + 1];
+    double bits[SLOTS_MAX + 1] = {INFINITY, INFINITY};
     for (uint32_t v = 1; v <= slots_max; v++) {
         uint64_t coefficients = (d->request->n_values + v - 1) / v;
         bits[v] = (double)coefficients * (v * d->slot_bits + d->noise_bits);
@@ -120,10 +121,19 @@ static bool best_of_degree(const demand *d, uint32_t degree, msfl_params *out) {
         for (uint32_t i = 0; i < found.n_primes; i++)
             width += 64 - (uint32_t)__builtin_clzll(found.primes[i]);
         /* More than at least, where primes are rare. Still the best? Then the next turn finds it again. */
-        bits[best] = (double)((d->request->n_values + best - 1) / best) * width;
+        uint64_t coefficients = (d->request->n_values + best - 1) / best;
+        bits[best] = (double)coefficients * width;
         realised = best;
         *out = found;
     }
+}
+
+/** Encryption's time, in units that only compare: 0.1 ns on the machine of docs/design/packed.md, "Planning". Noise for
+ *  every coefficient; for every residue of it expansion, transform and packing; encoding, which grows with log2 t. */
+static double work_of(const msfl_params *p, uint64_t n_values) {
+    uint64_t coefficients = (n_values + p->slots_per_coefficient - 1) / p->slots_per_coefficient;
+    double residue = 20 + 2 * log2(p->ring_degree) + p->log_t / 13.0;
+    return (double)coefficients * (40 + p->n_primes * residue);
 }
 
 /** Most value bits that `n_clients` can have, and most clients that `value_bits` can have, under `degree`; 0 if none.
@@ -213,12 +223,13 @@ msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *ou
         n_found++;
     }
     if (n_found == 0) return refuse(&d);
-    uint64_t best = UINT64_MAX;
+    double best = INFINITY;
     for (uint32_t i = 0; i < n_found; i++) {
         if (bytes[i] > smallest + smallest / SLACK_DIVISOR) continue;
-        uint64_t total = bytes[i] + msfl_key_share_bytes(found[i].ring_degree);
-        if (total >= best) continue;
-        best = total;
+        double total = (double)(bytes[i] + msfl_key_share_bytes(found[i].ring_degree));
+        double cost = BYTES_WEIGHT * log2(total) + log2(work_of(&found[i], request->n_values));
+        if (cost >= best) continue;
+        best = cost;
         *out = found[i];
     }
     return MSFL_OK;

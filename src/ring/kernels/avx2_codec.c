@@ -35,6 +35,7 @@ enum {
 };
 
 /** For the vectors of WIDE coefficients, unrolled: in a loop the arrays of them would live in memory. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a variable is declared with it */
 #define EACH_VECTOR(i) _Pragma("GCC unroll 4") for (int i = 0; i < VECTORS; i++)
 
 typedef struct codec_tables {
@@ -63,6 +64,7 @@ static uint32_t ceil_log2(uint32_t x) {
 }
 
 static uint32_t ceil_div(uint32_t a, uint32_t b) {
+    /* Widths, rooms and numbers of parts are at least one. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
     return (a + b - 1) / b;
 }
 

@@ -19,6 +19,7 @@ enum {
     WIDE = VECTORS * MSFL_LANES512
 };
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a variable is declared with it */
 #define EACH_VECTOR(i) _Pragma("GCC unroll 2") for (int i = 0; i < VECTORS; i++)
 
 static uint32_t ceil_log2(uint32_t x) {

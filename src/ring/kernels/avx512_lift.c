@@ -16,6 +16,7 @@ enum {
     WIDE = VECTORS * MSFL_LANES512
 };
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a variable is declared with it */
 #define EACH_VECTOR(i) _Pragma("GCC unroll 2") for (int i = 0; i < VECTORS; i++)
 
 typedef struct wide {

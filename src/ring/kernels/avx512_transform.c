@@ -9,6 +9,7 @@
  * between the groups of the inverse when p is not roomy). */
 #include "ring/kernels/avx512.h"
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a variable is declared with it */
 #define EACH_ROW(i, n) _Pragma("GCC unroll 8") for (size_t i = 0; i < (n); i++)
 
 typedef struct root {
@@ -201,7 +202,8 @@ MSFL_INLINE512 void undo_stages(uint64_t *x, const msfl_avx512_tables *tables, s
 /** All stages of distance `half` to `end` / 2. */
 MSFL_INLINE512 void undo_range(uint64_t *x, const msfl_avx512_tables *tables, size_t n, size_t from, size_t count,
                                size_t half, size_t end, const inverse_prime *t) {
-    for (unsigned left = (unsigned)__builtin_ctzll(end / half), now; left > 0; left -= now, half <<= now) {
+    for (unsigned left = (unsigned)(__builtin_ctzll(end) - __builtin_ctzll(half)), now; left > 0;
+         left -= now, half <<= now) {
         now = stages_of(left);
         if (now == 3) {
             undo_stages(x, tables, n, from, count, half, 3, t);

@@ -140,6 +140,32 @@ static void known_plan(void **state) {
     assert_int_equal(msfl_chunk_bytes_of(&p, 1), 4 * 6);
 }
 
+/* What bytes are worth in time: a large ring saves a few per cent of a large model's bytes, but takes half as long
+ * again. A small model pays for its key share. */
+static void degrees_are_weighed(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t clients, bits;
+        uint64_t values;
+        uint32_t degree, primes;
+    } known[] = {{10, 24, 25600000, 16384, 7}, {10, 16, 1000000, 16384, 7}, {100, 16, 1000000, 8192, 4},
+                 {10, 16, 60000, 8192, 4},     {10, 16, 5000, 4096, 2},     {10, 8, 1000000, 8192, 4}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        msfl_params p, other;
+        msfl_params_request r = {known[i].clients, known[i].bits, known[i].values, 128, 0};
+        assert_int_equal(msfl_params_plan(&r, &p), MSFL_OK);
+        assert_int_equal(p.ring_degree, known[i].degree);
+        assert_int_equal(p.n_primes, known[i].primes);
+        /* No degree has an eighth fewer bytes. */
+        uint64_t bytes = msfl_ciphertext_bytes(&p, r.n_values);
+        for (r.ring_degree = 1024; r.ring_degree <= 32768; r.ring_degree *= 2) {
+            if (msfl_params_plan(&r, &other) != MSFL_OK) continue;
+            uint64_t least = msfl_ciphertext_bytes(&other, r.n_values);
+            assert_true(bytes <= least + least / 8);
+        }
+    }
+}
+
 /** A set of five primes of 42 bits for 10 clients of 16 bits, which the planner would not choose. */
 static msfl_params five_primes(void) {
     msfl_params p = {.ring_degree = 8192,
@@ -253,6 +279,7 @@ int main(void) {
         cmocka_unit_test(every_n_of_the_usual_widths),
         cmocka_unit_test(sizes_on_the_wire),
         cmocka_unit_test(known_plan),
+        cmocka_unit_test(degrees_are_weighed),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(foreign_sets_are_proved),
         cmocka_unit_test(fewer_clients_fit_the_same_set),
