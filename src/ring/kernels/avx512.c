@@ -76,19 +76,31 @@ static void prepare(const msfl_modulus *m, msfl_cell *x) {
 /* Barrett. With b = bits: h = floor(2 x y / 2^b) < 2^(b + 1) is the high half of x 2^(52 - b) times 2 y, and
  * q = floor(h mu / 2^52) with mu = floor(2^(51 + b) / p) < 2^52. Rounding down three times takes less than
  * mu / 2^52 < 1, h / 2^52 <= 1/2 and 1 from x y / p, so the result is below 2.5 p. */
+typedef struct barrett {
+    lanes_prime m;
+    v8i mu, up;
+} barrett;
+
+MSFL_INLINE512 v8i multiply8(v8i a, v8i b, barrett k) {
+    v8i zero = _mm512_setzero_si512();
+    expect8(a, 1, k.m);
+    expect8(b, 1, k.m);
+    v8i h = high8(zero, _mm512_sllv_epi64(a, k.up), _mm512_add_epi64(b, b));
+    v8i r = low8(low8(zero, a, b), high8(zero, h, k.mu), k.m.minus_p);
+    expect8(r, 3, k.m);
+    return r;
+}
+
 static void multiply(const msfl_modulus *m, msfl_cell *x, const msfl_cell *y, size_t n) {
     const msfl_avx512_tables *t = msfl_avx512_tables_of(m);
-    lanes_prime lanes = lanes_of(t);
-    v8i mu = all8(t->mu), up = all8(MSFL_WORD_BITS - m->m.bits), zero = _mm512_setzero_si512();
-    for (size_t i = 0; i < n; i += MSFL_LANES512) {
-        __mmask8 there = n - i < MSFL_LANES512 ? (__mmask8)((1u << (n - i)) - 1) : 0xff;
+    barrett k = {lanes_of(t), all8(t->mu), all8(MSFL_WORD_BITS - m->m.bits)};
+    size_t i = 0;
+    for (; i + MSFL_LANES512 <= n; i += MSFL_LANES512)
+        _mm512_storeu_si512(x + i, multiply8(_mm512_loadu_si512(x + i), _mm512_loadu_si512(y + i), k));
+    if (i < n) {
+        __mmask8 there = (__mmask8)((1u << (n - i)) - 1);
         v8i a = _mm512_maskz_loadu_epi64(there, x + i), b = _mm512_maskz_loadu_epi64(there, y + i);
-        expect8(a, 1, lanes);
-        expect8(b, 1, lanes);
-        v8i h = high8(zero, _mm512_sllv_epi64(a, up), _mm512_add_epi64(b, b));
-        v8i r = low8(low8(zero, a, b), high8(zero, h, mu), lanes.minus_p);
-        expect8(r, 3, lanes);
-        _mm512_mask_storeu_epi64(x + i, there, r);
+        _mm512_mask_storeu_epi64(x + i, there, multiply8(a, b, k));
     }
 }
 

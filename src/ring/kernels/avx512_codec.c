@@ -202,8 +202,13 @@ uint32_t msfl_avx512_encode(const msfl_codec *codec, uint32_t first, uint32_t co
             const uint64_t *w = t->weights + (size_t)(first + i) * (t->digits + 1);
             msfl_cell *to = out + i * stride + c;
             wide r = weigh(digits, t->digits, shifted, w, msfl_avx512_tables_of(&codec->moduli[first + i]));
-            EACH_VECTOR(k)
-            _mm512_mask_storeu_epi64(to + k * MSFL_LANES512, (__mmask8)(there >> 8 * k), r.v[k]);
+            EACH_VECTOR(k) {
+                if (whole) {
+                    _mm512_storeu_si512(to + k * MSFL_LANES512, r.v[k]);
+                } else {
+                    _mm512_mask_storeu_epi64(to + k * MSFL_LANES512, (__mmask8)(there >> 8 * k), r.v[k]);
+                }
+            }
         }
     }
     msfl_wipe(digits, sizeof digits[0] * t->digits);

@@ -135,18 +135,26 @@ void msfl_avx512_unfold(const msfl_modulus *m, uint8_t *sum, const uint8_t *byte
     msfl_kernel_generic.unfold(m, sum, bytes, n);
 }
 
-/* Any x, reduced to 2 p; c + 2 p - x < 3 p. */
+/** (c - x) w. Any x, reduced to 2 p; c + 2 p - x < 3 p. */
+MSFL_INLINE512 v8i difference8(v8i c, v8i x, v8i w, v8i v, v8i p2, lanes_prime m) {
+    v8i d = _mm512_sub_epi64(_mm512_add_epi64(c, p2), _mm512_and_si512(reduce8(x, m), m.mask));
+    expect8(d, 3, m);
+    return once8(scale8(d, w, v, m), m);
+}
+
 void msfl_avx512_subtract_from(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes, uint64_t factor, size_t n) {
     lanes_prime lanes = lanes_of(msfl_avx512_tables_of(m));
     packer k = packer_of(m);
     msfl_factor f = msfl_factor_of(factor, m->m.p);
     v8i w = all8(f.w), v = all8(f.v), p2 = all8(2 * m->m.p);
-    for (size_t i = 0; i < n; i += MSFL_LANES512, bytes += k.width) {
-        short_group g = {0xff, k.bytes};
-        if (n - i < MSFL_LANES512) g = short_group_of(&k, n - i);
-        v8i d = _mm512_add_epi64(get(&k, bytes, g.bytes), p2);
-        d = _mm512_sub_epi64(d, _mm512_and_si512(reduce8(_mm512_maskz_loadu_epi64(g.lanes, x + i), lanes), lanes.mask));
-        expect8(d, 3, lanes);
-        _mm512_mask_storeu_epi64(x + i, g.lanes, once8(scale8(d, w, v, lanes), lanes));
+    size_t i = 0;
+    for (; i + MSFL_LANES512 <= n; i += MSFL_LANES512, bytes += k.width) {
+        v8i c = get(&k, bytes, k.bytes);
+        _mm512_storeu_si512(x + i, difference8(c, _mm512_loadu_si512(x + i), w, v, p2, lanes));
+    }
+    if (i < n) {
+        short_group last = short_group_of(&k, n - i);
+        v8i c = get(&k, bytes, last.bytes), a = _mm512_maskz_loadu_epi64(last.lanes, x + i);
+        _mm512_mask_storeu_epi64(x + i, last.lanes, difference8(c, a, w, v, p2, lanes));
     }
 }

@@ -4,26 +4,28 @@
 
 /* Eight candidates of 1 to 7 bytes at a time. Those below p move together to the front; which ones is public. */
 size_t msfl_avx512_uniform(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes, size_t n) {
-    size_t width = (m->m.bits + 7) / 8, kept = 0;
+    size_t width = (m->m.bits + 7) / 8, kept = 0, done = 0;
     _Alignas(64) uint8_t order[64];
     for (size_t i = 0; i < 64; i++)
         order[i] = (uint8_t)(i / 8 * width + i % 8);
     v8i spread = _mm512_load_si512(order), mask = all8(msfl_bits_mask(m->m.bits)), p = all8(m->m.p);
-    for (size_t done = 0; done < n; done += MSFL_LANES512) {
-        size_t count = n - done < MSFL_LANES512 ? n - done : MSFL_LANES512;
-        __mmask64 there = ((uint64_t)1 << (count * width)) - 1; /* at most 56 */
-        v8i r = _mm512_permutexvar_epi8(spread, _mm512_maskz_loadu_epi8(there, bytes + done * width));
+    const __mmask64 whole = ((uint64_t)1 << (8 * width)) - 1; /* at most 56 bytes */
+    for (; done + MSFL_LANES512 <= n; done += MSFL_LANES512, bytes += 8 * width) {
+        v8i r = _mm512_permutexvar_epi8(spread, _mm512_maskz_loadu_epi8(whole, bytes));
         r = _mm512_and_si512(r, mask);
-        uint32_t good = _mm512_cmplt_epu64_mask(r, p) & ((1u << count) - 1);
+        uint32_t good = _mm512_cmplt_epu64_mask(r, p);
         if (__builtin_expect(good == 0xff, 1)) {
             _mm512_storeu_si512(x + kept, r);
             kept += MSFL_LANES512;
         } else {
-            uint32_t passed = (uint32_t)__builtin_popcount(good);
-            _mm512_mask_storeu_epi64(x + kept, (__mmask8)((1u << passed) - 1),
-                                     _mm512_maskz_compress_epi64((__mmask8)good, r));
-            kept += passed;
+            /* What is beyond the kept ones is written over, or left to the caller: n cells may be written. */
+            _mm512_storeu_si512(x + kept, _mm512_maskz_compress_epi64((__mmask8)good, r));
+            kept += (uint32_t)__builtin_popcount(good);
         }
+    }
+    for (; done < n; done++, bytes += width) {
+        msfl_cell one;
+        if (msfl_kernel_generic.uniform(m, &one, bytes, 1) == 1) x[kept++] = one;
     }
     return kept;
 }
