@@ -434,12 +434,34 @@ static void codecs_agree(void **state) {
     }
 }
 
+/** The fastest that the processor has is chosen, and every name can be forced, or is refused for the right reason. */
+static void tables_are_chosen(void **state) {
+    (void)state;
+    const char *kept = getenv("MSFL_KERNEL");
+    char *copy = kept != NULL ? strdup(kept) : NULL;
+    const msfl_kernel *chosen, *fastest = NULL;
+    for (const msfl_kernel *const *k = msfl_kernels(); *k != NULL; k++) {
+        assert_int_equal(setenv("MSFL_KERNEL", (*k)->name, 1), 0);
+        msfl_status status = msfl_kernel_choose(&chosen);
+        assert_int_equal(status, (*k)->supported() ? MSFL_OK : MSFL_ERR_UNSUPPORTED);
+        assert_ptr_equal(chosen, status == MSFL_OK ? *k : NULL);
+        if (status == MSFL_OK) fastest = *k;
+        print_message("%s: %s\n", (*k)->name, status == MSFL_OK ? "tested" : "not on this processor");
+    }
+    unsetenv("MSFL_KERNEL");
+    assert_int_equal(msfl_kernel_choose(&chosen), MSFL_OK);
+    assert_ptr_equal(chosen, fastest);
+    if (copy != NULL) setenv("MSFL_KERNEL", copy, 1);
+    free(copy);
+}
+
 int main(void) {
     if (msfl_crypto_init() != MSFL_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transforms_agree),        cmocka_unit_test(large_transforms_agree),
         cmocka_unit_test(uniform_sampling_agrees), cmocka_unit_test(noise_agrees),
         cmocka_unit_test(packing_agrees),          cmocka_unit_test(codecs_agree),
+        cmocka_unit_test(tables_are_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
