@@ -12,7 +12,7 @@ typedef struct opener {
     pthread_rwlock_t lock;
     bool ready;
     int32_t *key_sum;
-    int64_t largest; /* magnitude in it */
+    int64_t largest;     /* magnitude in it */
     msfl_cell *prepared; /* n_primes planes of N cells */
     msfl_scratch_pool pool;
 } opener;
@@ -165,8 +165,8 @@ static int64_t largest_of(const int32_t *s, size_t n) {
     return largest;
 }
 
-/** Leaves the opener read-locked with the transforms of `key_sum` in place; or not locked and false, if a coefficient is
- *  larger than `magnitude_max`. */
+/** Leaves the opener read-locked with the transforms of `key_sum` in place; or not locked and false, if a coefficient
+ * is larger than `magnitude_max`. */
 static bool prepare(const msfl_packed *ctx, opener *o, const int32_t *key_sum, int64_t magnitude_max) {
     size_t n = ctx->params.ring_degree, bytes = n * sizeof *key_sum;
     for (;;) {
