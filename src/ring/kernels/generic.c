@@ -248,6 +248,8 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
                 carry = (uint64_t)(sum >> 64);
             }
         }
+        /* z < (n_moduli + 1) q: so many times q is taken off, or not by a mask. What opens may be a secret of the key
+         * holder's. */
         for (uint32_t tries = 0; tries <= codec->n_moduli; tries++) {
             uint64_t d[MSFL_WIDE_WORDS], borrow = 0;
             for (uint32_t k = 0; k < words; k++) {
@@ -255,14 +257,15 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
                 d[k] = (uint64_t)difference;
                 borrow = (uint64_t)(difference >> 64) & 1;
             }
-            if (borrow != 0) break;
-            memcpy(z, d, words * sizeof *z);
+            for (uint32_t k = 0; k < words; k++)
+                z[k] = (z[k] & (0 - borrow)) | (d[k] & (borrow - 1));
         }
         uint32_t rest = words * 64 - codec->log_t;
         uint64_t noise = field(z, codec->log_t, rest < 64 ? rest : 64);
+        uint64_t above = 0;
         for (uint32_t k = codec->log_t + 64; k < words * 64; k += 64)
-            noise |= field(z, k, words * 64 - k < 64 ? words * 64 - k : 64) != 0 ? UINT64_MAX : 0;
-        good &= noise <= 2 * (uint64_t)noise_max;
+            above |= field(z, k, words * 64 - k < 64 ? words * 64 - k : 64);
+        good &= (above == 0) & (noise <= 2 * (uint64_t)noise_max);
         for (uint32_t j = 0; j < codec->slots; j++) {
             uint64_t total = field(z, j * codec->slot_bits, codec->slot_bits);
             size_t i = j * shape.n_coefficients + c;
