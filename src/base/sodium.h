@@ -26,7 +26,8 @@ void msfl_hex(const uint8_t *bytes, size_t n, char *text);
 
 /* --- secrets --- */
 
-/** Bytes from the operating system's generator; never fails, never seeded. */
+/** Bytes from the operating system's generator, never seeded. Never fails: where the system has none to give, libsodium
+ *  ends the process, so that no key is ever made of anything else. */
 void msfl_random_bytes(void *out, size_t length);
 
 /** Locked, guarded, wiped-on-free memory, aligned to the end of a page; NULL with the message recorded. A `size` that
@@ -36,7 +37,7 @@ void msfl_secret_free(void *memory);
 /** Bytes of secret memory that the system refused to lock since the process began: they may be paged out. */
 uint64_t msfl_secret_unlocked_bytes(void);
 void msfl_wipe(void *memory, size_t length);
-/** Constant-time comparison. */
+/** Constant-time comparison. Its outcome counts as public: callers refuse on it. */
 bool msfl_equal(const void *a, const void *b, size_t length);
 
 /* --- sealed boxes (X25519 + XSalsa20-Poly1305, anonymous sender) --- */

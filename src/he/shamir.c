@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 enum { P = MSFL_SHAMIR_PRIME, BLOCK = 64, WORDS = 256 };
 
@@ -47,7 +48,9 @@ static uint32_t draw(draws *d) {
         }
         uint32_t v = msfl_load32(d->stream + d->used);
         d->used += 4;
-        if (v < bound) return reduce32(v);
+        bool keep = v < bound;
+        MSFL_DECLASSIFY(&keep, sizeof keep); /* what is thrown away has nothing to do with what is kept */
+        if (keep) return reduce32(v);
     }
 }
 
@@ -83,7 +86,9 @@ msfl_status msfl_shamir_split(uint32_t t, uint32_t k, const int32_t *secret, siz
         int64_t s = secret[i];
         beyond |= (uint32_t)((uint64_t)((MSFL_SHAMIR_MAX - s) | (MSFL_SHAMIR_MAX + s)) >> 32);
     }
-    if (beyond >> 31) {
+    beyond >>= 31;
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
+    if (beyond != 0) {
         status = msfl_fail(MSFL_ERR_NUMERIC, "shares: an integer is beyond %d in absolute value", MSFL_SHAMIR_MAX);
         goto done;
     }
@@ -172,7 +177,9 @@ msfl_status msfl_shamir_join(uint32_t t, const uint32_t *members, size_t n_membe
         for (size_t i = 0; i < n; i++)
             wrong |= ~(shares[j][i] - P) | shares[j][i];
     }
-    if (wrong >> 31) {
+    wrong >>= 31;
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
+    if (wrong != 0) {
         status = msfl_fail(MSFL_ERR_FORMAT, "shares: a value is not below %d", P);
         goto done;
     }
@@ -182,6 +189,7 @@ msfl_status msfl_shamir_join(uint32_t t, const uint32_t *members, size_t n_membe
         for (size_t i = 0; i < n; i++)
             wrong |= combine(weights, shares, t, i) ^ shares[j][i];
     }
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
     if (wrong != 0) {
         status = msfl_fail(MSFL_ERR_CRYPTO, "shares: those of %zu members do not lie on one polynomial: one is wrong",
                            n_members);
@@ -227,7 +235,9 @@ msfl_status msfl_shamir_unpack(const uint8_t *bytes, size_t n, uint32_t *shares)
         shares[i + 1] = (low >> MSFL_SHAMIR_BITS | (uint32_t)bytes[3] << 4 | (uint32_t)bytes[4] << 12) & mask;
         wrong |= ~(shares[i + 1] - P);
     }
-    if (wrong >> 31) {
+    wrong >>= 31;
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
+    if (wrong != 0) {
         memset(shares, 0, n * sizeof *shares);
         return msfl_fail(MSFL_ERR_FORMAT, "shares: a packed value is not below %d, or the padding is not zero", P);
     }

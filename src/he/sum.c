@@ -1,10 +1,11 @@
 /* The running sum of ciphertexts, and its opening. The sum is itself a ciphertext in the wire format. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/sodium.h"
+#include "base/taint.h"
 #include "he/scratch.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 /** What opening needs beside the sum: the transforms of the key sum, made once and kept until another comes. */
@@ -155,15 +156,34 @@ static msfl_status wrong_key(uint64_t j, uint32_t n_addends) {
         (unsigned long long)j, n_addends);
 }
 
+/** Whether a and b are the same everywhere; as quick for those that are not. */
+static bool same(const int32_t *a, const int32_t *b, size_t n) {
+    uint32_t differs = 0;
+    for (size_t i = 0; i < n; i++)
+        differs |= (uint32_t)a[i] ^ (uint32_t)b[i];
+    MSFL_DECLASSIFY(&differs, sizeof differs); /* whether it is the key sum of the last call */
+    return differs == 0;
+}
+
+/** |s_i| <= bound everywhere. */
+static bool within(const int32_t *s, size_t n, int64_t bound) {
+    uint64_t beyond = 0; /* top bit */
+    for (size_t i = 0; i < n; i++)
+        beyond |= (uint64_t)(bound - s[i]) | (uint64_t)(bound + s[i]);
+    beyond >>= 63;
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
+    return beyond == 0;
+}
+
 /** Leaves the opener read-locked with the transforms of `key_sum` in place. */
 static void prepare(const msfl_packed *ctx, opener *o, const int32_t *key_sum) {
-    size_t bytes = ctx->params.ring_degree * sizeof *key_sum;
+    size_t n = ctx->params.ring_degree, bytes = n * sizeof *key_sum;
     for (;;) {
         pthread_rwlock_rdlock(&o->lock);
-        if (o->ready && memcmp(o->key_sum, key_sum, bytes) == 0) return;
+        if (o->ready && same(o->key_sum, key_sum, n)) return;
         pthread_rwlock_unlock(&o->lock);
         pthread_rwlock_wrlock(&o->lock);
-        if (!o->ready || memcmp(o->key_sum, key_sum, bytes) != 0) {
+        if (!o->ready || !same(o->key_sum, key_sum, n)) {
             memcpy(o->key_sum, key_sum, bytes);
             msfl_prepare_key(ctx, key_sum, o->prepared);
             o->ready = true;
@@ -186,9 +206,7 @@ msfl_status msfl_packed_open(const msfl_packed *ctx, const msfl_packed_sum *sum,
                          "chunk %llu has %u addends, the whole sum %u (0: chunks differ), and %u were to be opened",
                          (unsigned long long)j, sum->addends[j], msfl_packed_sum_addends(sum), n_addends);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (llabs((long long)key_sum[i]) > (long long)MSFL_KEY_MAX * n_addends) return wrong_key(j, n_addends);
-    }
+    if (!within(key_sum, n, (int64_t)MSFL_KEY_MAX * n_addends)) return wrong_key(j, n_addends);
     msfl_scratch *scratch;
     msfl_status status = msfl_scratch_take(&sum->opener->pool, &scratch);
     if (status != MSFL_OK) return status;
@@ -206,9 +224,10 @@ msfl_status msfl_packed_open(const msfl_packed *ctx, const msfl_packed_sum *sum,
         at += msfl_packed_bytes(m, shape.n_coefficients);
     }
     uint64_t total_max = n_addends * (((uint64_t)1 << ctx->params.value_bits) - 1);
-    if (!ctx->kernel->lift(&ctx->codec, scratch->planes, n, shape, msfl_noise_bound(n_addends), total_max, totals)) {
-        status = wrong_key(j, n_addends);
-    }
+    bool opens =
+        ctx->kernel->lift(&ctx->codec, scratch->planes, n, shape, msfl_noise_bound(n_addends), total_max, totals);
+    MSFL_DECLASSIFY(&opens, sizeof opens); /* the refusal */
+    if (!opens) status = wrong_key(j, n_addends);
 done:
     pthread_rwlock_unlock(&sum->opener->lock);
     if (status != MSFL_OK) memset(totals, 0, shape.n_slots * sizeof *totals);

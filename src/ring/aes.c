@@ -4,11 +4,23 @@
 #include "base/mem.h"
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
 
 struct msfl_aes {
     EVP_CIPHER_CTX *ctx;
     EVP_CIPHER *aes128, *aes256; /* fetched once: a lookup for every stream would cost more than a short stream */
 };
+
+static atomic_long fail_countdown;
+
+void msfl_aes_fail_at(long k) {
+    atomic_store(&fail_countdown, k);
+}
+
+static bool must_fail(void) {
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0) return false;
+    return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
 
 msfl_status msfl_aes_new(msfl_aes **out) {
     *out = NULL;
@@ -17,7 +29,7 @@ msfl_status msfl_aes_new(msfl_aes **out) {
     aes->ctx = EVP_CIPHER_CTX_new();
     aes->aes128 = EVP_CIPHER_fetch(NULL, "AES-128-CTR", NULL);
     aes->aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
-    if (aes->ctx == NULL || aes->aes128 == NULL || aes->aes256 == NULL) {
+    if (aes->ctx == NULL || aes->aes128 == NULL || aes->aes256 == NULL || must_fail()) {
         msfl_aes_free(aes);
         return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto offers no AES in counter mode (a restricted configuration?)");
     }
@@ -35,7 +47,7 @@ void msfl_aes_free(msfl_aes *aes) {
 
 msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes, const uint8_t iv[MSFL_AES_BLOCK]) {
     const EVP_CIPHER *cipher = key_bytes == 32 ? aes->aes256 : aes->aes128;
-    if (EVP_EncryptInit_ex2(aes->ctx, cipher, key, iv, NULL) != 1) {
+    if (must_fail() || EVP_EncryptInit_ex2(aes->ctx, cipher, key, iv, NULL) != 1) {
         return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto refused to start an AES stream");
     }
     return MSFL_OK;
@@ -46,7 +58,7 @@ msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) {
     static const uint8_t zeros[8192];
     while (length > 0) {
         int part = length < sizeof zeros ? (int)length : (int)sizeof zeros, written = 0;
-        if (EVP_EncryptUpdate(aes->ctx, out, &written, zeros, part) != 1 || written != part) {
+        if (must_fail() || EVP_EncryptUpdate(aes->ctx, out, &written, zeros, part) != 1 || written != part) {
             return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto stopped an AES stream");
         }
         out += part;
