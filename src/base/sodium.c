@@ -47,6 +47,11 @@ void msfl_hash_final(msfl_hash *h, uint8_t out[MSFL_HASH_BYTES]) {
     crypto_generichash_final((crypto_generichash_state *)h->state, out, MSFL_HASH_BYTES);
 }
 
+void msfl_hash_clear(msfl_hash *h) {
+    sodium_memzero(h, sizeof *h);
+    msfl_wipe_stack();
+}
+
 void msfl_hex(const uint8_t *bytes, size_t n, char *text) {
     sodium_bin2hex(text, 2 * n + 1, bytes, n);
 }
@@ -81,6 +86,11 @@ void msfl_wipe(void *memory, size_t length) {
     sodium_memzero(memory, length);
 }
 
+void msfl_wipe_stack(void) {
+    enum { DEPTH = 4096 }; /* several times what libsodium and GMP take for what is not in memory of ours */
+    sodium_stackzero(DEPTH);
+}
+
 bool msfl_equal(const void *a, const void *b, size_t length) {
     int differs = sodium_memcmp(a, b, length);
     MSFL_DECLASSIFY(&differs, sizeof differs); /* the outcome is what is asked for; where they differ is not told */
@@ -89,6 +99,7 @@ bool msfl_equal(const void *a, const void *b, size_t length) {
 
 void msfl_box_keypair(uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], uint8_t secret_key[MSFL_BOX_SECRET_BYTES]) {
     crypto_box_keypair(public_key, secret_key);
+    msfl_wipe_stack();
     MSFL_SECRET(secret_key, MSFL_BOX_SECRET_BYTES);
 }
 
@@ -105,6 +116,7 @@ msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
                           const uint8_t secret_key[MSFL_BOX_SECRET_BYTES], const uint8_t *box, size_t length,
                           void *out) {
     int refused = length < MSFL_BOX_SEAL_BYTES ? -1 : crypto_box_seal_open(out, box, length, public_key, secret_key);
+    msfl_wipe_stack();
     MSFL_DECLASSIFY(&refused, sizeof refused); /* the refusal */
     if (refused != 0) {
         return msfl_fail(MSFL_ERR_CRYPTO, "a sealed box was not made for this key, or was changed on the way");
@@ -114,12 +126,14 @@ msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
 
 void msfl_x25519_public(const uint8_t secret[MSFL_X25519_BYTES], uint8_t public_key[MSFL_X25519_BYTES]) {
     crypto_scalarmult_base(public_key, secret);
+    msfl_wipe_stack();
     MSFL_DECLASSIFY(public_key, MSFL_X25519_BYTES);
 }
 
 msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t public_key[MSFL_X25519_BYTES],
                         uint8_t shared[MSFL_X25519_BYTES]) {
     int refused = crypto_scalarmult(shared, secret, public_key);
+    msfl_wipe_stack();
     MSFL_DECLASSIFY(&refused, sizeof refused); /* depends on the public key alone: the points of small order */
     if (refused != 0) {
         sodium_memzero(shared, MSFL_X25519_BYTES);

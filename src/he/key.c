@@ -25,7 +25,7 @@ static void derive(const uint8_t seed[32], const char *label, uint64_t number, u
     msfl_hash_add(&h, seed, 32);
     msfl_hash_add_u64(&h, number);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 static msfl_status start_secret(msfl_aes *aes, const uint8_t seed[32], const char *label, uint64_t number) {

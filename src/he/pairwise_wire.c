@@ -182,7 +182,7 @@ static void derive(const char *domain, const uint8_t hash[MSFL_HASH_BYTES], uint
     msfl_hash_add_u64(&h, b);
     msfl_hash_add(&h, secret, 32);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 void msfl_pairwise_commit(const uint8_t id[MSFL_HASH_BYTES], uint32_t client,

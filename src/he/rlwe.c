@@ -93,7 +93,7 @@ static void derive(const msfl_rlwe *r, const char *purpose, const uint8_t *seed,
     msfl_hash_add(&h, seed, MSFL_RLWE_SEED_BYTES);
     msfl_hash_add_u64(&h, number);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 msfl_status msfl_rlwe_start_secret(const msfl_rlwe *r, msfl_aes *aes, const uint8_t *seed, const char *purpose,

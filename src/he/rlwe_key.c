@@ -113,7 +113,7 @@ static void name_key(const msfl_rlwe *r, msfl_rlwe_secret *key) {
     msfl_hash_final(&h, digest);
     memcpy(key->id, digest, sizeof key->id);
     MSFL_DECLASSIFY(key->id, sizeof key->id); /* a one-way name, in every ciphertext */
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 static msfl_status grow_key(const msfl_rlwe *r, msfl_rlwe_secret *key, msfl_rlwe_product product) {

@@ -12,6 +12,7 @@
 typedef struct opener {
     pthread_rwlock_t lock;
     bool ready;
+    size_t degree, n_planes;
     int32_t *key_sum;
     msfl_cell *prepared; /* n_primes planes of N cells */
     msfl_scratch_pool pool;
@@ -32,6 +33,9 @@ static void opener_free(opener *o) {
     if (o == NULL) return;
     msfl_scratch_pool_clear(&o->pool);
     pthread_rwlock_destroy(&o->lock);
+    /* Ordinary memory, since it is the coordinator's by right and too large to lock; it opens a sum all the same. */
+    if (o->key_sum != NULL) msfl_wipe(o->key_sum, o->degree * sizeof *o->key_sum);
+    if (o->prepared != NULL) msfl_wipe(o->prepared, o->degree * o->n_planes * sizeof *o->prepared);
     msfl_free(o->key_sum);
     msfl_free(o->prepared);
     msfl_free(o);
@@ -43,6 +47,8 @@ static opener *opener_new(const msfl_packed *ctx) {
     pthread_rwlock_init(&o->lock, NULL);
     msfl_scratch_pool_init(&o->pool, ctx);
     size_t n = ctx->params.ring_degree;
+    o->degree = n;
+    o->n_planes = ctx->params.n_primes;
     o->key_sum = msfl_alloc(n, sizeof *o->key_sum);
     o->prepared = msfl_alloc(n * ctx->params.n_primes, sizeof *o->prepared);
     if (o->key_sum != NULL && o->prepared != NULL) return o;

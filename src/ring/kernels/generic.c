@@ -1,6 +1,7 @@
 /* The portable table: 64-bit integers, every cell canonical (0 <= x < p) at all times. The other tables are held to it
  * by the tests, so it is written to be seen through rather than to be fast. */
 #include "base/bytes.h"
+#include "base/sodium.h"
 #include "ring/bits.h"
 #include "ring/kernel.h"
 
@@ -237,8 +238,8 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
     uint32_t word = codec->log_t / 64, shift = codec->log_t % 64;
     start[word] = (uint64_t)noise_max << shift;
     if (shift > 0) start[word + 1] = (uint64_t)noise_max >> (64 - shift);
+    uint64_t z[MSFL_WIDE_WORDS + 1], d[MSFL_WIDE_WORDS];
     for (size_t c = 0; c < shape.n_coefficients; c++) {
-        uint64_t z[MSFL_WIDE_WORDS + 1];
         memcpy(z, start, sizeof z);
         for (uint32_t i = 0; i < codec->n_moduli; i++) {
             uint64_t carry = 0, y = x[i * stride + c].u;
@@ -251,7 +252,7 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
         /* z < (n_moduli + 1) q: so many times q is taken off, or not by a mask. What opens may be a secret of the key
          * holder's. */
         for (uint32_t tries = 0; tries <= codec->n_moduli; tries++) {
-            uint64_t d[MSFL_WIDE_WORDS], borrow = 0;
+            uint64_t borrow = 0;
             for (uint32_t k = 0; k < words; k++) {
                 msfl_u128 difference = (msfl_u128)z[k] - codec->q.word[k] - borrow;
                 d[k] = (uint64_t)difference;
@@ -273,6 +274,8 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
             if (i < shape.n_slots) totals[i] = total;
         }
     }
+    msfl_wipe(z, sizeof z);
+    msfl_wipe(d, sizeof d);
     return good;
 }
 
