@@ -38,8 +38,10 @@ static uint32_t residue(const msfl_limb *a, size_t n, uint32_t d) {
     const uint64_t inverse = UINT64_MAX / d;
     uint64_t r = 0;
     for (size_t i = 2 * n; i-- > 0;) {
-        uint64_t v = r << 32 | (uint32_t)(a[i / 2] >> (i % 2 * 32));  /* < 2^48 */
+        uint64_t v = r << 32 | (uint32_t)(a[i / 2] >> (i % 2 * 32)); /* < 2^48 */
+        assert(v >> 48 == 0);
         r = v - (uint64_t)((unsigned __int128)v * inverse >> 64) * d; /* the quotient is right or one short: < 2 d */
+        assert(r < 2 * (uint64_t)d);
         uint64_t less = r - d;
         r = less + (d & (0 - (less >> 63)));
     }

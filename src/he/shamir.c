@@ -6,6 +6,8 @@
 #include "base/sodium.h"
 #include "base/taint.h"
 
+#include <assert.h>
+
 enum { P = MSFL_SHAMIR_PRIME, BLOCK = 64, WORDS = 256 };
 
 /* Barrett: q is the true quotient or one less, so one subtraction, made by a mask, finishes. */
@@ -13,7 +15,8 @@ enum { P = MSFL_SHAMIR_PRIME, BLOCK = 64, WORDS = 256 };
 /** v mod p. */
 static inline uint32_t reduce32(uint32_t v) {
     const uint64_t inverse = ((uint64_t)1 << 40) / P;
-    uint32_t r = v - (uint32_t)(v * inverse >> 40) * P; /* < 2 p */
+    uint32_t r = v - (uint32_t)(v * inverse >> 40) * P;
+    assert(r < 2 * P);
     uint32_t less = r - P;
     return less + (P & (uint32_t) - (less >> 31));
 }
@@ -21,6 +24,7 @@ static inline uint32_t reduce32(uint32_t v) {
 static inline uint32_t reduce64(uint64_t v) {
     const uint64_t inverse = UINT64_MAX / P;
     uint32_t r = (uint32_t)(v - (uint64_t)((unsigned __int128)v * inverse >> 64) * P);
+    assert(r < 2 * P);
     uint32_t less = r - P;
     return less + (P & (uint32_t) - (less >> 31));
 }
@@ -71,6 +75,7 @@ static void evaluate(uint32_t (*c)[BLOCK], uint32_t t, uint32_t k, size_t count,
             for (size_t i = 0; i < BLOCK; i++)
                 value[i] = reduce32(value[i] * (m + 1) + c[d][i]); /* < 2^20 * 255 + 2^20 = 2^28 */
         }
+        assert(m < MSFL_SHAMIR_MEMBERS_MAX && value[0] < P);
         memcpy(shares + m * stride, value, count * sizeof *value);
     }
     msfl_wipe(value, sizeof value);
@@ -120,6 +125,7 @@ done:
 
 void msfl_shamir_add(uint32_t *acc, const uint32_t *share, size_t n) {
     for (size_t i = 0; i < n; i++) {
+        assert(acc[i] < P && share[i] < P);
         uint32_t less = acc[i] + share[i] - P;
         acc[i] = less + (P & (uint32_t) - (less >> 31));
     }
@@ -148,9 +154,10 @@ static void lagrange(const uint32_t *members, uint32_t t, uint32_t x, uint32_t *
 }
 
 static uint32_t combine(const uint32_t *weights, const uint32_t *const *shares, uint32_t t, size_t i) {
-    uint64_t sum = 0; /* <= 255 * 2^40 */
+    uint64_t sum = 0;
     for (uint32_t j = 0; j < t; j++)
         sum += (uint64_t)weights[j] * shares[j][i];
+    assert(sum <= (uint64_t)MSFL_SHAMIR_MEMBERS_MAX << 40);
     return reduce64(sum);
 }
 

@@ -48,7 +48,7 @@ def check_divisions():
             continue
         instruction = line.split("\t")[-1]
         if function == "division" and DIVISION.match(instruction):
-            divides = True # the twin: this search does find divisions
+            divides = True  # the twin: this search does find divisions
         if function and NO_DIVISION.match(function):
             seen.add(function)
             if DIVISION.match(instruction):
@@ -60,13 +60,15 @@ def check_divisions():
 
 
 def main():
+    if os.environ.get("MSFL_SANITIZED"):
+        skip("valgrind and the sanitizers do not go together")
     if shutil.which("valgrind") is None:
         skip("valgrind is not installed")
     with open("/proc/cpuinfo") as f:
         flags = set(re.search(r"^flags\s*:(.*)$", f.read(), re.M).group(1).split())
     kernels = ["generic"] + (["avx2"] if {"avx2", "fma"} <= flags else [])
     for kernel in kernels:
-        programs = SCHEMES + (["paillier"] if kernel == "generic" else []) # Paillier has no kernels
+        programs = SCHEMES + (["paillier"] if kernel == "generic" else [])  # Paillier has no kernels
         status, out = run(kernel, *programs)
         assert status == 0, out
         print(kernel + ": no report on", ", ".join(programs))
