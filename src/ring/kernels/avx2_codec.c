@@ -410,6 +410,7 @@ static inline void emit(slot_sink *s, uint32_t slot, const v4i v[VECTORS]) {
             s->padding_set |= lanes[l] != 0;
         }
     }
+    msfl_wipe(lanes, sizeof lanes);
 }
 
 /** Slots out of limbs; returns the larger of each lane's slots and `most`. Slots are below 2^51. */
