@@ -449,7 +449,7 @@ static void a_careless_twin_is_found(void **state) {
         answer_fd = answers[0];
         careless();
     }
-    haystack h = {.buckets = calloc((size_t)1 << BLOOM_BITS, sizeof(uint32_t))};
+    haystack h = {.buckets = calloc((size_t)1 << BUCKET_BITS, sizeof(uint32_t))};
     telling t;
     uint8_t bytes[64];
     for (int i = 0; i < 2; i++) {
