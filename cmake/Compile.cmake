@@ -26,6 +26,13 @@ target_link_options(msfl_compile INTERFACE -Wl,-z,relro -Wl,-z,now)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_options(msfl_compile INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
+if(MSFL_TESTS AND NOT MSFL_SANITIZE)
+  # Marks for the constant-time tests; see src/base/taint.h. The header comes with Debian's valgrind.
+  find_path(VALGRIND_INCLUDE valgrind/memcheck.h)
+  if(VALGRIND_INCLUDE)
+    target_compile_definitions(msfl_compile INTERFACE MSFL_TAINT=1)
+  endif()
+endif()
 if(MSFL_FUZZ)
   # Coverage of the layers too: without it the fuzzer is blind to everything but its own few lines.
   target_compile_options(msfl_compile INTERFACE -fsanitize=fuzzer-no-link)

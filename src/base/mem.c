@@ -16,14 +16,15 @@ void msfl_alloc_fail_at(long k) {
     atomic_store(&fail_countdown, k);
 }
 
-static bool told_to_fail(void) {
+bool msfl_alloc_must_fail(void) {
     if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0) return false;
     return atomic_fetch_sub(&fail_countdown, 1) == 1;
 }
 
 void *msfl_alloc(size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > (size_t)PTRDIFF_MAX - ALIGNMENT || told_to_fail()) {
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > (size_t)PTRDIFF_MAX - ALIGNMENT ||
+        msfl_alloc_must_fail()) {
         msfl_fail(MSFL_ERR_MEMORY, "out of memory: %zu x %zu bytes were asked for", count, size);
         return NULL;
     }

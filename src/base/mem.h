@@ -26,7 +26,10 @@ void msfl_free(void *memory);
 /** The status that goes with a NULL from msfl_alloc and its kin. */
 #define MSFL_NO_MEMORY MSFL_ERR_MEMORY
 
-/** Tests only: the k-th allocation from now fails (1 = the next one); 0 switches it off. Process-wide. */
+/** Tests only: the k-th allocation from now fails (1 = the next one), secret memory included; 0 switches it off.
+ *  Process-wide. */
 void msfl_alloc_fail_at(long k);
+/** Whether this allocation is the one; for the other allocator, in base/sodium.c. */
+bool msfl_alloc_must_fail(void);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/mem.h"
+#include "base/taint.h"
 
 #include <sodium.h>
 
@@ -45,12 +47,18 @@ void msfl_hash_final(msfl_hash *h, uint8_t out[MSFL_HASH_BYTES]) {
     crypto_generichash_final((crypto_generichash_state *)h->state, out, MSFL_HASH_BYTES);
 }
 
+void msfl_hash_clear(msfl_hash *h) {
+    sodium_memzero(h, sizeof *h);
+    msfl_wipe_stack();
+}
+
 void msfl_hex(const uint8_t *bytes, size_t n, char *text) {
     sodium_bin2hex(text, 2 * n + 1, bytes, n);
 }
 
 void msfl_random_bytes(void *out, size_t length) {
     randombytes_buf(out, length);
+    MSFL_SECRET(out, length);
 }
 
 static _Atomic uint64_t unlocked_bytes;
@@ -60,7 +68,7 @@ uint64_t msfl_secret_unlocked_bytes(void) {
 }
 
 void *msfl_secret_alloc(size_t size) {
-    void *memory = sodium_malloc(size);
+    void *memory = msfl_alloc_must_fail() ? NULL : sodium_malloc(size);
     /* sodium_malloc goes on when mlock fails; asking once more is harmless where it did not, and tells. */
     if (memory != NULL && size > 0 && sodium_mlock(memory, size) != 0) unlocked_bytes += size;
     if (memory == NULL) {
@@ -78,12 +86,21 @@ void msfl_wipe(void *memory, size_t length) {
     sodium_memzero(memory, length);
 }
 
+void msfl_wipe_stack(void) {
+    enum { DEPTH = 4096 }; /* several times what libsodium and GMP take for what is not in memory of ours */
+    sodium_stackzero(DEPTH);
+}
+
 bool msfl_equal(const void *a, const void *b, size_t length) {
-    return sodium_memcmp(a, b, length) == 0;
+    int differs = sodium_memcmp(a, b, length);
+    MSFL_DECLASSIFY(&differs, sizeof differs); /* the outcome is what is asked for; where they differ is not told */
+    return differs == 0;
 }
 
 void msfl_box_keypair(uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], uint8_t secret_key[MSFL_BOX_SECRET_BYTES]) {
     crypto_box_keypair(public_key, secret_key);
+    msfl_wipe_stack();
+    MSFL_SECRET(secret_key, MSFL_BOX_SECRET_BYTES);
 }
 
 msfl_status msfl_box_seal(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], const void *message, size_t length,
@@ -91,13 +108,17 @@ msfl_status msfl_box_seal(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES], const
     if (crypto_box_seal(out, message, length, public_key) != 0) {
         return msfl_fail(MSFL_ERR_CRYPTO, "sealing failed: the receiver's public key is not valid");
     }
+    MSFL_DECLASSIFY(out, length + MSFL_BOX_SEAL_BYTES); /* a ciphertext is public */
     return MSFL_OK;
 }
 
 msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
                           const uint8_t secret_key[MSFL_BOX_SECRET_BYTES], const uint8_t *box, size_t length,
                           void *out) {
-    if (length < MSFL_BOX_SEAL_BYTES || crypto_box_seal_open(out, box, length, public_key, secret_key) != 0) {
+    int refused = length < MSFL_BOX_SEAL_BYTES ? -1 : crypto_box_seal_open(out, box, length, public_key, secret_key);
+    msfl_wipe_stack();
+    MSFL_DECLASSIFY(&refused, sizeof refused); /* the refusal */
+    if (refused != 0) {
         return msfl_fail(MSFL_ERR_CRYPTO, "a sealed box was not made for this key, or was changed on the way");
     }
     return MSFL_OK;
@@ -105,11 +126,16 @@ msfl_status msfl_box_open(const uint8_t public_key[MSFL_BOX_PUBLIC_BYTES],
 
 void msfl_x25519_public(const uint8_t secret[MSFL_X25519_BYTES], uint8_t public_key[MSFL_X25519_BYTES]) {
     crypto_scalarmult_base(public_key, secret);
+    msfl_wipe_stack();
+    MSFL_DECLASSIFY(public_key, MSFL_X25519_BYTES);
 }
 
 msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t public_key[MSFL_X25519_BYTES],
                         uint8_t shared[MSFL_X25519_BYTES]) {
-    if (crypto_scalarmult(shared, secret, public_key) != 0) {
+    int refused = crypto_scalarmult(shared, secret, public_key);
+    msfl_wipe_stack();
+    MSFL_DECLASSIFY(&refused, sizeof refused); /* depends on the public key alone: the points of small order */
+    if (refused != 0) {
         sodium_memzero(shared, MSFL_X25519_BYTES);
         return msfl_fail(MSFL_ERR_CRYPTO, "key agreement failed: the other's public key is not valid");
     }
@@ -119,12 +145,18 @@ msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t p
 void msfl_aead_seal(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
                     const void *data, size_t data_length, const void *message, size_t length, uint8_t *out) {
     crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, message, length, data, data_length, NULL, nonce, key);
+    MSFL_DECLASSIFY(out, length + MSFL_AEAD_TAG_BYTES); /* a ciphertext is public */
 }
 
 msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
                            const void *data, size_t data_length, const uint8_t *sealed, size_t length, void *out) {
-    if (length < MSFL_AEAD_TAG_BYTES || crypto_aead_xchacha20poly1305_ietf_decrypt(
-                                            out, NULL, NULL, sealed, length, data, data_length, nonce, key) != 0) {
+    int refused = -1;
+    if (length >= MSFL_AEAD_TAG_BYTES) {
+        refused =
+            crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, length, data, data_length, nonce, key);
+    }
+    MSFL_DECLASSIFY(&refused, sizeof refused); /* the refusal */
+    if (refused != 0) {
         if (length > MSFL_AEAD_TAG_BYTES) memset(out, 0, length - MSFL_AEAD_TAG_BYTES);
         return msfl_fail(MSFL_ERR_CRYPTO, "a sealed message was not made with this key, or was changed on the way");
     }

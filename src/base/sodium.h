@@ -21,12 +21,16 @@ void msfl_hash_add_field(msfl_hash *h, const void *bytes, size_t length);
 void msfl_hash_add_u64(msfl_hash *h, uint64_t v);
 void msfl_hash_final(msfl_hash *h, uint8_t out[MSFL_HASH_BYTES]);
 
+/** After a secret was hashed: wipes the state, and what the hash function left on the stack. */
+void msfl_hash_clear(msfl_hash *h);
+
 /** Lower-case hexadecimal of `n` bytes and a closing zero: `text` holds 2 n + 1. */
 void msfl_hex(const uint8_t *bytes, size_t n, char *text);
 
 /* --- secrets --- */
 
-/** Bytes from the operating system's generator; never fails, never seeded. */
+/** Bytes from the operating system's generator, never seeded. Never fails: where the system has none to give, libsodium
+ *  ends the process, so that no key is ever made of anything else. */
 void msfl_random_bytes(void *out, size_t length);
 
 /** Locked, guarded, wiped-on-free memory, aligned to the end of a page; NULL with the message recorded. A `size` that
@@ -36,7 +40,9 @@ void msfl_secret_free(void *memory);
 /** Bytes of secret memory that the system refused to lock since the process began: they may be paged out. */
 uint64_t msfl_secret_unlocked_bytes(void);
 void msfl_wipe(void *memory, size_t length);
-/** Constant-time comparison. */
+/** Wipes the dead stack below the caller, where functions of other libraries left parts of their operands. */
+void msfl_wipe_stack(void);
+/** Constant-time comparison. Its outcome counts as public: callers refuse on it. */
 bool msfl_equal(const void *a, const void *b, size_t length);
 
 /* --- sealed boxes (X25519 + XSalsa20-Poly1305, anonymous sender) --- */

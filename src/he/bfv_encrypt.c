@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <string.h>
 
@@ -19,7 +20,9 @@ static msfl_status encode(const msfl_bfv *ctx, msfl_rlwe_scratch *scratch, const
     if (status != MSFL_OK) return status;
     uint32_t seen = ctx->ring.kernel->encode(&ctx->codec, 0, ctx->params.n_primes, values, shape, scratch->noise, out,
                                              ctx->params.ring_degree);
-    if (ctx->params.value_bits < 32 && seen >> ctx->params.value_bits != 0) {
+    seen = ctx->params.value_bits < 32 ? seen >> ctx->params.value_bits : 0;
+    MSFL_DECLASSIFY(&seen, sizeof seen); /* the refusal: that some value is too large, not which */
+    if (seen != 0) {
         return msfl_fail(MSFL_ERR_NUMERIC, "a value to be encrypted is 2^%u or more", ctx->params.value_bits);
     }
     return MSFL_OK;
@@ -48,6 +51,7 @@ msfl_status msfl_bfv_encrypt_seeded(const msfl_bfv *ctx, msfl_bfv_secret *key, u
     uint8_t stream_key[16], *c0 = ct->c0;
     msfl_random_bytes(scratch->seed, MSFL_RLWE_SEED_BYTES);
     msfl_random_bytes(ct->seed, sizeof ct->seed);
+    MSFL_DECLASSIFY(ct->seed, sizeof ct->seed); /* of the public a */
     msfl_rlwe_public_key(r, ct->seed, stream_key);
     status = encode(ctx, scratch, "e0", values, shape, planes);
     for (uint32_t i = 0; status == MSFL_OK && i < r->n_primes; i++) {
@@ -59,6 +63,7 @@ msfl_status msfl_bfv_encrypt_seeded(const msfl_bfv *ctx, msfl_bfv_secret *key, u
         r->kernel->add_pack(m, c0, x, planes + i * n, shape.n_coefficients);
         c0 += msfl_packed_bytes(m, shape.n_coefficients);
     }
+    MSFL_DECLASSIFY(ct->c0, (size_t)(c0 - ct->c0)); /* a ciphertext is public */
     msfl_rlwe_give(&key->base.pool, scratch);
     if (status == MSFL_OK) fill(ct, key->base.id, chunk, n_values, true);
     return status;
@@ -103,6 +108,8 @@ msfl_status msfl_bfv_encrypt(const msfl_bfv *ctx, msfl_bfv_public *key, uint64_t
         r->kernel->add_pack(m, c1, x, e, n);
         c1 += msfl_packed_bytes(m, n);
     }
+    MSFL_DECLASSIFY(ct->c0, (size_t)(c0 - ct->c0)); /* a ciphertext is public */
+    MSFL_DECLASSIFY(ct->c1, (size_t)(c1 - ct->c1));
     fill(ct, key->id, chunk, n_values, false);
 done:
     msfl_rlwe_give(&key->pool, scratch);
@@ -143,7 +150,9 @@ msfl_status msfl_bfv_decrypt(const msfl_bfv *ctx, msfl_bfv_secret *key, const ms
     if (status == MSFL_OK) {
         uint64_t total_max = ct->addends * (((uint64_t)1 << ctx->params.value_bits) - 1);
         uint32_t noise_max = (uint32_t)msfl_bfv_noise_bound(ctx->params.ring_degree, ct->addends);
-        if (!r->kernel->lift(&ctx->codec, scratch->planes, n, shape, noise_max, total_max, totals)) {
+        bool opens = r->kernel->lift(&ctx->codec, scratch->planes, n, shape, noise_max, total_max, totals);
+        MSFL_DECLASSIFY(&opens, sizeof opens); /* the refusal; docs/design/bfv.md says what it is worth */
+        if (!opens) {
             status = msfl_fail(MSFL_ERR_CRYPTO,
                                "chunk %llu does not open: it was changed, or it is not the sum of %u ciphertexts",
                                (unsigned long long)ct->chunk, ct->addends);

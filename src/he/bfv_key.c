@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <string.h>
 
@@ -163,6 +164,7 @@ static msfl_status make_b(const msfl_bfv *ctx, msfl_bfv_secret *secret, msfl_bfv
         r->kernel->add_pack(m, b, x, e, n);
         b += msfl_packed_bytes(m, n);
     }
+    MSFL_DECLASSIFY(key->b, (size_t)(b - key->b));
     msfl_rlwe_give(&secret->base.pool, scratch);
     return status;
 }
@@ -173,6 +175,7 @@ msfl_status msfl_bfv_public_new(const msfl_bfv *ctx, msfl_bfv_secret *secret, ms
     if (key == NULL) return MSFL_ERR_MEMORY;
     memcpy(key->id, secret->base.id, sizeof key->id);
     msfl_random_bytes(key->seed, sizeof key->seed);
+    MSFL_DECLASSIFY(key->seed, sizeof key->seed); /* of the public a */
     msfl_status status = make_b(ctx, secret, key);
     if (status == MSFL_OK) status = public_unpack(ctx, key);
     if (status != MSFL_OK) {

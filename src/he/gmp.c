@@ -35,6 +35,7 @@ msfl_status msfl_work_init(msfl_work *w, size_t extra) {
 
 void msfl_work_clear(msfl_work *w) {
     msfl_secret_free(w->base);
+    msfl_wipe_stack();
     *w = (msfl_work){0};
 }
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/scratch.h"
 
 #include <stdatomic.h>
@@ -24,7 +25,7 @@ static void derive(const uint8_t seed[32], const char *label, uint64_t number, u
     msfl_hash_add(&h, seed, 32);
     msfl_hash_add_u64(&h, number);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 static msfl_status start_secret(msfl_aes *aes, const uint8_t seed[32], const char *label, uint64_t number) {
@@ -124,7 +125,9 @@ static msfl_status encode(const msfl_packed *ctx, const msfl_packed_key *key, ui
     if (status != MSFL_OK) return status;
     uint32_t seen = ctx->kernel->encode(&ctx->codec, 0, ctx->params.n_primes, slots, shape, scratch->noise,
                                         scratch->planes, ctx->params.ring_degree);
-    if (ctx->params.value_bits < 32 && seen >> ctx->params.value_bits != 0) {
+    seen = ctx->params.value_bits < 32 ? seen >> ctx->params.value_bits : 0;
+    MSFL_DECLASSIFY(&seen, sizeof seen); /* the refusal: that some value is too large, not which */
+    if (seen != 0) {
         return msfl_fail(MSFL_ERR_NUMERIC, "chunk %llu has a value of 2^%u or more", (unsigned long long)j,
                          ctx->params.value_bits);
     }
@@ -161,6 +164,7 @@ msfl_status msfl_packed_encrypt(const msfl_packed *ctx, msfl_packed_key *key, ui
         ctx->kernel->add_pack(m, at, scratch->x, scratch->planes + i * n, shape.n_coefficients);
         at += msfl_packed_bytes(m, shape.n_coefficients);
     }
+    MSFL_DECLASSIFY(out, (size_t)(at - out)); /* a ciphertext is public */
 done:
     if (status != MSFL_OK && at != out) memset(out, 0, (size_t)(at - out));
     msfl_scratch_give(&key->pool, scratch);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/paillier.h"
 
 #include <inttypes.h>
@@ -109,9 +110,12 @@ static void with_random_base(const msfl_paillier_public *key, const msfl_limb *u
     msfl_limb *mark = w->at;
     msfl_limb *r = msfl_work_take(w, limbs), *less = msfl_work_take(w, limbs);
     msfl_limb *power = msfl_work_take(w, n2), *product = msfl_work_take(w, 2 * n2);
+    msfl_limb below;
     do {
         msfl_random_bytes(r, limbs * sizeof *r);
-    } while (msfl_limbs_sub(less, r, key->n, limbs) == 0);
+        below = msfl_limbs_sub(less, r, key->n, limbs);
+        MSFL_DECLASSIFY(&below, sizeof below); /* a candidate that is not is thrown away whole */
+    } while (below == 0);
     msfl_limbs_pow(power, r, limbs, key->n, key->bits, key->n2, n2, w);
     msfl_limbs_mul(product, power, u, n2, w);
     msfl_limbs_mod(c, product, 2 * n2, key->n2, n2, w);
@@ -154,7 +158,9 @@ msfl_status msfl_paillier_encrypt(const msfl_paillier_encryptor *encryptor, cons
     uint32_t seen = 0;
     for (uint32_t i = 0; i < n; i++)
         seen |= values[i];
-    if (shape->value_bits < 32 && seen >> shape->value_bits != 0) {
+    seen = shape->value_bits < 32 ? seen >> shape->value_bits : 0;
+    MSFL_DECLASSIFY(&seen, sizeof seen); /* the refusal: that some value is too large, not which */
+    if (seen != 0) {
         status = msfl_fail(MSFL_ERR_NUMERIC, "Paillier: chunk %" PRIu64 " has a value of 2^%" PRIu32 " or more", j,
                            shape->value_bits);
         goto done;
@@ -175,6 +181,7 @@ msfl_status msfl_paillier_encrypt(const msfl_paillier_encryptor *encryptor, cons
         } else {
             with_random_base(key, u, c, &w);
         }
+        MSFL_DECLASSIFY(c, n2 * sizeof *c); /* a ciphertext is public */
         msfl_limbs_write(out + MSFL_PAILLIER_HEADER_BYTES + (size_t)i * n2 * 8, c, n2);
     }
 done:

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/paillier.h"
 
 #include <stdio.h>
@@ -104,6 +105,7 @@ static bool invert(msfl_limb *inverse, bool negative, const msfl_limb *a, const 
     msfl_limbs_mod(r, a, h, m, h, w);
     if (negative) msfl_limbs_sub(r, m, r, h);
     bool there = msfl_limbs_invert(inverse, r, m, h, w);
+    MSFL_DECLASSIFY(&there, sizeof there); /* true of every key */
     w->at = mark;
     return there;
 }
@@ -114,6 +116,7 @@ static msfl_status secret_complete(uint32_t bits, msfl_paillier_secret *key, msf
     msfl_limb *mark = w->at;
     msfl_limb *n = msfl_work_take(w, limbs);
     msfl_limbs_mul(n, key->p, key->q, h, w);
+    MSFL_DECLASSIFY(n, limbs * sizeof *n); /* the public key */
     msfl_limbs_mul(key->p2, key->p, key->p, h, w);
     msfl_limbs_mul(key->q2, key->q, key->q, h, w);
     msfl_status status = MSFL_OK;

@@ -1,6 +1,7 @@
 /* Primes for Paillier keys. Nothing here branches on a number that is kept: what is refused is drawn anew, whole. */
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/paillier.h"
 
 #include <assert.h>
@@ -37,8 +38,10 @@ static uint32_t residue(const msfl_limb *a, size_t n, uint32_t d) {
     const uint64_t inverse = UINT64_MAX / d;
     uint64_t r = 0;
     for (size_t i = 2 * n; i-- > 0;) {
-        uint64_t v = r << 32 | (uint32_t)(a[i / 2] >> (i % 2 * 32));  /* < 2^48 */
+        uint64_t v = r << 32 | (uint32_t)(a[i / 2] >> (i % 2 * 32)); /* < 2^48 */
+        assert(v >> 48 == 0);
         r = v - (uint64_t)((unsigned __int128)v * inverse >> 64) * d; /* the quotient is right or one short: < 2 d */
+        assert(r < 2 * (uint64_t)d);
         uint64_t less = r - d;
         r = less + (d & (0 - (less >> 63)));
     }
@@ -48,7 +51,9 @@ static uint32_t residue(const msfl_limb *a, size_t n, uint32_t d) {
 bool msfl_sieve(const msfl_small_primes *primes, const msfl_limb *a, size_t n, bool not_one) {
     for (size_t i = 0; i < primes->count; i++) {
         uint32_t r = residue(a, n, primes->primes[i]);
-        if (r == 0 || (not_one && r == 1)) return false;
+        bool out = (r == 0) | (not_one & (r == 1));
+        MSFL_DECLASSIFY(&out, sizeof out); /* the same for every number that is kept */
+        if (out) return false;
     }
     return true;
 }
@@ -71,7 +76,9 @@ static bool passes_once(const msfl_limb *p, size_t h, msfl_work *w) {
 
 bool msfl_paillier_is_prime(const msfl_limb *p, size_t h, int rounds, msfl_work *w) {
     for (int i = 0; i < rounds; i++) {
-        if (!passes_once(p, h, w)) return false;
+        bool passes = passes_once(p, h, w);
+        MSFL_DECLASSIFY(&passes, sizeof passes); /* the same for every number that is kept */
+        if (!passes) return false;
     }
     return true;
 }
@@ -87,7 +94,9 @@ void msfl_paillier_prime(const msfl_small_primes *primes, msfl_limb *p, size_t h
 
 bool msfl_paillier_pair(const msfl_limb *p, const msfl_limb *q, size_t h, msfl_work *w) {
     const msfl_limb top = (msfl_limb)3 << (MSFL_LIMB_BITS - 2);
-    if ((p[h - 1] & q[h - 1] & top) != top || (p[0] & q[0] & 3) != 3) return false;
+    bool odd = ((p[h - 1] & q[h - 1] & top) != top) | ((p[0] & q[0] & 3) != 3);
+    MSFL_DECLASSIFY(&odd, sizeof odd); /* the same for every pair that is kept; so is what is returned */
+    if (odd) return false;
     msfl_limb *mark = w->at;
     msfl_limb *a = msfl_work_take(w, h), *b = msfl_work_take(w, h), *r = msfl_work_take(w, h);
     /* |p - q| > 2^(64 h - 100), as FIPS 186-4 B.3.3 asks, so that Fermat's method finds nothing. */
@@ -100,5 +109,7 @@ bool msfl_paillier_pair(const msfl_limb *p, const msfl_limb *q, size_t h, msfl_w
     msfl_limbs_mod(a, a, h, b, h, w);
     bool coprime = msfl_limbs_invert(r, a, b, h, w);
     w->at = mark;
-    return apart != 0 && coprime;
+    bool good = (apart != 0) & coprime;
+    MSFL_DECLASSIFY(&good, sizeof good);
+    return good;
 }

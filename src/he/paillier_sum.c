@@ -1,6 +1,7 @@
 /* Ciphertexts from outside: checked, added, opened. */
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/taint.h"
 #include "he/paillier.h"
 
 #include <inttypes.h>
@@ -159,6 +160,7 @@ msfl_status msfl_paillier_decrypt(const msfl_paillier_secret *key, const msfl_pa
         beyond |= decode(shape, m, limbs, msfl_paillier_slots_in(shape, j, i), most,
                          totals + (size_t)i * shape->slots_per_ciphertext);
     }
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
     if (beyond != 0) {
         status = msfl_fail(MSFL_ERR_CRYPTO,
                            "Paillier: chunk %" PRIu64 " does not open to a sum of %" PRIu32

@@ -1,6 +1,7 @@
 /* One client's side of pairwise masking. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/taint.h"
 #include "he/pairwise.h"
 
 #include <inttypes.h>
@@ -183,7 +184,9 @@ msfl_status msfl_pairwise_client_mask(msfl_pairwise_client *c, uint64_t j, const
     uint32_t seen = 0;
     for (uint32_t i = 0; i < n; i++)
         seen |= values[i];
-    if (c->info.value_bits < 32 && seen >> c->info.value_bits != 0) {
+    seen = c->info.value_bits < 32 ? seen >> c->info.value_bits : 0;
+    MSFL_DECLASSIFY(&seen, sizeof seen); /* the refusal: that some value is too large, not which */
+    if (seen != 0) {
         return msfl_fail(MSFL_ERR_NUMERIC, "pairwise: chunk %" PRIu64 " has a value of 2^%" PRIu32 " or more", j,
                          c->info.value_bits);
     }
@@ -200,6 +203,7 @@ msfl_status msfl_pairwise_client_mask(msfl_pairwise_client *c, uint64_t j, const
         out += MSFL_PAIRWISE_UPLOAD_HEADER;
     }
     msfl_pairwise_pack(s->scratch.values, width, n, out);
+    MSFL_DECLASSIFY(out, ((size_t)n * width + 7) / 8); /* masked: public */
     return MSFL_OK;
 }
 
@@ -244,6 +248,7 @@ msfl_status msfl_pairwise_client_answer(msfl_pairwise_client *c, const bool *upl
         memcpy(shares + (size_t)j * MSFL_PAIRWISE_SEED_SHARE, uploaded[j] ? both : both + MSFL_PAIRWISE_SEED_SHARE,
                MSFL_PAIRWISE_SEED_SHARE);
     }
+    MSFL_DECLASSIFY(out, msfl_pairwise_answer_bytes(&c->info)); /* released by the protocol */
     msfl_wipe(c->secret, sizeof *c->secret);
     return MSFL_OK;
 }

@@ -1,6 +1,7 @@
 /* The coordinator's side of pairwise masking. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/taint.h"
 #include "he/pairwise.h"
 #include "ring/bits.h"
 
@@ -217,6 +218,7 @@ static bool try_seed(const msfl_pairwise_server *s, rebuild *r, uint32_t j, uint
         beyond |= (uint32_t)r->digits[i] >> 16;
         msfl_store16(r->seed + 2 * i, (uint16_t)r->digits[i]);
     }
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
     if (beyond != 0) return false;
     uint8_t published[32];
     if (kind_of(s, j) == RELEASE_SELF) {
@@ -332,6 +334,7 @@ msfl_status msfl_pairwise_server_open(const msfl_pairwise_server *s, uint64_t j,
         totals[i] = scratch->values[i] & msfl_bits_mask(width);
         beyond |= (most - totals[i]) >> 63;
     }
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
     if (beyond != 0) {
         status = msfl_fail(MSFL_ERR_CRYPTO,
                            "pairwise: chunk %" PRIu64 " does not open to a sum of %" PRIu32

@@ -1,6 +1,7 @@
 /* The messages of pairwise masking, and the keys that are derived on the way. docs/design/pairwise.md has the formats.
  */
 #include "base/error.h"
+#include "base/taint.h"
 #include "he/pairwise.h"
 #include "he/security.h"
 
@@ -181,12 +182,13 @@ static void derive(const char *domain, const uint8_t hash[MSFL_HASH_BYTES], uint
     msfl_hash_add_u64(&h, b);
     msfl_hash_add(&h, secret, 32);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 void msfl_pairwise_commit(const uint8_t id[MSFL_HASH_BYTES], uint32_t client,
                           const uint8_t seed[MSFL_PAIRWISE_SEED_BYTES], uint8_t out[MSFL_HASH_BYTES]) {
     derive("msfl.pairwise.commit.v1", id, client, client, seed, out);
+    MSFL_DECLASSIFY(out, MSFL_HASH_BYTES); /* published; a one-way image of 32 uniform bytes */
 }
 
 void msfl_pairwise_self_key(const uint8_t session[MSFL_HASH_BYTES], uint32_t client,

@@ -5,6 +5,8 @@
 #include "base/sodium.h"
 #include "ring/prime.h"
 
+#include <assert.h>
+
 msfl_status msfl_rlwe_init(msfl_rlwe *r, const char *scheme, uint32_t degree, const uint64_t *primes, uint32_t n_primes,
                            const uint8_t *params, size_t params_bytes) {
     *r = (msfl_rlwe){.scheme = scheme, .degree = degree, .n_primes = n_primes};
@@ -73,6 +75,7 @@ void msfl_rlwe_pack(const msfl_rlwe *r, uint32_t prime, uint8_t *bytes, const ms
 /* (0 - x) (p - factor) = factor x */
 void msfl_rlwe_scale(const msfl_rlwe *r, uint32_t prime, msfl_cell *x, uint64_t factor) {
     const msfl_modulus *m = &r->moduli[prime];
+    assert(factor > 0 && factor < m->m.p);
     r->kernel->subtract_from(m, x, (const uint8_t *)r->zeros, m->m.p - factor, r->degree);
 }
 
@@ -93,7 +96,7 @@ static void derive(const msfl_rlwe *r, const char *purpose, const uint8_t *seed,
     msfl_hash_add(&h, seed, MSFL_RLWE_SEED_BYTES);
     msfl_hash_add_u64(&h, number);
     msfl_hash_final(&h, key);
-    msfl_wipe(&h, sizeof h);
+    msfl_hash_clear(&h);
 }
 
 msfl_status msfl_rlwe_start_secret(const msfl_rlwe *r, msfl_aes *aes, const uint8_t *seed, const char *purpose,

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/rlwe.h"
 
 #include <string.h>
@@ -93,7 +94,9 @@ msfl_status msfl_rlwe_draw_short(const msfl_rlwe *r, msfl_rlwe_scratch *scratch,
         int64_t squares = 0;
         for (size_t i = 0; i < r->degree; i++)
             squares += (int64_t)scratch->small[i] * scratch->small[i];
-        if (squares <= (int64_t)MSFL_RLWE_NORM * r->degree) return MSFL_OK;
+        bool is_short = squares <= (int64_t)MSFL_RLWE_NORM * r->degree;
+        MSFL_DECLASSIFY(&is_short, sizeof is_short); /* true of every key that is used */
+        if (is_short) return MSFL_OK;
     }
     return msfl_fail(MSFL_ERR_CRYPTO, "128 draws of a key were all too long: the random generator is broken");
 }
@@ -110,7 +113,8 @@ static void name_key(const msfl_rlwe *r, msfl_rlwe_secret *key) {
     msfl_hash_add(&h, key->seed, MSFL_RLWE_SEED_BYTES);
     msfl_hash_final(&h, digest);
     memcpy(key->id, digest, sizeof key->id);
-    msfl_wipe(&h, sizeof h);
+    MSFL_DECLASSIFY(key->id, sizeof key->id); /* a one-way name, in every ciphertext */
+    msfl_hash_clear(&h);
 }
 
 static msfl_status grow_key(const msfl_rlwe *r, msfl_rlwe_secret *key, msfl_rlwe_product product) {

@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
+
+#include <assert.h>
 
 enum { P = MSFL_SHAMIR_PRIME, BLOCK = 64, WORDS = 256 };
 
@@ -12,7 +15,8 @@ enum { P = MSFL_SHAMIR_PRIME, BLOCK = 64, WORDS = 256 };
 /** v mod p. */
 static inline uint32_t reduce32(uint32_t v) {
     const uint64_t inverse = ((uint64_t)1 << 40) / P;
-    uint32_t r = v - (uint32_t)(v * inverse >> 40) * P; /* < 2 p */
+    uint32_t r = v - (uint32_t)(v * inverse >> 40) * P;
+    assert(r < 2 * P);
     uint32_t less = r - P;
     return less + (P & (uint32_t) - (less >> 31));
 }
@@ -20,6 +24,7 @@ static inline uint32_t reduce32(uint32_t v) {
 static inline uint32_t reduce64(uint64_t v) {
     const uint64_t inverse = UINT64_MAX / P;
     uint32_t r = (uint32_t)(v - (uint64_t)((unsigned __int128)v * inverse >> 64) * P);
+    assert(r < 2 * P);
     uint32_t less = r - P;
     return less + (P & (uint32_t) - (less >> 31));
 }
@@ -47,7 +52,9 @@ static uint32_t draw(draws *d) {
         }
         uint32_t v = msfl_load32(d->stream + d->used);
         d->used += 4;
-        if (v < bound) return reduce32(v);
+        bool keep = v < bound;
+        MSFL_DECLASSIFY(&keep, sizeof keep); /* what is thrown away has nothing to do with what is kept */
+        if (keep) return reduce32(v);
     }
 }
 
@@ -68,6 +75,7 @@ static void evaluate(uint32_t (*c)[BLOCK], uint32_t t, uint32_t k, size_t count,
             for (size_t i = 0; i < BLOCK; i++)
                 value[i] = reduce32(value[i] * (m + 1) + c[d][i]); /* < 2^20 * 255 + 2^20 = 2^28 */
         }
+        assert(m < MSFL_SHAMIR_MEMBERS_MAX && value[0] < P);
         memcpy(shares + m * stride, value, count * sizeof *value);
     }
     msfl_wipe(value, sizeof value);
@@ -83,7 +91,9 @@ msfl_status msfl_shamir_split(uint32_t t, uint32_t k, const int32_t *secret, siz
         int64_t s = secret[i];
         beyond |= (uint32_t)((uint64_t)((MSFL_SHAMIR_MAX - s) | (MSFL_SHAMIR_MAX + s)) >> 32);
     }
-    if (beyond >> 31) {
+    beyond >>= 31;
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
+    if (beyond != 0) {
         status = msfl_fail(MSFL_ERR_NUMERIC, "shares: an integer is beyond %d in absolute value", MSFL_SHAMIR_MAX);
         goto done;
     }
@@ -115,6 +125,7 @@ done:
 
 void msfl_shamir_add(uint32_t *acc, const uint32_t *share, size_t n) {
     for (size_t i = 0; i < n; i++) {
+        assert(acc[i] < P && share[i] < P);
         uint32_t less = acc[i] + share[i] - P;
         acc[i] = less + (P & (uint32_t) - (less >> 31));
     }
@@ -143,9 +154,10 @@ static void lagrange(const uint32_t *members, uint32_t t, uint32_t x, uint32_t *
 }
 
 static uint32_t combine(const uint32_t *weights, const uint32_t *const *shares, uint32_t t, size_t i) {
-    uint64_t sum = 0; /* <= 255 * 2^40 */
+    uint64_t sum = 0;
     for (uint32_t j = 0; j < t; j++)
         sum += (uint64_t)weights[j] * shares[j][i];
+    assert(sum <= (uint64_t)MSFL_SHAMIR_MEMBERS_MAX << 40);
     return reduce64(sum);
 }
 
@@ -172,7 +184,9 @@ msfl_status msfl_shamir_join(uint32_t t, const uint32_t *members, size_t n_membe
         for (size_t i = 0; i < n; i++)
             wrong |= ~(shares[j][i] - P) | shares[j][i];
     }
-    if (wrong >> 31) {
+    wrong >>= 31;
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
+    if (wrong != 0) {
         status = msfl_fail(MSFL_ERR_FORMAT, "shares: a value is not below %d", P);
         goto done;
     }
@@ -182,6 +196,7 @@ msfl_status msfl_shamir_join(uint32_t t, const uint32_t *members, size_t n_membe
         for (size_t i = 0; i < n; i++)
             wrong |= combine(weights, shares, t, i) ^ shares[j][i];
     }
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
     if (wrong != 0) {
         status = msfl_fail(MSFL_ERR_CRYPTO, "shares: those of %zu members do not lie on one polynomial: one is wrong",
                            n_members);
@@ -227,7 +242,9 @@ msfl_status msfl_shamir_unpack(const uint8_t *bytes, size_t n, uint32_t *shares)
         shares[i + 1] = (low >> MSFL_SHAMIR_BITS | (uint32_t)bytes[3] << 4 | (uint32_t)bytes[4] << 12) & mask;
         wrong |= ~(shares[i + 1] - P);
     }
-    if (wrong >> 31) {
+    wrong >>= 31;
+    MSFL_DECLASSIFY(&wrong, sizeof wrong); /* the refusal */
+    if (wrong != 0) {
         memset(shares, 0, n * sizeof *shares);
         return msfl_fail(MSFL_ERR_FORMAT, "shares: a packed value is not below %d, or the padding is not zero", P);
     }

@@ -1,16 +1,18 @@
 /* The running sum of ciphertexts, and its opening. The sum is itself a ciphertext in the wire format. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/sodium.h"
+#include "base/taint.h"
 #include "he/scratch.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 /** What opening needs beside the sum: the transforms of the key sum, made once and kept until another comes. */
 typedef struct opener {
     pthread_rwlock_t lock;
     bool ready;
+    size_t degree, n_planes;
     int32_t *key_sum;
     int64_t largest;     /* magnitude in it */
     msfl_cell *prepared; /* n_primes planes of N cells */
@@ -32,6 +34,9 @@ static void opener_free(opener *o) {
     if (o == NULL) return;
     msfl_scratch_pool_clear(&o->pool);
     pthread_rwlock_destroy(&o->lock);
+    /* Ordinary memory, since it is the coordinator's by right and too large to lock; it opens a sum all the same. */
+    if (o->key_sum != NULL) msfl_wipe(o->key_sum, o->degree * sizeof *o->key_sum);
+    if (o->prepared != NULL) msfl_wipe(o->prepared, o->degree * o->n_planes * sizeof *o->prepared);
     msfl_free(o->key_sum);
     msfl_free(o->prepared);
     msfl_free(o);
@@ -43,6 +48,8 @@ static opener *opener_new(const msfl_packed *ctx) {
     pthread_rwlock_init(&o->lock, NULL);
     msfl_scratch_pool_init(&o->pool, ctx);
     size_t n = ctx->params.ring_degree;
+    o->degree = n;
+    o->n_planes = ctx->params.n_primes;
     o->key_sum = msfl_alloc(n, sizeof *o->key_sum);
     o->prepared = msfl_alloc(n * ctx->params.n_primes, sizeof *o->prepared);
     if (o->key_sum != NULL && o->prepared != NULL) return o;
@@ -156,13 +163,30 @@ static msfl_status wrong_key(uint64_t j, uint32_t n_addends) {
         (unsigned long long)j, n_addends);
 }
 
+/** Whether a and b are the same everywhere; as quick for those that are not. */
+static bool same(const int32_t *a, const int32_t *b, size_t n) {
+    uint32_t differs = 0;
+    for (size_t i = 0; i < n; i++)
+        differs |= (uint32_t)a[i] ^ (uint32_t)b[i];
+    MSFL_DECLASSIFY(&differs, sizeof differs); /* whether it is the key sum of the last call */
+    return differs == 0;
+}
+
+/** Largest magnitude, by masks. */
 static int64_t largest_of(const int32_t *s, size_t n) {
     int64_t largest = 0;
     for (size_t i = 0; i < n; i++) {
-        int64_t magnitude = llabs((long long)s[i]);
-        if (magnitude > largest) largest = magnitude;
+        int64_t sign = s[i] >> 31, magnitude = (s[i] ^ sign) - sign, less = largest - magnitude;
+        largest -= less & (less >> 63);
     }
     return largest;
+}
+
+/** Whether it is within the bound: the refusal is all that is told. */
+static bool within(int64_t largest, int64_t magnitude_max) {
+    bool good = largest <= magnitude_max;
+    MSFL_DECLASSIFY(&good, sizeof good);
+    return good;
 }
 
 /** Leaves the opener read-locked with the transforms of `key_sum` in place; or not locked and false, if a coefficient
@@ -171,16 +195,16 @@ static bool prepare(const msfl_packed *ctx, opener *o, const int32_t *key_sum, i
     size_t n = ctx->params.ring_degree, bytes = n * sizeof *key_sum;
     for (;;) {
         pthread_rwlock_rdlock(&o->lock);
-        if (o->ready && memcmp(o->key_sum, key_sum, bytes) == 0) {
-            if (o->largest <= magnitude_max) return true;
+        if (o->ready && same(o->key_sum, key_sum, n)) {
+            if (within(o->largest, magnitude_max)) return true;
             pthread_rwlock_unlock(&o->lock);
             return false;
         }
         pthread_rwlock_unlock(&o->lock);
         int64_t largest = largest_of(key_sum, n);
-        if (largest > magnitude_max) return false;
+        if (!within(largest, magnitude_max)) return false;
         pthread_rwlock_wrlock(&o->lock);
-        if (!o->ready || memcmp(o->key_sum, key_sum, bytes) != 0) {
+        if (!o->ready || !same(o->key_sum, key_sum, n)) {
             memcpy(o->key_sum, key_sum, bytes);
             o->largest = largest;
             msfl_prepare_key(ctx, key_sum, o->prepared);
@@ -225,9 +249,10 @@ msfl_status msfl_packed_open(const msfl_packed *ctx, const msfl_packed_sum *sum,
         at += msfl_packed_bytes(m, shape.n_coefficients);
     }
     uint64_t total_max = n_addends * (((uint64_t)1 << ctx->params.value_bits) - 1);
-    if (!ctx->kernel->lift(&ctx->codec, scratch->planes, n, shape, msfl_noise_bound(n_addends), total_max, totals)) {
-        status = wrong_key(j, n_addends);
-    }
+    bool opens =
+        ctx->kernel->lift(&ctx->codec, scratch->planes, n, shape, msfl_noise_bound(n_addends), total_max, totals);
+    MSFL_DECLASSIFY(&opens, sizeof opens); /* the refusal */
+    if (!opens) status = wrong_key(j, n_addends);
 unlock:
     pthread_rwlock_unlock(&sum->opener->lock);
 done:

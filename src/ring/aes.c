@@ -5,6 +5,7 @@
 #include "base/sodium.h"
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /** A running stream of a kernel; in secret memory. */
@@ -22,10 +23,27 @@ struct msfl_aes {
     EVP_CIPHER *aes128, *aes256; /* fetched once: a lookup for every stream would cost more than a short stream */
 };
 
+static atomic_long fail_countdown;
+
+void msfl_aes_fail_at(long k) {
+    atomic_store(&fail_countdown, k);
+}
+
+static bool must_fail(void) {
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0) return false;
+    return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+/* A stream of a kernel cannot fail; where a test asks for it, it fails as libcrypto would, so that what follows a
+ * failure is tested on every machine. */
 msfl_status msfl_aes_new(const msfl_kernel *kernel, msfl_aes **out) {
     *out = NULL;
     msfl_aes *aes = msfl_alloc(1, sizeof *aes);
     if (aes == NULL) return MSFL_ERR_MEMORY;
+    if (must_fail()) {
+        msfl_aes_free(aes);
+        return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto offers no AES in counter mode (made to fail by a test)");
+    }
     if (kernel != NULL && kernel->aes != NULL) {
         aes->kernel = kernel->aes;
         aes->own = msfl_secret_alloc(sizeof *aes->own);
@@ -56,6 +74,7 @@ void msfl_aes_free(msfl_aes *aes) {
 }
 
 msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes, const uint8_t iv[MSFL_AES_BLOCK]) {
+    if (must_fail()) return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto refused to start an AES stream");
     if (aes->kernel != NULL) {
         aes->kernel->schedule(aes->own->schedule, key, key_bytes);
         memcpy(aes->own->counter, iv, MSFL_AES_BLOCK);
@@ -87,6 +106,7 @@ static void read_own(const msfl_aes_kernel *kernel, running *r, uint8_t *out, si
 }
 
 msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) {
+    if (must_fail()) return msfl_fail(MSFL_ERR_SYSTEM, "libcrypto stopped an AES stream");
     if (aes->kernel != NULL) {
         read_own(aes->kernel, aes->own, out, length);
         return MSFL_OK;

@@ -19,4 +19,7 @@ msfl_status msfl_aes_start(msfl_aes *aes, const uint8_t *key, size_t key_bytes,
 /** The next `length` bytes. */
 msfl_status msfl_aes_read(msfl_aes *aes, uint8_t *out, size_t length) MSFL_NODISCARD;
 
+/** Tests only: the k-th call of libcrypto from now fails (1 = the next one); 0 switches it off. Process-wide. */
+void msfl_aes_fail_at(long k);
+
 #endif

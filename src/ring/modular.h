@@ -2,6 +2,7 @@
 #ifndef MSFL_RING_MODULAR_H
 #define MSFL_RING_MODULAR_H
 
+#include <assert.h>
 #include <stdint.h>
 
 enum { MSFL_PRIME_BITS_MAX = 50 };
@@ -19,6 +20,7 @@ typedef struct msfl_barrett {
 
 static inline msfl_barrett msfl_barrett_of(uint64_t p) {
     uint32_t bits = 64 - (uint32_t)__builtin_clzll(p);
+    assert(p >= 2 && bits <= MSFL_PRIME_BITS_MAX);
     return (msfl_barrett){
         .p = p,
         .mu = (uint64_t)(((msfl_u128)1 << (2 * bits)) / p),
@@ -30,23 +32,26 @@ static inline msfl_barrett msfl_barrett_of(uint64_t p) {
 
 /** x - p if x >= p, else x. Requires x < 2^63. */
 static inline uint64_t msfl_mod_once(uint64_t x, uint64_t p) {
+    assert(x >> 63 == 0);
     uint64_t d = x - p;
     return d + (p & (0 - (d >> 63)));
 }
 
-/** Requires a, b < p. */
+/** Requires a, b < p. Ensures a result below p. */
 static inline uint64_t msfl_mod_add(uint64_t a, uint64_t b, uint64_t p) {
+    assert(a < p && b < p);
     return msfl_mod_once(a + b, p);
 }
 
-/** Requires a, b < p. */
+/** Requires a, b < p. Ensures a result below p. */
 static inline uint64_t msfl_mod_sub(uint64_t a, uint64_t b, uint64_t p) {
+    assert(a < p && b < p);
     uint64_t d = a - b;
     return d + (p & (0 - (d >> 63)));
 }
 
 /**
- * a b mod p. Requires a b < 2^(2 bits), which a, b < p give.
+ * a b mod p, below p. Requires a b < 2^(2 bits), which a, b < p give.
  * The estimate q of floor(z / p) is too small by 2 at most (Handbook of Applied Cryptography, 14.42 to 14.45 with base
  * 2).
  */
@@ -55,6 +60,7 @@ static inline uint64_t msfl_mod_mul(uint64_t a, uint64_t b, const msfl_barrett *
     uint64_t high = (uint64_t)(z >> (m->bits - 1));
     uint64_t q = (uint64_t)(((msfl_u128)high * m->mu) >> (m->bits + 1));
     uint64_t r = (uint64_t)z - q * m->p;
+    assert(z >> (2 * m->bits) == 0 && r < 3 * m->p);
     return msfl_mod_once(msfl_mod_once(r, m->p), m->p);
 }
 
@@ -76,8 +82,9 @@ static inline uint64_t msfl_mod_scale(uint64_t a, uint64_t w, uint64_t quotient,
 /** x mod p for any x. */
 static inline uint64_t msfl_mod_64(uint64_t x, const msfl_barrett *m) {
     uint64_t q = (uint64_t)(((msfl_u128)x * m->mu64) >> 64);
-    /* mu64 > 2^64/p - 1 - 1/p, so q is too small by 2 at most. */
-    return msfl_mod_once(msfl_mod_once(x - q * m->p, m->p), m->p);
+    uint64_t r = x - q * m->p;
+    assert(r < 3 * m->p); /* mu64 > 2^64/p - 1 - 1/p, so q is too small by 2 at most */
+    return msfl_mod_once(msfl_mod_once(r, m->p), m->p);
 }
 
 /** z mod p for any z. */
@@ -89,6 +96,7 @@ static inline uint64_t msfl_mod_128(msfl_u128 z, const msfl_barrett *m) {
 /** A signed x with |x| < p as a residue. */
 static inline uint64_t msfl_mod_signed(int64_t x, uint64_t p) {
     uint64_t u = (uint64_t)x;
+    assert(x < 0 ? u + p < p : u < p);
     return u + (p & (0 - (u >> 63)));
 }
 

@@ -4,7 +4,8 @@
 
 #include "ring/kernel.h"
 
-/** Tables for the prime `p` = 1 mod 2 `degree`, which the caller has proved. `degree` is a power of two, 4 to 32768. */
+/** Tables for the prime `p` = 1 mod 2 `degree`, which the caller has proved. `degree` is a power of two, 64 to 32768;
+ * the generic table takes any from 2 on, for tests that try every element. */
 msfl_status msfl_modulus_init(msfl_modulus *m, const msfl_kernel *kernel, uint64_t p, uint32_t degree) MSFL_NODISCARD;
 void msfl_modulus_clear(msfl_modulus *m);
 

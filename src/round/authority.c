@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/taint.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -115,16 +116,15 @@ msfl_status msfl_authority_answer(msfl_authority *authority, const msfl_round_in
         return msfl_fail(MSFL_ERR_CRYPTO, "authority: round %" PRIu64 " names the key of another authority",
                          info->number);
     }
-    msfl_bundle_binding binding = {.ring_degree = degree};
-    msfl_round_id(info, binding.round_id);
-    status = claim(authority, binding.round_id, info->number);
-    if (status != MSFL_OK) return status;
-    status = check_cohort(info, clients, n);
-    if (status != MSFL_OK) return status;
-
+    /* Before the claim: a want of memory costs no round. */
     const size_t sum_bytes = degree * sizeof *sum, plain_bytes = msfl_bundle_plain_bytes(degree);
     sum = msfl_secret_alloc((sum_bytes + plain_bytes + 63) / 64 * 64);
     if (sum == NULL) return MSFL_ERR_MEMORY;
+    msfl_bundle_binding binding = {.ring_degree = degree};
+    msfl_round_id(info, binding.round_id);
+    status = claim(authority, binding.round_id, info->number);
+    if (status == MSFL_OK) status = check_cohort(info, clients, n);
+    if (status != MSFL_OK) goto done;
     uint8_t *plain = (uint8_t *)sum + sum_bytes;
     memset(sum, 0, sum_bytes);
     for (size_t i = 0; i < n; i++) {
@@ -140,6 +140,7 @@ msfl_status msfl_authority_answer(msfl_authority *authority, const msfl_round_in
         }
     }
     memcpy(key_sum, sum, sum_bytes);
+    MSFL_DECLASSIFY(key_sum, sum_bytes); /* released by the protocol */
 done:
     msfl_secret_free(sum);
     return status;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 #include "he/security.h"
 
 #include <assert.h>
@@ -73,6 +74,7 @@ msfl_status msfl_bundle_add(const msfl_bundle_binding *binding, const uint8_t *p
         return msfl_fail(MSFL_ERR_CRYPTO, "key bundle: %zu bytes instead of %zu", length,
                          msfl_bundle_plain_bytes(binding->ring_degree));
     }
+    MSFL_DECLASSIFY(plain, HEADER_BYTES); /* what the bundle is bound to is public, and refused on */
     msfl_reader r = msfl_reader_init(plain, length);
     uint32_t magic = msfl_get32(&r), version = msfl_get32(&r), degree = msfl_get32(&r), client = msfl_get32(&r);
     const uint8_t *round_id = msfl_get_bytes(&r, MSFL_HASH_BYTES);
@@ -99,7 +101,9 @@ msfl_status msfl_bundle_add(const msfl_bundle_binding *binding, const uint8_t *p
         for (int i = 0; i < GROUP; i++)
             beyond |= (uint32_t)(MSFL_KEY_MAX - coefficient(bits, i));
     }
-    if (beyond >> 31) return msfl_fail(MSFL_ERR_CRYPTO, "key bundle: a coefficient is beyond %d", MSFL_KEY_MAX);
+    beyond >>= 31;
+    MSFL_DECLASSIFY(&beyond, sizeof beyond); /* the refusal */
+    if (beyond != 0) return msfl_fail(MSFL_ERR_CRYPTO, "key bundle: a coefficient is beyond %d", MSFL_KEY_MAX);
     for (uint32_t g = 0; g < degree / GROUP; g++) {
         uint64_t bits = load_group(packed + (size_t)COEFFICIENT_BITS * g);
         for (int i = 0; i < GROUP; i++)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "ring/aes.h"
+#include "ring/kernel.h"
 
 #include <string.h>
 
@@ -24,7 +25,9 @@ msfl_status msfl_rounding_new(uint64_t seed, uint64_t n_slots, msfl_rounding **o
     *out = NULL;
     msfl_rounding *g = msfl_alloc(1, sizeof *g);
     if (g == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = msfl_aes_new(NULL, &g->aes);
+    const msfl_kernel *kernel;
+    msfl_status status = msfl_kernel_choose(&kernel);
+    if (status == MSFL_OK) status = msfl_aes_new(kernel, &g->aes);
     if (status != MSFL_OK) {
         msfl_free(g);
         return status;

@@ -409,10 +409,11 @@ static inline void emit(slot_sink *s, uint32_t slot, const v4i v[VECTORS]) {
     for (size_t l = 0; l < s->width; l++) {
         if (first + l < s->shape.n_slots) {
             s->totals[first + l] = lanes[l];
-        } else if (lanes[l] != 0) {
-            s->padding_set = true;
+        } else {
+            s->padding_set |= lanes[l] != 0;
         }
     }
+    msfl_wipe(lanes, sizeof lanes);
 }
 
 /** Slots out of limbs; returns the larger of each lane's slots and `most`. Slots are below 2^51. */
@@ -516,7 +517,10 @@ bool msfl_avx2_lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, 
         }
         total_seen = emit_slots(codec, t, limbs, &sink, total_seen);
     }
+    msfl_wipe(terms, sizeof terms[0] * t->terms);
+    msfl_wipe(limbs, sizeof limbs[0] * t->limbs_padded);
+    if (n % WIDE != 0) msfl_wipe(padded, sizeof padded);
     v4d noise_over = _mm256_cmp_pd(noise_seen, _mm256_set1_pd(noise_max), _CMP_GT_OQ);
     v4d total_over = _mm256_cmp_pd(total_seen, _mm256_set1_pd((double)total_max), _CMP_GT_OQ);
-    return !sink.padding_set && (_mm256_movemask_pd(noise_over) | _mm256_movemask_pd(total_over)) == 0;
+    return (sink.padding_set | _mm256_movemask_pd(noise_over) | _mm256_movemask_pd(total_over)) == 0;
 }

@@ -1,6 +1,7 @@
 /* The portable table: 64-bit integers, every cell canonical (0 <= x < p) at all times. The other tables are held to it
  * by the tests, so it is written to be seen through rather than to be fast. */
 #include "base/bytes.h"
+#include "base/sodium.h"
 #include "ring/bits.h"
 #include "ring/kernel.h"
 
@@ -156,13 +157,13 @@ static uint32_t encode(const msfl_codec *codec, uint32_t first, uint32_t count, 
         const uint64_t *weight = codec->weights + (size_t)(first + k) * (codec->slots + 1);
         msfl_cell *plane = out + k * stride;
         for (size_t c = 0; c < shape.n_coefficients; c++) {
-            /* Below 32 slots x 2^32 x 2^50 per carry; the plaintext itself is below 2^800, so the sum of at most 400
-             * products is below 2^91. */
+            /* A plaintext is below 2^800 and a slot has 2 bits or more: at most 400 products, each below 2^32 2^50. */
             msfl_u128 sum = 0;
             for (size_t j = 0, i = c; j < codec->slots && i < shape.n_slots; j++, i += shape.n_coefficients) {
                 seen |= slots[i];
                 sum += (msfl_u128)slots[i] * weight[j];
             }
+            assert(sum >> 91 == 0);
             uint64_t e = msfl_mod_signed(noise[c], m->m.p);
             plane[c].u = msfl_mod_add(msfl_mod_128(sum, &m->m), msfl_mod_mul(e, weight[codec->slots], &m->m), m->m.p);
         }
@@ -220,8 +221,10 @@ static void unfold(const msfl_modulus *m, uint8_t *sum, const uint8_t *bytes, si
         size_t count = group_at(i, n);
         (void)msfl_bits_get(sum, m->m.bits, count, s);
         (void)msfl_bits_get(bytes, m->m.bits, count, r);
-        for (size_t k = 0; k < count; k++)
-            s[k] = msfl_mod_sub(s[k], r[k], m->m.p);
+        for (size_t k = 0; k < count; k++) {
+            uint64_t d = s[k] - r[k]; /* r < 2^bits may be p or more, so this is no msfl_mod_sub */
+            s[k] = d + (m->m.p & (0 - (d >> 63)));
+        }
         msfl_bits_put(sum, m->m.bits, count, s);
     }
 }
@@ -255,8 +258,8 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
     uint32_t word = codec->log_t / 64, shift = codec->log_t % 64;
     start[word] = (uint64_t)noise_max << shift;
     if (shift > 0) start[word + 1] = (uint64_t)noise_max >> (64 - shift);
+    uint64_t z[MSFL_WIDE_WORDS + 1], d[MSFL_WIDE_WORDS];
     for (size_t c = 0; c < shape.n_coefficients; c++) {
-        uint64_t z[MSFL_WIDE_WORDS + 1];
         memcpy(z, start, sizeof z);
         for (uint32_t i = 0; i < codec->n_moduli; i++) {
             uint64_t carry = 0, y = x[i * stride + c].u;
@@ -266,21 +269,26 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
                 carry = (uint64_t)(sum >> 64);
             }
         }
+        /* z < (n_moduli + 1) q: so many times q is taken off, or not by a mask. What opens may be a secret of the key
+         * holder's. */
+        uint64_t borrow = 0;
         for (uint32_t tries = 0; tries <= codec->n_moduli; tries++) {
-            uint64_t d[MSFL_WIDE_WORDS], borrow = 0;
+            borrow = 0;
             for (uint32_t k = 0; k < words; k++) {
                 msfl_u128 difference = (msfl_u128)z[k] - codec->q.word[k] - borrow;
                 d[k] = (uint64_t)difference;
                 borrow = (uint64_t)(difference >> 64) & 1;
             }
-            if (borrow != 0) break;
-            memcpy(z, d, words * sizeof *z);
+            for (uint32_t k = 0; k < words; k++)
+                z[k] = (z[k] & (0 - borrow)) | (d[k] & (borrow - 1));
         }
+        assert(borrow == 1); /* before the last try it was below q already */
         uint32_t rest = words * 64 - codec->log_t;
         uint64_t noise = field(z, codec->log_t, rest < 64 ? rest : 64);
+        uint64_t above = 0;
         for (uint32_t k = codec->log_t + 64; k < words * 64; k += 64)
-            noise |= field(z, k, words * 64 - k < 64 ? words * 64 - k : 64) != 0 ? UINT64_MAX : 0;
-        good &= noise <= 2 * (uint64_t)noise_max;
+            above |= field(z, k, words * 64 - k < 64 ? words * 64 - k : 64);
+        good &= (above == 0) & (noise <= 2 * (uint64_t)noise_max);
         for (uint32_t j = 0; j < codec->slots; j++) {
             uint64_t total = field(z, j * codec->slot_bits, codec->slot_bits);
             size_t i = j * shape.n_coefficients + c;
@@ -288,6 +296,8 @@ static bool lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msf
             if (i < shape.n_slots) totals[i] = total;
         }
     }
+    msfl_wipe(z, sizeof z);
+    msfl_wipe(d, sizeof d);
     return good;
 }
 

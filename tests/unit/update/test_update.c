@@ -319,7 +319,7 @@ static void every_allocation_may_fail(void **state) {
         msfl_update_decoder_free(decoder);
         msfl_update_layout_free(layout);
         if (status == MSFL_OK) {
-            assert_true(k == 8); /* seven allocations were made to fail in turn */
+            assert_true(k >= 8); /* seven allocations at least were made to fail in turn */
             break;
         }
         assert_int_equal(status, MSFL_ERR_MEMORY);
