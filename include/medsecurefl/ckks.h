@@ -39,12 +39,12 @@ enum {
 
 /** What computations on numbers must hold. */
 typedef struct msfl_ckks_request {
-    uint32_t depth;      /**< multiplications one after another, each followed by a rescaling: 0 to 14 */
-    uint32_t scale_bits; /**< log2 of the scale: 25 to 120. Numbers come out with about scale_bits - 25 bits behind the
-                              point where they are exact, fewer by flood_bits + 30 where they are flooded */
-    uint32_t n_slots;    /**< numbers in one ciphertext, at least: 1 to 16384 */
-    uint32_t n_addends;  /**< most ciphertexts that are added up: 1 to MSFL_CLIENTS_MAX */
-    double value_max;    /**< largest magnitude of a number, encrypted or result, before adding up: > 0 */
+    uint32_t depth;         /**< multiplications one after another, each followed by a rescaling: 0 to 14 */
+    uint32_t scale_bits;    /**< log2 of the scale: 25 to 120. Numbers are good to about scale_bits - 25 bits behind the
+                                 point where they are opened exactly, to scale_bits - flood_bits - 42 where flooded */
+    uint32_t n_slots;       /**< numbers in one ciphertext, at least: 1 to 16384 */
+    uint32_t n_addends;     /**< most ciphertexts that are added up: 1 to MSFL_CLIENTS_MAX */
+    double value_max;       /**< largest magnitude of a number, encrypted or result, before adding up: > 0 */
     uint32_t security_bits; /**< 128, 192 or 256; 0 means 128 */
     uint32_t ring_degree;   /**< 0: the cheapest; or 1024 ... 32768 to insist */
     bool rotations;         /**< rotations are wanted; multiplications bring what they need for these anyway */

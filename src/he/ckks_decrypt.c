@@ -41,7 +41,7 @@ static bool read_multiples(const msfl_ckks *ctx, const msfl_ckks_bounds *b, cons
         double v = x[ctx->embed.position[j]] * per_unit, whole = rint(v);
         good &= fabs(v - whole) <= tolerance;
         good &= fabs(whole) <= most;
-        out[j] = whole * b->step;
+        out[j] = whole * b->step + 0.0; /* no zero below zero */
     }
     return good;
 }
