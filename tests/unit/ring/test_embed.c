@@ -58,7 +58,8 @@ static void is_its_definition(void **state) {
                 assert_true(cabs(z - (x[at] + I * x[e.n + at])) < 1e-12 * degree);
                 most = fmax(most, cabs(z));
             }
-            double norm = msfl_embed_norm(&e, memcpy(doubles(degree), m, degree * sizeof *m));
+            double *again = memcpy(doubles(degree), m, degree * sizeof *m), norm = msfl_embed_norm(&e, again);
+            msfl_free(again);
             assert_true(norm >= most && norm < most * 1.0001);
             e.kernel->to_coefficients(&e, x, x + e.n);
             for (size_t i = 0; i < degree; i++)
