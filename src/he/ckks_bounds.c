@@ -64,8 +64,8 @@ double msfl_ckks_sums_phase(uint32_t degree, uint32_t value_bits, double scale, 
                  sqrt(2) * msfl_ckks_sums_error(degree, value_bits, scale, n_addends));
 }
 
-/* W >= n_releases sqrt(N) (noise + sqrt(N)) 2^(flood_bits - 1); the second sqrt(N) is for the rounding of what is released
- * instead to integers. */
+/* W >= n_releases sqrt(N) (noise + sqrt(N)) 2^(flood_bits - 1); the second sqrt(N) is for the rounding of what is
+ * released instead to integers. */
 uint32_t msfl_ckks_flood_log2(uint32_t degree, double noise, uint32_t flood_bits, uint32_t n_releases) {
     int exponent;
     (void)frexp(up * n_releases * sqrt(degree) * (noise + sqrt(degree)), &exponent);

@@ -218,6 +218,7 @@ static msfl_status read_fixed(const msfl_ckks *ctx, msfl_reader *in, size_t leng
     out->addends = msfl_get32(in);
     uint32_t form = msfl_get32(in);
     out->level = msfl_get32(in);
+    const uint8_t *known = in->at;
     out->bounds.scale = msfl_get_f64(in);
     out->bounds.noise = msfl_get_f64(in);
     out->bounds.error = msfl_get_f64(in);
@@ -235,9 +236,9 @@ static msfl_status read_fixed(const msfl_ckks *ctx, msfl_reader *in, size_t leng
         return msfl_fail(MSFL_ERR_FORMAT, "a ckks ciphertext that claims %u addends: not possible", out->addends);
     }
     if (sums) {
-        static const msfl_ckks_bounds none;
+        static const uint8_t none[5 * 8];
         if (out->n_values < 1 || out->n_values > p->ring_degree || out->level != p->n_primes ||
-            memcmp(&out->bounds, &none, sizeof none) != 0) {
+            memcmp(known, none, sizeof none) != 0) {
             return msfl_fail(MSFL_ERR_FORMAT, "a ckks ciphertext of %u summed values: not possible", out->n_values);
         }
         return MSFL_OK;

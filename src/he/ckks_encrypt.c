@@ -157,29 +157,29 @@ static msfl_status add_flood(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, u
 
 /* Mixed radix with digits of least magnitude: for odd primes each integer below half of their product has one such
  * form, d_0 + p_0 (d_1 + p_1 (d_2 + ...)), whose value in doubles is right to a few roundings, as no two terms cancel
- * by more than half. Digit i is (x - d_0 - p_0 d_1 - ...) / (p_0 ... p_i-1) modulo p_i. In place: row i becomes digit i
- * plus (p_i - 1) / 2. */
-static void lift(const msfl_ckks *ctx, uint32_t level, uint64_t *rows, double *x) {
-    size_t n = ctx->ring.degree;
+ * by more than half. Digit i is (x - d_0 - p_0 d_1 - ...) / (p_0 ... p_i-1) modulo p_i. Row i, residues, becomes digit
+ * i, doubles; three planes of `work`. */
+static void lift(const msfl_ckks *ctx, uint32_t level, msfl_cell *rows, msfl_cell *work, double *x) {
+    const msfl_rlwe *r = &ctx->ring;
+    size_t n = r->degree;
+    msfl_cell *cells = work, *packed = work + n, *buffer = work + 2 * n;
     for (uint32_t i = 0; i < level; i++) {
-        const msfl_barrett *m = &ctx->ring.moduli[i].m;
+        const msfl_modulus *m = &r->moduli[i];
+        memcpy(buffer, rows + i * n, n * sizeof *buffer);
         for (uint32_t k = 0; k < i; k++) {
-            const uint64_t half = msfl_mod_64(ctx->ring.moduli[k].m.p / 2, m), inverse = ctx->inverse[k][i];
-            for (size_t c = 0; c < n; c++) {
-                uint64_t digit = msfl_mod_sub(msfl_mod_64(rows[k * n + c], m), half, m->p);
-                rows[i * n + c] = msfl_mod_mul(msfl_mod_sub(rows[i * n + c], digit, m->p), inverse, m);
-            }
+            r->kernel->import(m, cells, &buffer->u, n);
+            msfl_rlwe_pack(r, i, (uint8_t *)packed, cells, n);
+            msfl_ckks_import(ctx, i, cells, &rows[k * n].d, 0, NULL, &buffer->u);
+            r->kernel->subtract_from(m, cells, (const uint8_t *)packed, ctx->inverse[k][i], n);
+            r->kernel->export(m, &buffer->u, cells, n);
         }
-        for (size_t c = 0; c < n; c++)
-            rows[i * n + c] = msfl_mod_add(rows[i * n + c], m->p / 2, m->p);
+        ctx->embed.kernel->centre(&rows[i * n].d, &buffer->u, m->m.p, n);
     }
-    for (size_t c = 0; c < n; c++) {
-        double value = 0;
-        for (uint32_t i = level; i-- > 0;) {
-            uint64_t p = ctx->ring.moduli[i].m.p;
-            value = value * (double)p + ((double)rows[i * n + c] - (double)(p / 2));
-        }
-        x[c] = value;
+    memcpy(x, rows + (level - 1) * n, n * sizeof *x);
+    for (uint32_t i = level - 1; i-- > 0;) {
+        const double p = (double)r->moduli[i].m.p, *digit = &rows[i * n].d;
+        for (size_t c = 0; c < n; c++)
+            x[c] = x[c] * p + digit[c];
     }
 }
 
@@ -188,7 +188,7 @@ msfl_status msfl_ckks_phase(const msfl_ckks *ctx, msfl_ckks_secret *key, msfl_rl
     const msfl_rlwe *r = &ctx->ring;
     size_t n = r->degree;
     msfl_cell *cells = scratch->planes;
-    uint64_t *rows = &cells[n].u;
+    msfl_cell *rows = cells + n;
     const uint8_t *c0 = ct->c0, *c1 = ct->c1;
     uint8_t stream_key[16];
     if (ct->seeded) msfl_rlwe_public_key(r, ct->seed, stream_key);
@@ -207,16 +207,12 @@ msfl_status msfl_ckks_phase(const msfl_ckks *ctx, msfl_ckks_secret *key, msfl_rl
         r->kernel->subtract_from(m, cells, c0, ctx->degree_inverse[i], n);
         c0 += msfl_packed_bytes(m, n);
         r->kernel->inverse(m, cells);
-        r->kernel->export(m, rows + i * n, cells, n);
+        r->kernel->export(m, &rows[i * n].u, cells, n);
     }
     if (log2_w != 0) {
-        msfl_status status = add_flood(ctx, scratch, level, log2_w, rows);
+        msfl_status status = add_flood(ctx, scratch, level, log2_w, &rows->u);
         if (status != MSFL_OK) return status;
     }
-    if (level == 1) {
-        ctx->embed.kernel->centre(x, rows, r->moduli[0].m.p, n);
-    } else {
-        lift(ctx, level, rows, x);
-    }
+    lift(ctx, level, rows, scratch->planes + (ctx->params.n_primes + 2) * n, x);
     return MSFL_OK;
 }

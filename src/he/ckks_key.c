@@ -55,28 +55,32 @@ msfl_status msfl_ckks_draw_key(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch,
 
 /* --- secret --- */
 
-/** From a seed, or fresh if that is NULL. Planes at work: those of opening and of making a switching key. */
+/** From a seed, or fresh if that is NULL: drawn again until it is short at all roots. `x` holds N. */
+static msfl_status grow(const msfl_ckks *ctx, const uint8_t *seed, msfl_rlwe_secret *base, double *x) {
+    for (int draw = 0; draw < MSFL_RLWE_DRAWS_MAX; draw++) {
+        /* Planes at work: those of opening, which takes most. */
+        msfl_status status =
+            msfl_rlwe_secret_init(&ctx->ring, base, seed, MSFL_RLWE_TO_VALUES, ctx->params.n_primes + 8);
+        if (status != MSFL_OK || msfl_ckks_is_short(ctx, base->s, x)) return status;
+        msfl_rlwe_secret_clear(base);
+        if (seed != NULL) break;
+    }
+    return msfl_fail(MSFL_ERR_CRYPTO, "a secret key is too long at a root: this scheme does not make such keys");
+}
+
 static msfl_status secret_new(const msfl_ckks *ctx, const uint8_t *seed, msfl_ckks_secret **out) {
     *out = NULL;
     msfl_ckks_secret *key = msfl_alloc(1, sizeof *key);
+    if (key == NULL) return MSFL_ERR_MEMORY;
     double *x = msfl_secret_alloc(ctx->ring.degree * sizeof *x);
-    msfl_status status = MSFL_ERR_MEMORY;
-    bool made = false;
-    if (key == NULL || x == NULL) goto done;
-    for (int draw = 0; !made; draw++) {
-        status = msfl_rlwe_secret_init(&ctx->ring, &key->base, seed, MSFL_RLWE_TO_VALUES, ctx->params.n_primes + 8);
-        if (status != MSFL_OK) goto done;
-        made = msfl_ckks_is_short(ctx, key->base.s, x);
-        if (made) break;
-        msfl_rlwe_secret_clear(&key->base);
-        status = msfl_fail(MSFL_ERR_CRYPTO, "a secret key is too long at a root: it was not made by this scheme");
-        if (seed != NULL || draw >= MSFL_RLWE_DRAWS_MAX) goto done;
+    msfl_status status = x == NULL ? MSFL_ERR_MEMORY : grow(ctx, seed, &key->base, x);
+    msfl_secret_free(x);
+    if (status != MSFL_OK) {
+        msfl_free(key);
+        return status;
     }
     *out = key;
-done:
-    msfl_secret_free(x);
-    if (!made) msfl_free(key);
-    return status;
+    return MSFL_OK;
 }
 
 msfl_status msfl_ckks_secret_new(const msfl_ckks *ctx, msfl_ckks_secret **out) {

@@ -75,7 +75,7 @@ msfl_status msfl_ckks_encode(const msfl_ckks *ctx, const double *re, const doubl
     if (count < 1 || count > e->n) {
         return msfl_fail(MSFL_ERR_USAGE, "encode: %u numbers; 1 to %zu are possible", count, e->n);
     }
-    msfl_ckks_bounds b;
+    msfl_ckks_bounds b = {0};
     msfl_status status = check_encoding(ctx, how, &b);
     if (status == MSFL_OK) status = check_numbers(re, im, count, &b);
     if (status != MSFL_OK) return status;
