@@ -288,10 +288,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_decrypt_exact(const msfl_ckks *ctx
 
 /**
  * The numbers with flooding: each within `*error` of what was computed, and that is at most `error_max`. Two calls for
- * the same ciphertext are two releases and give two results. Count them: the parameters allow n_releases for a key.
+ * the same ciphertext are two releases and give two results. A key object makes n_releases of them; that a key which is
+ * read from its bytes again does not begin anew is for the caller to see to.
  *
  * @retval MSFL_ERR_POLICY   the parameters foresee no flooding
  * @retval MSFL_ERR_NUMERIC  the flooded result would be less accurate than `error_max`, or has no room in the modulus
+ * @retval MSFL_ERR_LIMIT    n_releases were made
  * Else as msfl_ckks_decrypt_exact. `error` may be NULL.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_decrypt(const msfl_ckks *ctx, msfl_ckks_secret *key,

@@ -35,6 +35,7 @@ struct msfl_ckks {
 
 struct msfl_ckks_secret {
     msfl_rlwe_secret base;
+    uint32_t released; /**< flooded decryptions so far; under the pool's mutex */
 };
 
 struct msfl_ckks_public {

@@ -87,6 +87,17 @@ msfl_status msfl_ckks_decrypt_exact(const msfl_ckks *ctx, msfl_ckks_secret *key,
     return status;
 }
 
+/** One release more, if the parameters allow it. Counted before it is made: what fails later is spent. */
+static msfl_status count_release(const msfl_ckks *ctx, msfl_ckks_secret *key) {
+    pthread_mutex_lock(&key->base.pool.mutex);
+    bool good = key->released < ctx->params.n_releases;
+    if (good) key->released++;
+    pthread_mutex_unlock(&key->base.pool.mutex);
+    if (good) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_LIMIT, "flooded opening refused: the parameters allow %u for a key, and they are used up",
+                     ctx->params.n_releases);
+}
+
 msfl_status msfl_ckks_decrypt(const msfl_ckks *ctx, msfl_ckks_secret *key, const msfl_ckks_ct *ct, double error_max,
                               double *re, double *im, double *error) {
     msfl_status status = begin(ctx, key, ct, re, im);
@@ -111,6 +122,8 @@ msfl_status msfl_ckks_decrypt(const msfl_ckks *ctx, msfl_ckks_secret *key, const
             log2(b->noise / b->scale), p->flood_bits, log2(bound), log2(error_max), log2_w,
             log2(ctx->q[ct->level - 1]));
     }
+    status = count_release(ctx, key);
+    if (status != MSFL_OK) return status;
     msfl_rlwe_scratch *scratch;
     status = msfl_rlwe_take(&key->base.pool, &scratch);
     if (status != MSFL_OK) return status;

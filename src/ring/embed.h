@@ -45,7 +45,7 @@ typedef struct msfl_embed_kernel {
      *  not in [0, total_max]. offset + total_max < 2^51. */
     bool (*totals)(uint64_t *totals, const double *x, double factor, double offset, double tolerance, double total_max,
                    size_t n);
-    /** max re^2 + im^2 */
+    /** max re^2 + im^2; n is a multiple of 8. */
     double (*largest)(const double *re, const double *im, size_t n);
 } msfl_embed_kernel;
 

@@ -351,13 +351,20 @@ static bool read_totals(uint64_t *restrict totals, const double *restrict x, dou
     return bad >> 63 == 0;
 }
 
+/* Squares are not negative, so that their bits are in their order; the greater of two by a mask. */
 static double largest(const double *restrict re, const double *restrict im, size_t n) {
-    int64_t most = 0;
-    for (size_t i = 0; i < n; i++) {
-        int64_t square = (int64_t)bits_of(re[i] * re[i] + im[i] * im[i]);
-        most = square > most ? square : most;
+    enum { WIDTH = 8 };
+    int64_t most[WIDTH] = {0};
+    for (size_t i = 0; i < n; i += WIDTH) {
+        for (size_t l = 0; l < WIDTH; l++) {
+            int64_t more = (int64_t)bits_of(re[i + l] * re[i + l] + im[i + l] * im[i + l]) - most[l];
+            most[l] += more & ~(more >> 63);
+        }
     }
-    return double_of((uint64_t)most);
+    double r = 0;
+    for (size_t l = 0; l < WIDTH; l++)
+        r = fmax(r, double_of((uint64_t)most[l]));
+    return r;
 }
 
 const msfl_embed_kernel TABLE;

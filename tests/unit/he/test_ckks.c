@@ -421,6 +421,9 @@ static void weighted_mean(void **state) {
     assert_int_equal(msfl_ckks_decrypt(b.ctx, b.secret, b.c, error / 2, b.x, b.im, NULL), MSFL_ERR_NUMERIC);
     assert_int_equal(msfl_ckks_decrypt(b.ctx, b.secret, b.c, (double)NAN, b.x, b.im, NULL), MSFL_ERR_NUMERIC);
     assert_true(b.x[0] == 0 && b.im[5] == 0);
+    /* Four releases were planned, and refused ones do not count. */
+    ok(msfl_ckks_decrypt(b.ctx, b.secret, b.c, 0.01, b.x, b.im, NULL));
+    assert_int_equal(msfl_ckks_decrypt(b.ctx, b.secret, b.c, 0.01, b.x, b.im, NULL), MSFL_ERR_LIMIT);
     free(wanted);
     msfl_ckks_ct_free(weights);
     bench_clear(&b);
