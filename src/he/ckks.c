@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Switching a key takes most: six planes at work, two sums over all primes, and the polynomial that is switched. */
+/* Switching a key takes most: nine planes at work, two sums over all primes, and the polynomial that is switched. */
 size_t msfl_ckks_work_planes(const msfl_ckks_params *params) {
     return 3 * (size_t)params->n_primes + 16;
 }

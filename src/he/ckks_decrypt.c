@@ -32,18 +32,18 @@ static double error_of(const msfl_ckks *ctx, const msfl_ckks_bounds *b) {
     return b->error + b->noise + msfl_ckks_decode_error(ctx->params.ring_degree, most);
 }
 
-/** Multiples of the step from values of the phase. False if one is too far from any, or too large. */
-static bool read_multiples(const msfl_ckks *ctx, const msfl_ckks_bounds *b, const double *x, double *out) {
+/** Values of the phase, real or imaginary parts, to multiples of the step in place. False if one is too far from any,
+ * or too large: a number of steps beyond 2^51 is not rounded to its nearest integer, but it stays large. */
+static bool round_to_steps(const msfl_ckks *ctx, const msfl_ckks_bounds *b, double *x) {
     double unit = b->scale * b->step, per_unit = 1 / unit, tolerance = error_of(ctx, b) * per_unit + 0x1p-30;
     double most = b->magnitude / b->step + 0.5;
-    bool good = true;
-    for (size_t j = 0; j < ctx->embed.n; j++) {
-        double v = x[ctx->embed.position[j]] * per_unit, whole = rint(v);
-        good &= fabs(v - whole) <= tolerance;
-        good &= fabs(whole) <= most;
-        out[j] = whole * b->step + 0.0; /* no zero below zero */
+    unsigned bad = 0;
+    for (size_t k = 0; k < 2 * ctx->embed.n; k++) {
+        double v = x[k] * per_unit, whole = msfl_embed_round(v);
+        bad |= !(fabs(v - whole) <= tolerance) | !(fabs(whole) <= most);
+        x[k] = whole * b->step + 0.0; /* no zero below zero */
     }
-    return good;
+    return bad == 0;
 }
 
 msfl_status msfl_ckks_decrypt_exact(const msfl_ckks *ctx, msfl_ckks_secret *key, const msfl_ckks_ct *ct, double *re,
@@ -70,14 +70,14 @@ msfl_status msfl_ckks_decrypt_exact(const msfl_ckks *ctx, msfl_ckks_secret *key,
     double *x = &scratch->planes[(ctx->params.n_primes + 1) * (size_t)ctx->ring.degree].d;
     status = msfl_ckks_phase(ctx, key, scratch, ct, level, 0, x);
     if (status == MSFL_OK) {
-        /* Read into working memory and handed out only when all of it is good. */
-        double *out = x + ctx->ring.degree, *values[2] = {x, x + ctx->embed.n};
-        ctx->embed.kernel->to_slots(&ctx->embed, values[0], values[1]);
-        bool good = read_multiples(ctx, b, values[0], out);
-        good &= read_multiples(ctx, b, values[1], out + ctx->embed.n);
-        if (good) {
-            memcpy(re, out, ctx->embed.n * sizeof *re);
-            if (im != NULL) memcpy(im, out + ctx->embed.n, ctx->embed.n * sizeof *im);
+        /* Handed out only when all of it is good. */
+        const msfl_embed *e = &ctx->embed;
+        e->kernel->to_slots(e, x, x + e->n);
+        if (round_to_steps(ctx, b, x)) {
+            for (size_t j = 0; j < e->n; j++)
+                re[j] = x[e->position[j]];
+            for (size_t j = 0; im != NULL && j < e->n; j++)
+                im[j] = x[e->n + e->position[j]];
         } else {
             status = msfl_fail(MSFL_ERR_CRYPTO, "chunk %llu does not open: it was changed, or its bounds are not true",
                                (unsigned long long)ct->chunk);

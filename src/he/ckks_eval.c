@@ -146,7 +146,7 @@ static void tensor(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, msfl_ckks_c
 
 /** Planes of scratch in which a polynomial waits to be switched: behind those that switching works in. */
 static uint8_t *waiting(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch) {
-    return (uint8_t *)(scratch->planes + (2 * (size_t)ctx->params.n_primes + 8) * ctx->ring.degree);
+    return (uint8_t *)(scratch->planes + (2 * (size_t)ctx->params.n_primes + 11) * ctx->ring.degree);
 }
 
 msfl_status msfl_ckks_multiply(const msfl_ckks *ctx, const msfl_ckks_relin *key, msfl_ckks_ct *acc,

@@ -45,6 +45,10 @@ static msfl_status check_encoding(const msfl_ckks *ctx, const msfl_ckks_encoding
     if (!(b.step == 0 || (b.step >= 0x1p-60 && b.step <= 0x1p60 && frexp(b.step, &exponent) == 0.5))) {
         return msfl_fail(MSFL_ERR_USAGE, "encode: a step of %g; 0 or a power of two is possible", b.step);
     }
+    if (b.step != 0 && b.magnitude / b.step > 0x1p50) {
+        return msfl_fail(MSFL_ERR_USAGE, "encode: numbers up to %g in steps of %g are more than 2^50 steps",
+                         b.magnitude, b.step);
+    }
     *out = b;
     return MSFL_OK;
 }
@@ -56,9 +60,10 @@ static msfl_status check_numbers(const double *re, const double *im, uint32_t co
     for (uint32_t j = 0; j < count; j++) {
         double x = re[j], y = im == NULL ? 0 : im[j];
         good &= x * x + y * y <= limit; /* false for what is no number */
-        /* Multiplying by powers of two is exact, and zero is whole. */
+        /* Multiplying by powers of two is exact, zero is whole, and what is too large for rounding is so for encoding.
+         */
         double u = x * per_step, v = y * per_step;
-        whole &= (u == rint(u)) & (v == rint(v));
+        whole &= (u == msfl_embed_round(u)) & (v == msfl_embed_round(v));
     }
     if (!good) {
         return msfl_fail(MSFL_ERR_NUMERIC, "encode: a number is larger than %g or not finite", b->magnitude);

@@ -162,19 +162,79 @@ msfl_status msfl_ckks_switch_read(const msfl_ckks *ctx, const uint8_t *bytes, ui
 
 /* --- switching --- */
 
-/** acc <- acc + digit row, or the product alone the first time. `digit` is prepared; `x` and `y` are planes at work. */
-static void accumulate(const msfl_rlwe *r, uint32_t j, const msfl_cell *digit, const msfl_cell *row, bool first,
-                       uint8_t *acc, msfl_cell *x, msfl_cell *y) {
+/** Where switching works in scratch: planes. Dividing uses the first four once the sums are complete. */
+typedef struct workplace {
+    msfl_cell *x, *y;    /**< products */
+    msfl_cell *digit[2]; /**< two digits modulo one prime, ready to multiply */
+    double *integers[2]; /**< the same, of least magnitude */
+    double *copy;
+    uint64_t *buffer;
+    uint8_t *packed, *acc[2]; /**< packed planes: one, and the sums over all primes */
+} workplace;
+
+static workplace make_place(const msfl_rlwe *r, msfl_rlwe_scratch *scratch, uint32_t level) {
+    msfl_cell *at = scratch->planes;
+    size_t n = r->degree;
+    return (workplace){
+        .x = at,
+        .y = at + n,
+        .digit = {at + 2 * n, at + 3 * n},
+        .integers = {&at[4 * n].d, &at[5 * n].d},
+        .copy = &at[6 * n].d,
+        .buffer = &at[7 * n].u,
+        .packed = (uint8_t *)(at + 8 * n),
+        .acc = {(uint8_t *)(at + 9 * n), (uint8_t *)(at + (9 + (size_t)level + 1) * n)},
+    };
+}
+
+/** acc <- acc + the products of one or two digits with their rows; the first time without acc. There is no sum of
+ * cells, so products are added in pairs where they are packed. */
+static void accumulate(const msfl_rlwe *r, uint32_t j, const workplace *w, const msfl_cell *const rows[2],
+                       uint32_t count, bool first, uint8_t *acc) {
     const msfl_modulus *m = &r->moduli[j];
     size_t n = r->degree;
-    memcpy(x, row, n * sizeof *x);
-    r->kernel->multiply(m, x, digit, n);
-    if (first) {
-        msfl_rlwe_pack(r, j, acc, x, n);
-    } else {
-        msfl_rlwe_unpack(r, j, y, acc, 1, n);
-        r->kernel->add_pack(m, acc, x, y, n);
+    memcpy(w->x, rows[0], n * sizeof *w->x);
+    r->kernel->multiply(m, w->x, w->digit[0], n);
+    if (count == 2) {
+        memcpy(w->y, rows[1], n * sizeof *w->y);
+        r->kernel->multiply(m, w->y, w->digit[1], n);
     }
+    r->kernel->add_pack(m, first ? acc : w->packed, w->x, count == 2 ? w->y : r->zeros, n);
+    if (!first) fold_plane(r, j, acc, w->packed);
+}
+
+/** The sums of digit times row over all digits and primes. Returns sum_i |d_i| sqrt(T). */
+static double add_digits(const msfl_ckks *ctx, const msfl_ckks_switch *key, const workplace *w, uint32_t level,
+                         const uint8_t *d) {
+    const msfl_rlwe *r = &ctx->ring;
+    size_t n = r->degree;
+    double noise = 0;
+    for (uint32_t i = 0; i < level; i += 2) {
+        uint32_t count = level - i < 2 ? 1 : 2;
+        for (uint32_t k = 0; k < count; k++) {
+            msfl_ckks_centred(ctx, i + k, w->integers[k], d, w->x, w->buffer);
+            d += msfl_packed_bytes(&r->moduli[i + k], n);
+            memcpy(w->copy, w->integers[k], n * sizeof *w->copy);
+            noise += msfl_embed_norm(&ctx->embed, w->copy) * ctx->root_norm;
+        }
+        size_t at = 0;
+        for (uint32_t prime = 0; prime <= level; prime++) {
+            uint32_t j = prime < level ? prime : r->n_primes - 1;
+            const msfl_cell *b[2] = {NULL, NULL}, *a[2] = {NULL, NULL};
+            for (uint32_t k = 0; k < count; k++) {
+                const size_t row = ((size_t)(i + k) * r->n_primes + j) * n;
+                b[k] = key->b_row + row;
+                a[k] = key->a_row + row;
+                msfl_ckks_import(ctx, j, w->digit[k], w->integers[k], 0, NULL, w->buffer);
+                r->kernel->forward(&r->moduli[j], w->digit[k]);
+                r->kernel->prepare(&r->moduli[j], w->digit[k]);
+            }
+            accumulate(r, j, w, b, count, i == 0, w->acc[0] + at);
+            accumulate(r, j, w, a, count, i == 0, w->acc[1] + at);
+            at += msfl_packed_bytes(&r->moduli[j], n);
+        }
+    }
+    return noise;
 }
 
 /* Digit i is d modulo prime i, of least magnitude. As d_i = d modulo prime i, sum_i d_i P t (prime i alone) = P d t
@@ -183,41 +243,18 @@ static void accumulate(const msfl_rlwe *r, uint32_t j, const msfl_cell *digit, c
 double msfl_ckks_switch_apply(const msfl_ckks *ctx, const msfl_ckks_switch *key, msfl_rlwe_scratch *scratch,
                               uint32_t level, const uint8_t *d, uint8_t *c0, uint8_t *c1) {
     const msfl_rlwe *r = &ctx->ring;
-    size_t n = r->degree, special = r->n_primes - 1;
-    msfl_cell *x = scratch->planes, *y = x + n, *z = y + n;
-    double *digit = &z[n].d, *copy = &z[2 * n].d;
-    uint64_t *buffer = &z[3 * n].u;
-    uint8_t *acc[2] = {(uint8_t *)(z + 4 * n), (uint8_t *)(z + (4 + level + 1) * n)};
+    const workplace w = make_place(r, scratch, level);
+    const uint32_t special = r->n_primes - 1;
     const size_t level_bytes = msfl_ckks_plane_bytes(&ctx->params, level);
-    double noise = 0;
-    for (uint32_t i = 0; i < level; i++) {
-        msfl_ckks_centred(ctx, i, digit, d, x, buffer);
-        d += msfl_packed_bytes(&r->moduli[i], n);
-        memcpy(copy, digit, n * sizeof *copy);
-        noise += msfl_embed_norm(&ctx->embed, copy) * ctx->root_norm;
-        size_t at = 0;
-        for (uint32_t k = 0; k <= level; k++) {
-            uint32_t j = k < level ? k : (uint32_t)special;
-            const msfl_modulus *m = &r->moduli[j];
-            const size_t row = ((size_t)i * r->n_primes + j) * n;
-            msfl_ckks_import(ctx, j, z, digit, 0, NULL, buffer);
-            r->kernel->forward(m, z);
-            r->kernel->prepare(m, z);
-            accumulate(r, j, z, key->b_row + row, i == 0, acc[0] + at, x, y);
-            accumulate(r, j, z, key->a_row + row, i == 0, acc[1] + at, x, y);
-            at += msfl_packed_bytes(m, n);
-        }
-    }
+    double noise = add_digits(ctx, key, &w, level, d), rounding[2];
     uint8_t *out[2] = {c0, c1};
-    double rounding[2];
     for (int half = 0; half < 2; half++) {
-        rounding[half] =
-            msfl_ckks_divide(ctx, scratch, 0, acc[half], level, (uint32_t)special, acc[half] + level_bytes);
-        const uint8_t *from = acc[half];
+        uint8_t *from = w.acc[half];
+        rounding[half] = msfl_ckks_divide(ctx, scratch, 0, from, level, special, from + level_bytes);
         for (uint32_t i = 0; i < level; i++) {
             fold_plane(r, i, out[half], from);
-            from += msfl_packed_bytes(&r->moduli[i], n);
-            out[half] += msfl_packed_bytes(&r->moduli[i], n);
+            from += msfl_packed_bytes(&r->moduli[i], r->degree);
+            out[half] += msfl_packed_bytes(&r->moduli[i], r->degree);
         }
     }
     double p = (double)r->moduli[special].m.p;

@@ -22,6 +22,11 @@ enum { MSFL_EMBED_SLOTS_MIN = 64, MSFL_EMBED_SLOTS_MAX = 16384 };
 /* Largest magnitude that `quantise` rounds exactly and `residues` reduces. */
 #define MSFL_EMBED_MAX 0x1p50
 
+/** The nearest integer, even on ties, for |x| <= 2^51: 1.5 2^52 + x has no bits behind the point. */
+static inline double msfl_embed_round(double x) {
+    return (x + 0x1.8p52) - 0x1.8p52;
+}
+
 struct msfl_embed;
 
 typedef struct msfl_embed_kernel {

@@ -166,6 +166,7 @@ static void encodings_are_refused(void **state) {
     assert_int_equal(ENCODE(x, 3, .step = 3), MSFL_ERR_USAGE);
     assert_int_equal(ENCODE(x, 3, .step = -1), MSFL_ERR_USAGE);
     assert_int_equal(ENCODE(x, 3, .step = (double)NAN), MSFL_ERR_USAGE);
+    assert_int_equal(ENCODE(x, 3, .step = 0x1p-41), MSFL_ERR_USAGE);
     assert_int_equal(ENCODE(x, 3, .scale = 0.5), MSFL_ERR_USAGE);
     assert_int_equal(ENCODE(x, 3, .scale = (double)NAN), MSFL_ERR_USAGE);
     assert_int_equal(ENCODE(x, 3, .scale = 0x1p121), MSFL_ERR_USAGE);
