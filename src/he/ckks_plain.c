@@ -63,7 +63,8 @@ static msfl_status check_numbers(const double *re, const double *im, uint32_t co
         /* Multiplying by powers of two is exact, zero is whole, and what is too large for rounding is so for encoding.
          */
         double u = x * per_step, v = y * per_step;
-        whole &= (u == msfl_embed_round(u)) & (v == msfl_embed_round(v));
+        whole &= u == msfl_embed_round(u);
+        whole &= v == msfl_embed_round(v);
     }
     if (!good) {
         return msfl_fail(MSFL_ERR_NUMERIC, "encode: a number is larger than %g or not finite", b->magnitude);

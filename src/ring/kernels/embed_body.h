@@ -14,12 +14,14 @@ typedef double vec __attribute__((vector_size(8 * LANES)));
 #else
 typedef double vec;
 #endif
+/** The same where doubles lie. */
+typedef vec __attribute__((may_alias)) vec_memory;
 
 INLINE vec get(const double *p) {
-    return *(const vec *)(const void *)p;
+    return *(const vec_memory *)(const void *)p;
 }
 INLINE void put(double *p, vec v) {
-    *(vec *)(void *)p = v;
+    *(vec_memory *)(void *)p = v;
 }
 INLINE vec all(double x) {
 #if LANES > 1
