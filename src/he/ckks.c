@@ -74,6 +74,11 @@ uint32_t msfl_ckks_slots(const msfl_ckks *ctx) {
 
 /* --- planes --- */
 
+void msfl_ckks_forward(const msfl_ckks *ctx, uint32_t i, msfl_cell *x) {
+    ctx->ring.kernel->forward(&ctx->ring.moduli[i], x);
+    msfl_rlwe_scale(&ctx->ring, i, x, 1);
+}
+
 void msfl_ckks_import(const msfl_ckks *ctx, uint32_t i, msfl_cell *out, const double *x, uint32_t shift,
                       const int8_t *noise, uint64_t *buffer) {
     const msfl_modulus *m = &ctx->ring.moduli[i];

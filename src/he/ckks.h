@@ -125,6 +125,10 @@ size_t msfl_ckks_plane_bytes(const msfl_ckks_params *params, uint32_t count);
 
 /* --- planes at work --- */
 
+/** Coefficients to canonical values. Kernels leave products and values unreduced, and the sum of two such is more than
+ *  `add_pack` takes in every kernel: one of its operands has to be canonical. */
+void msfl_ckks_forward(const msfl_ckks *ctx, uint32_t i, msfl_cell *x);
+
 /** Residues modulo prime i of 2^shift x + noise (NULL: none) as cells in coefficient order; `buffer` holds N. */
 void msfl_ckks_import(const msfl_ckks *ctx, uint32_t i, msfl_cell *out, const double *x, uint32_t shift,
                       const int8_t *noise, uint64_t *buffer);

@@ -36,7 +36,7 @@ msfl_status msfl_ckks_seal_seeded(const msfl_ckks *ctx, msfl_ckks_secret *key, m
         }
         if (status != MSFL_OK) break;
         msfl_ckks_import(ctx, i, message, x, shift, scratch->noise, &buffer->u);
-        r->kernel->forward(m, message);
+        msfl_ckks_forward(ctx, i, message);
         r->kernel->add_pack(m, c0, product, message, n);
         c0 += msfl_packed_bytes(m, n);
     }
@@ -66,7 +66,7 @@ msfl_status msfl_ckks_seal(const msfl_ckks *ctx, const msfl_ckks_public *key, ms
         memcpy(product, key->b_row + i * n, n * sizeof *product);
         r->kernel->multiply(m, product, u + i * n, n);
         msfl_ckks_import(ctx, i, other, x, shift, scratch->noise, &buffer->u);
-        r->kernel->forward(m, other);
+        msfl_ckks_forward(ctx, i, other);
         r->kernel->add_pack(m, c0, product, other, n);
         c0 += msfl_packed_bytes(m, n);
     }
@@ -77,6 +77,7 @@ msfl_status msfl_ckks_seal(const msfl_ckks *ctx, const msfl_ckks_public *key, ms
         memcpy(product, key->a_row + i * n, n * sizeof *product);
         r->kernel->multiply(m, product, u + i * n, n);
         msfl_rlwe_transform(r, i, other, scratch->small);
+        msfl_rlwe_scale(r, i, other, 1);
         r->kernel->add_pack(m, c1, product, other, n);
         c1 += msfl_packed_bytes(m, n);
     }

@@ -55,7 +55,7 @@ msfl_status msfl_ckks_add_plain(const msfl_ckks *ctx, msfl_ckks_ct *acc, const m
     for (uint32_t i = 0; i < acc->level; i++) {
         const msfl_modulus *m = &r->moduli[i];
         msfl_ckks_import(ctx, i, x, plain->x, plain->shift, NULL, &buffer->u);
-        r->kernel->forward(m, x);
+        msfl_ckks_forward(ctx, i, x);
         msfl_rlwe_unpack(r, i, y, c0, 1, n);
         r->kernel->add_pack(m, c0, x, y, n);
         c0 += msfl_packed_bytes(m, n);
@@ -127,6 +127,7 @@ static void tensor(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, msfl_ckks_c
         r->kernel->multiply(m, x, y[1], n);
         msfl_rlwe_unpack(r, i, z, a1, 1, n);
         r->kernel->multiply(m, z, y[0], n);
+        msfl_rlwe_scale(r, i, z, 1);
         r->kernel->add_pack(m, d, x, z, n); /* for the moment */
         msfl_rlwe_unpack(r, i, x, a0, 1, n);
         r->kernel->multiply(m, x, y[0], n);

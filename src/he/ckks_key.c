@@ -193,6 +193,7 @@ static msfl_status make_b(const msfl_ckks *ctx, msfl_ckks_secret *secret, msfl_c
         }
         if (status != MSFL_OK) break;
         msfl_rlwe_transform(r, i, e, scratch->small);
+        msfl_rlwe_scale(r, i, e, 1);
         r->kernel->add_pack(m, b, x, e, n);
         b += msfl_packed_bytes(m, n);
     }

@@ -118,6 +118,7 @@ static msfl_status make_digit(const msfl_ckks *ctx, msfl_ckks_secret *secret, ms
         }
         if (status != MSFL_OK) break;
         msfl_rlwe_transform(r, j, e, scratch->small);
+        msfl_rlwe_scale(r, j, e, 1);
         r->kernel->add_pack(m, b, x, e, n);
         if (i == j) {
             special_times_t(ctx, secret, key->element, i, x, (int32_t *)(void *)turned, (uint8_t *)packed);
@@ -198,6 +199,7 @@ static void accumulate(const msfl_rlwe *r, uint32_t j, const workplace *w, const
     if (count == 2) {
         memcpy(w->y, rows[1], n * sizeof *w->y);
         r->kernel->multiply(m, w->y, w->digit[1], n);
+        msfl_rlwe_scale(r, j, w->y, 1);
     }
     r->kernel->add_pack(m, first ? acc : w->packed, w->x, count == 2 ? w->y : r->zeros, n);
     if (!first) fold_plane(r, j, acc, w->packed);
