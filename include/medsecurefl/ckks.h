@@ -112,6 +112,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_check(const msfl_ckks_params *para
 /** Figures for `n_values` values or numbers under a checked set. */
 MSFL_API void msfl_ckks_describe(const msfl_ckks_params *params, uint64_t n_values, msfl_ckks_facts *out);
 
+/** The canonical form of parameters: what is hashed, stored and sent. `length` must be MSFL_CKKS_PARAMS_BYTES; what is
+ *  read is checked. ERR_FORMAT, ERR_PARAMS. */
+enum { MSFL_CKKS_PARAMS_BYTES = 10 * 4 + 2 * 8 + 8 * MSFL_PRIMES_MAX };
+MSFL_API void msfl_ckks_params_write(const msfl_ckks_params *params, uint8_t out[MSFL_CKKS_PARAMS_BYTES]);
+MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_params_parse(const uint8_t *bytes, size_t length, msfl_ckks_params *out);
+
 /* --- context --- */
 
 typedef struct msfl_ckks msfl_ckks;               /**< parameters with their tables */
@@ -310,6 +316,20 @@ MSFL_API void msfl_ckks_ct_write(const msfl_ckks *ctx, const msfl_ckks_ct *ct, u
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                       msfl_ckks_ct *ct);
 
+/** What a ciphertext on the wire says of itself. */
+typedef struct msfl_ckks_ct_facts {
+    uint32_t n_values, addends;
+    uint64_t chunk;
+    bool seeded;
+    uint8_t key_id[16];
+} msfl_ckks_ct_facts;
+/** The checks of msfl_ckks_ct_read without the planes' residues, and nothing copied. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_peek(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
+                                                      msfl_ckks_ct_facts *out);
+/** Whether every residue is below its prime too. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_check(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
+                                                       msfl_ckks_ct_facts *out);
+
 /* --- exact sums of integers: for sets of msfl_ckks_plan_sums --- */
 
 /** Chunks in a vector of `n_values`; values in chunk `j` of it (0 beyond the last). A chunk is one ciphertext. */
@@ -338,6 +358,14 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_sums_encrypt_seeded(const msfl_ckk
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_sums_decrypt(const msfl_ckks *ctx, msfl_ckks_secret *key,
                                                            const msfl_ckks_ct *ct, uint64_t *totals);
+
+/**
+ * acc <- acc + ciphertext, both of sums, on the wire and of `length` bytes: parsed, checked and added in one pass.
+ * `acc` must have passed msfl_ckks_ct_check. Errors as msfl_ckks_ct_read and msfl_ckks_add; ERR_UNSUPPORTED for the
+ * seeded form. On any error `acc` is unchanged.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_fold(const msfl_ckks *ctx, uint8_t *acc, const uint8_t *bytes,
+                                                      size_t length);
 
 MSFL_END_DECLS
 

@@ -37,7 +37,7 @@ msfl_status msfl_ckks_new(const msfl_ckks_params *params, msfl_ckks **out) {
     if (ctx == NULL) return MSFL_ERR_MEMORY;
     ctx->params = *params;
     uint8_t canonical[MSFL_CKKS_PARAMS_BYTES];
-    msfl_ckks_write_params(params, canonical);
+    msfl_ckks_params_write(params, canonical);
     status = msfl_rlwe_init(&ctx->ring, MSFL_CKKS_SCHEME, params->ring_degree, params->primes,
                             params->n_primes + params->n_special, canonical, sizeof canonical);
     if (status == MSFL_OK) status = msfl_embed_init(&ctx->embed, msfl_embed_choose(), params->ring_degree);

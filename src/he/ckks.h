@@ -9,7 +9,6 @@
 #define MSFL_CKKS_SCHEME "MSFLCKS1"
 
 enum {
-    MSFL_CKKS_PARAMS_BYTES = 10 * 4 + 2 * 8 + 8 * MSFL_PRIMES_MAX,
     MSFL_CKKS_CT_FIXED = 4 * 4 + 5 * 8, /* values, addends, form, level; scale, noise, error, magnitude, step */
     /* Keys and their errors are drawn until |s(zeta^r)|^2 <= 168 N at every root: sixteen times the expected 10.5 N. */
     MSFL_CKKS_NORM = 168,
@@ -117,7 +116,6 @@ bool msfl_ckks_sane(const msfl_ckks_bounds *b);
 
 /* --- parameters: ckks_params.c --- */
 
-void msfl_ckks_write_params(const msfl_ckks_params *params, uint8_t out[MSFL_CKKS_PARAMS_BYTES]);
 double msfl_ckks_log2_q(const msfl_ckks_params *params, uint32_t *bits);
 /** Bytes of a ciphertext. */
 size_t msfl_ckks_bytes_of(const msfl_ckks_params *params, uint32_t level, bool seeded);
@@ -175,6 +173,10 @@ size_t msfl_ckks_work_planes(const msfl_ckks_params *params);
 uint64_t msfl_ckks_element(const msfl_ckks *ctx, uint32_t steps);
 
 /* --- ciphertexts --- */
+
+/** Header and fields of a ciphertext on the wire, checked; c0 and c1 stay NULL. */
+msfl_status msfl_ckks_read_fields(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
+                                  msfl_ckks_ct *out) MSFL_NODISCARD;
 
 /** The c1 of a seeded ciphertext as packed planes. Works in the first plane of scratch. */
 msfl_status msfl_ckks_unseed(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, const msfl_ckks_ct *ct,

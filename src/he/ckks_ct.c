@@ -251,28 +251,34 @@ static msfl_status read_fixed(const msfl_ckks *ctx, msfl_reader *in, size_t leng
     return status == MSFL_OK ? status : msfl_fail_in(MSFL_ERR_FORMAT, "a ckks ciphertext");
 }
 
-msfl_status msfl_ckks_ct_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length, msfl_ckks_ct *ct) {
-    ct->n_values = 0;
-    const msfl_rlwe *r = &ctx->ring;
+msfl_status msfl_ckks_read_fields(const msfl_ckks *ctx, const uint8_t *bytes, size_t length, msfl_ckks_ct *out) {
+    *out = (msfl_ckks_ct){0};
     msfl_rlwe_header header;
-    msfl_status status = msfl_rlwe_expect(r, MSFL_RLWE_CIPHERTEXT, bytes, length, &header);
+    msfl_status status = msfl_rlwe_expect(&ctx->ring, MSFL_RLWE_CIPHERTEXT, bytes, length, &header);
     if (status != MSFL_OK) return status;
     msfl_reader in = msfl_reader_init(bytes, length);
     (void)msfl_get_bytes(&in, MSFL_RLWE_HEADER_BYTES);
-    msfl_ckks_ct found = {0};
-    status = read_fixed(ctx, &in, length, &found);
+    out->chunk = header.number;
+    memcpy(out->key_id, header.key_id, sizeof out->key_id);
+    return read_fixed(ctx, &in, length, out);
+}
+
+msfl_status msfl_ckks_ct_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length, msfl_ckks_ct *ct) {
+    ct->n_values = 0;
+    const msfl_rlwe *r = &ctx->ring;
+    msfl_ckks_ct found;
+    msfl_status status = msfl_ckks_read_fields(ctx, bytes, length, &found);
     if (status != MSFL_OK) return status;
+    /* The length is what the fields make it. */
     size_t plane_bytes = msfl_ckks_plane_bytes(&ctx->params, found.level);
-    const uint8_t *c0 = msfl_get_bytes(&in, plane_bytes), *c1 = in.at;
+    const uint8_t *c0 = bytes + MSFL_RLWE_HEADER_BYTES + MSFL_CKKS_CT_FIXED, *c1 = c0 + plane_bytes;
     status = msfl_rlwe_check_planes(r, found.level, c0, r->degree);
     if (status == MSFL_OK && !found.seeded) status = msfl_rlwe_check_planes(r, found.level, c1, r->degree);
     if (status != MSFL_OK) return status;
     found.c0 = ct->c0;
     found.c1 = ct->c1;
-    found.chunk = header.number;
-    memcpy(found.key_id, header.key_id, sizeof found.key_id);
     *ct = found;
     memcpy(ct->c0, c0, plane_bytes);
-    memcpy(ct->seeded ? ct->seed : ct->c1, c1, msfl_reader_left(&in));
+    memcpy(ct->seeded ? ct->seed : ct->c1, c1, (size_t)(bytes + length - c1));
     return MSFL_OK;
 }

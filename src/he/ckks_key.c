@@ -12,7 +12,7 @@ enum { KEY_HEAD = MSFL_CKKS_KEY_HEAD };
 void msfl_ckks_write_head(const msfl_ckks *ctx, msfl_rlwe_kind kind, size_t length, const uint8_t *id, uint64_t number,
                           uint8_t *out) {
     msfl_rlwe_write_header(&ctx->ring, kind, length, id, number, out);
-    msfl_ckks_write_params(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
+    msfl_ckks_params_write(&ctx->params, out + MSFL_RLWE_HEADER_BYTES);
 }
 
 /** The parameters in the bytes are those of the context: the fingerprint says so, and the bytes must agree. */
@@ -21,7 +21,7 @@ msfl_status msfl_ckks_check_head(const msfl_ckks *ctx, msfl_rlwe_kind kind, cons
     msfl_status status = msfl_rlwe_expect(&ctx->ring, kind, bytes, length, header);
     if (status != MSFL_OK) return status;
     uint8_t canonical[MSFL_CKKS_PARAMS_BYTES];
-    msfl_ckks_write_params(&ctx->params, canonical);
+    msfl_ckks_params_write(&ctx->params, canonical);
     if (length < KEY_HEAD || memcmp(bytes + MSFL_RLWE_HEADER_BYTES, canonical, sizeof canonical) != 0) {
         return msfl_fail(MSFL_ERR_FORMAT, "a ckks key of %zu bytes: cut off, or with other parameters inside", length);
     }

@@ -76,7 +76,7 @@ void msfl_ckks_describe(const msfl_ckks_params *p, uint64_t n_values, msfl_ckks_
 
 /* --- bytes --- */
 
-void msfl_ckks_write_params(const msfl_ckks_params *p, uint8_t out[MSFL_CKKS_PARAMS_BYTES]) {
+void msfl_ckks_params_write(const msfl_ckks_params *p, uint8_t out[MSFL_CKKS_PARAMS_BYTES]) {
     const uint32_t head[10] = {p->ring_degree,   p->n_primes,  p->n_base,     p->n_step,     p->n_special,
                                p->security_bits, p->n_addends, p->value_bits, p->flood_bits, p->n_releases};
     for (size_t i = 0; i < 10; i++)
@@ -90,13 +90,12 @@ void msfl_ckks_write_params(const msfl_ckks_params *p, uint8_t out[MSFL_CKKS_PAR
         msfl_store64(out + 56 + 8 * i, p->primes[i]);
 }
 
-msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks_params *out) {
+msfl_status msfl_ckks_params_parse(const uint8_t *bytes, size_t length, msfl_ckks_params *out) {
     memset(out, 0, sizeof *out);
-    msfl_rlwe_header header;
-    msfl_status status = msfl_rlwe_read_header(MSFL_CKKS_SCHEME, 0, bytes, length, &header);
-    if (status != MSFL_OK) return status;
+    if (length != MSFL_CKKS_PARAMS_BYTES) {
+        return msfl_fail(MSFL_ERR_FORMAT, "ckks parameters of %zu bytes; they have %d", length, MSFL_CKKS_PARAMS_BYTES);
+    }
     msfl_reader r = msfl_reader_init(bytes, length);
-    (void)msfl_get_bytes(&r, MSFL_RLWE_HEADER_BYTES);
     msfl_ckks_params p = {0};
     uint32_t *const head[10] = {&p.ring_degree,   &p.n_primes,  &p.n_base,     &p.n_step,     &p.n_special,
                                 &p.security_bits, &p.n_addends, &p.value_bits, &p.flood_bits, &p.n_releases};
@@ -106,10 +105,20 @@ msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks
     p.value_max = msfl_get_f64(&r);
     for (size_t i = 0; i < MSFL_PRIMES_MAX; i++)
         p.primes[i] = msfl_get64(&r);
-    if (r.failed) return msfl_fail(MSFL_ERR_FORMAT, "a key of %zu bytes ends before its parameters do", length);
-    status = msfl_ckks_check(&p);
+    msfl_status status = msfl_ckks_check(&p);
     if (status == MSFL_OK) *out = p;
     return status;
+}
+
+msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks_params *out) {
+    memset(out, 0, sizeof *out);
+    msfl_rlwe_header header;
+    msfl_status status = msfl_rlwe_read_header(MSFL_CKKS_SCHEME, 0, bytes, length, &header);
+    if (status != MSFL_OK) return status;
+    if (length < MSFL_RLWE_HEADER_BYTES + MSFL_CKKS_PARAMS_BYTES) {
+        return msfl_fail(MSFL_ERR_FORMAT, "a key of %zu bytes ends before its parameters do", length);
+    }
+    return msfl_ckks_params_parse(bytes + MSFL_RLWE_HEADER_BYTES, MSFL_CKKS_PARAMS_BYTES, out);
 }
 
 /* --- proof --- */

@@ -387,6 +387,67 @@ static void bytes_of_ciphertexts(void **state) {
     bench_clear(&b);
 }
 
+/** Adding where ciphertexts lie: the same sum, and what is refused leaves it as it was. */
+static void folds_on_the_wire(void **state) {
+    (void)state;
+    msfl_ckks_params p = plan(3, 24, 4096, 4096);
+    bench b;
+    bench_init(&b, &p, 4000);
+    for (uint32_t j = 0; j < b.n_values; j++)
+        b.values[j] = j * 4099;
+    add_one(&b, PUBLIC);
+    add_one(&b, PUBLIC);
+    encrypt(&b, PUBLIC, b.one);
+    size_t length = msfl_ckks_ct_bytes(b.ctx, b.one);
+    uint8_t *acc = malloc(length), *bytes = malloc(length), *kept = malloc(length);
+    msfl_ckks_ct_facts f;
+    msfl_ckks_ct_write(b.ctx, b.sum, acc);
+    msfl_ckks_ct_write(b.ctx, b.one, bytes);
+    memcpy(kept, acc, length);
+    ok(msfl_ckks_ct_check(b.ctx, acc, length, &f));
+    assert_true(f.n_values == 4000 && f.addends == 2 && f.chunk == 5 && !f.seeded);
+    assert_memory_equal(f.key_id, msfl_ckks_secret_id(b.secret), 16);
+    /* A residue out of range in each plane, found late. */
+    for (size_t k = 0; k < 4; k++) {
+        size_t at = length - 8 - k * (length / 5);
+        uint8_t saved[8];
+        memcpy(saved, bytes + at, 8);
+        memset(bytes + at, 0xff, 8);
+        msfl_status status = msfl_ckks_ct_fold(b.ctx, acc, bytes, length);
+        if (status != MSFL_OK) {
+            assert_int_equal(status, MSFL_ERR_FORMAT);
+            assert_int_equal(msfl_ckks_ct_check(b.ctx, bytes, length, &f), MSFL_ERR_FORMAT);
+            ok(msfl_ckks_ct_peek(b.ctx, bytes, length, &f));
+            assert_memory_equal(acc, kept, length);
+        }
+        memcpy(acc, kept, length);
+        memcpy(bytes + at, saved, 8);
+    }
+    assert_int_equal(msfl_ckks_ct_fold(b.ctx, acc, bytes, length - 1), MSFL_ERR_FORMAT);
+    ok(msfl_ckks_ct_fold(b.ctx, acc, bytes, length));
+    ok(msfl_ckks_ct_read(b.ctx, acc, length, b.sum));
+    for (uint32_t j = 0; j < b.n_values; j++)
+        b.expected[j] = 3 * (uint64_t)b.values[j];
+    opens(&b);
+    assert_int_equal(msfl_ckks_ct_fold(b.ctx, acc, bytes, length), MSFL_ERR_LIMIT);
+    ok(msfl_ckks_sums_encrypt(b.ctx, b.public, 6, b.values, 4000, b.one));
+    msfl_ckks_ct_write(b.ctx, b.one, bytes);
+    assert_int_equal(msfl_ckks_ct_fold(b.ctx, kept, bytes, length), MSFL_ERR_MISMATCH);
+    /* Parameters alone. */
+    uint8_t raw[MSFL_CKKS_PARAMS_BYTES];
+    msfl_ckks_params found;
+    msfl_ckks_params_write(&p, raw);
+    ok(msfl_ckks_params_parse(raw, sizeof raw, &found));
+    assert_memory_equal(&found, &p, sizeof p);
+    assert_int_equal(msfl_ckks_params_parse(raw, sizeof raw - 1, &found), MSFL_ERR_FORMAT);
+    raw[0] ^= 1;
+    assert_int_equal(msfl_ckks_params_parse(raw, sizeof raw, &found), MSFL_ERR_PARAMS);
+    free(acc);
+    free(bytes);
+    free(kept);
+    bench_clear(&b);
+}
+
 /** Two encryptions of the same values have nothing in common that would show it. */
 static void encryption_is_random(void **state) {
     (void)state;
@@ -544,6 +605,7 @@ int main(void) {
         cmocka_unit_test(parameters_are_refused),
         cmocka_unit_test(mismatches_have_names),
         cmocka_unit_test(bytes_of_ciphertexts),
+        cmocka_unit_test(folds_on_the_wire),
         cmocka_unit_test(encryption_is_random),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(threads_share_keys),
