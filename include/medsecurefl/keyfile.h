@@ -144,10 +144,10 @@ typedef struct msfl_revocation {
 } msfl_revocation;
 
 /** Write `folder`/revoked-ID.msr for the pair `key_id` of this folder, current or retired; its own identity signs, so
- * its secret half is needed. `path` (may be NULL) gets the file's name, to be freed with msfl_text_free. */
+ * its secret half is needed. `path` (may be NULL) gets the file's name, to be freed with msfl_keystore_text_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keystore_revoke(const char *folder, const uint8_t key_id[MSFL_KEY_ID_BYTES],
                                                          const msfl_unlock *unlock, const char *reason, char **path);
-MSFL_API void msfl_text_free(char *text);
+MSFL_API void msfl_keystore_text_free(char *text);
 
 /** Read and check a revocation by itself: its signature holds under the identity it names. ERR_FORMAT, ERR_CRYPTO. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_revocation_read(const char *path, msfl_revocation *out);
