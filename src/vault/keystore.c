@@ -221,7 +221,9 @@ msfl_status msfl_keystore_create(const char *folder, const msfl_key_spec *spec, 
     msfl_keystore_result ignored;
     if (result == NULL) result = &ignored;
     *result = (msfl_keystore_result){0};
-    msfl_status status = msfl_unlock_check_new(unlock);
+    msfl_status status = msfl_crypto_init();
+    if (status == MSFL_OK) status = vault_spec_check(spec);
+    if (status == MSFL_OK) status = msfl_unlock_check_new(unlock);
     if (status == MSFL_OK && has(folder, VAULT_SECRET_NAME)) { /* before the work; checked again under the lock */
         status = msfl_fail(MSFL_ERR_EXISTS,
                            "%s/" VAULT_SECRET_NAME " is already there: keys are never overwritten; rotate-keys makes a "
