@@ -136,7 +136,11 @@ static bool belong_together(const char *folder, const char *public_name, const c
  * had begun to be replaced, and what was made was never used. */
 static msfl_status recover(const char *folder, bool *has_recovered) {
     *has_recovered = false;
+    char *retired = msfl_path_join(folder, VAULT_RETIRED_NAME);
+    if (retired == NULL) return MSFL_NO_MEMORY;
     msfl_status status = msfl_folder_clean(folder);
+    if (status == MSFL_OK) status = msfl_folder_clean(retired);
+    msfl_free(retired);
     if (status != MSFL_OK) return status;
     bool next_public = has(folder, VAULT_NEXT_PUBLIC), next_secret = has(folder, VAULT_NEXT_SECRET);
     if (!next_public && !next_secret) return MSFL_OK;
@@ -257,7 +261,6 @@ static msfl_status make_retired(const char *folder) {
     if (mkdir(path, 0700) != 0 && !(errno == EEXIST && msfl_is_folder(path))) {
         status = msfl_fail_errno(errno, "cannot make the folder %s", path);
     }
-    if (status == MSFL_OK) status = msfl_folder_clean(path);
     msfl_free(path);
     return status;
 }
