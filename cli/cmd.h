@@ -39,7 +39,7 @@ typedef struct cli_option {
     cli_kind kind;
     void *value; /**< holds the default on entry */
     double min, max;
-    char letter; /**< 0: none */
+    const char *letter; /**< "o" for -o; NULL: none */
 } cli_option;
 
 /**

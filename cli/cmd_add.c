@@ -10,9 +10,9 @@ msfl_status cmd_add(int argc, char **argv) {
     const char *out = NULL;
     bool force = false, quiet = false;
     const cli_option options[] = {
-        {"out", CLI_TEXT, &out, 0, 0, 'o'},
-        {"force", CLI_FLAG, &force, 0, 0, 'f'},
-        {"quiet", CLI_FLAG, &quiet, 0, 0, 'q'},
+        {"out", CLI_TEXT, &out, 0, 0, "o"},
+        {"force", CLI_FLAG, &force, 0, 0, "f"},
+        {"quiet", CLI_FLAG, &quiet, 0, 0, "q"},
         {0},
     };
     const char **paths = msfl_alloc((size_t)argc + 1, sizeof(const char *));

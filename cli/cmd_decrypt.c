@@ -75,17 +75,17 @@ msfl_status cmd_decrypt(int argc, char **argv) {
     bool force = false, quiet = false, want_sum = false, want_mean = false, refuse = false, json = false;
     cli_unlock from = {0};
     const cli_option options[] = {
-        {"key", CLI_TEXT, &key_path, 0, 0, 'k'},
-        {"passphrase-file", CLI_TEXT, &from.passphrase_file, 0, 0, 0},
-        {"keyfile", CLI_TEXT, &from.key_file, 0, 0, 0},
-        {"out", CLI_TEXT, &out, 0, 0, 'o'},
-        {"sum", CLI_FLAG, &want_sum, 0, 0, 0},
-        {"mean", CLI_FLAG, &want_mean, 0, 0, 0},
-        {"revocations", CLI_TEXT, &revocations, 0, 0, 0},
-        {"refuse-revoked", CLI_FLAG, &refuse, 0, 0, 0},
-        {"force", CLI_FLAG, &force, 0, 0, 'f'},
-        {"quiet", CLI_FLAG, &quiet, 0, 0, 'q'},
-        {"json", CLI_FLAG, &json, 0, 0, 0},
+        {"key", CLI_TEXT, &key_path, 0, 0, "k"},
+        {"passphrase-file", CLI_TEXT, &from.passphrase_file, 0, 0, NULL},
+        {"keyfile", CLI_TEXT, &from.key_file, 0, 0, NULL},
+        {"out", CLI_TEXT, &out, 0, 0, "o"},
+        {"sum", CLI_FLAG, &want_sum, 0, 0, NULL},
+        {"mean", CLI_FLAG, &want_mean, 0, 0, NULL},
+        {"revocations", CLI_TEXT, &revocations, 0, 0, NULL},
+        {"refuse-revoked", CLI_FLAG, &refuse, 0, 0, NULL},
+        {"force", CLI_FLAG, &force, 0, 0, "f"},
+        {"quiet", CLI_FLAG, &quiet, 0, 0, "q"},
+        {"json", CLI_FLAG, &json, 0, 0, NULL},
         {0},
     };
     size_t n;

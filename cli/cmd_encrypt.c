@@ -75,15 +75,15 @@ msfl_status cmd_encrypt(int argc, char **argv) {
     bool force = false, quiet = false;
     msfl_cipher_options o = {.samples = 1};
     const cli_option options[] = {
-        {"key", CLI_TEXT, &key_path, 0, 0, 'k'},
-        {"out", CLI_TEXT, &out, 0, 0, 'o'},
-        {"array", CLI_TEXT, &name, 0, 0, 0},
-        {"round", CLI_U64, &o.round, 0, 9007199254740992.0, 0},
-        {"samples", CLI_U64, &o.samples, 1, 28147497671.0, 0},
-        {"clip-values", CLI_FLAG, &o.clip_values, 0, 0, 0},
-        {"revocations", CLI_TEXT, &revocations, 0, 0, 0},
-        {"force", CLI_FLAG, &force, 0, 0, 'f'},
-        {"quiet", CLI_FLAG, &quiet, 0, 0, 'q'},
+        {"key", CLI_TEXT, &key_path, 0, 0, "k"},
+        {"out", CLI_TEXT, &out, 0, 0, "o"},
+        {"array", CLI_TEXT, &name, 0, 0, NULL},
+        {"round", CLI_U64, &o.round, 0, 9007199254740992.0, NULL},
+        {"samples", CLI_U64, &o.samples, 1, 28147497671.0, NULL},
+        {"clip-values", CLI_FLAG, &o.clip_values, 0, 0, NULL},
+        {"revocations", CLI_TEXT, &revocations, 0, 0, NULL},
+        {"force", CLI_FLAG, &force, 0, 0, "f"},
+        {"quiet", CLI_FLAG, &quiet, 0, 0, "q"},
         {0},
     };
     size_t n;

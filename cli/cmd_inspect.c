@@ -64,11 +64,11 @@ msfl_status cmd_inspect(int argc, char **argv) {
     inspect_options o = {0};
     bool json = false;
     const cli_option options[] = {
-        {"json", CLI_FLAG, &json, 0, 0, 0},
-        {"trusted", CLI_TEXT, &o.trusted, 0, 0, 0},
-        {"revocations", CLI_TEXT, &o.revocations, 0, 0, 0},
-        {"header", CLI_FLAG, &o.header_only, 0, 0, 0},
-        {"quiet", CLI_FLAG, &o.quiet, 0, 0, 'q'},
+        {"json", CLI_FLAG, &json, 0, 0, NULL},
+        {"trusted", CLI_TEXT, &o.trusted, 0, 0, NULL},
+        {"revocations", CLI_TEXT, &o.revocations, 0, 0, NULL},
+        {"header", CLI_FLAG, &o.header_only, 0, 0, NULL},
+        {"quiet", CLI_FLAG, &o.quiet, 0, 0, "q"},
         {0},
     };
     const char **paths = msfl_alloc((size_t)argc + 1, sizeof(const char *));

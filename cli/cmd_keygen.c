@@ -64,18 +64,18 @@ msfl_status cmd_keygen(int argc, char **argv) {
     const char *out = NULL;
     bool json = false;
     const cli_option options[] = {
-        {"scheme", CLI_TEXT, &spec.scheme, 0, 0, 0},
-        {"clients", CLI_U32, &r->n_clients, 1, MSFL_CLIENTS_MAX, 0},
-        {"bits", CLI_U32, &r->value_bits, MSFL_VALUE_BITS_MIN, MSFL_VALUE_BITS_MAX, 0},
-        {"clip", CLI_F64, &spec.clip, 0x1p-20, 0x1p30, 0},
-        {"values", CLI_U64, &r->n_values, 1, 17179869184.0, 0},
-        {"samples-max", CLI_U64, &spec.samples_max, 1, 28147497671.0, 0},
-        {"security", CLI_U32, &r->security_bits, 112, 256, 0},
-        {"ring", CLI_U32, &r->ring_degree, 0, MSFL_RING_DEGREE_MAX, 0},
-        {"passphrase-file", CLI_TEXT, &from.passphrase_file, 0, 0, 0},
-        {"keyfile", CLI_TEXT, &from.key_file, 0, 0, 0},
-        {"out", CLI_TEXT, &out, 0, 0, 'o'},
-        {"json", CLI_FLAG, &json, 0, 0, 0},
+        {"scheme", CLI_TEXT, &spec.scheme, 0, 0, NULL},
+        {"clients", CLI_U32, &r->n_clients, 1, MSFL_CLIENTS_MAX, NULL},
+        {"bits", CLI_U32, &r->value_bits, MSFL_VALUE_BITS_MIN, MSFL_VALUE_BITS_MAX, NULL},
+        {"clip", CLI_F64, &spec.clip, 0x1p-20, 0x1p30, NULL},
+        {"values", CLI_U64, &r->n_values, 1, 17179869184.0, NULL},
+        {"samples-max", CLI_U64, &spec.samples_max, 1, 28147497671.0, NULL},
+        {"security", CLI_U32, &r->security_bits, 112, 256, NULL},
+        {"ring", CLI_U32, &r->ring_degree, 0, MSFL_RING_DEGREE_MAX, NULL},
+        {"passphrase-file", CLI_TEXT, &from.passphrase_file, 0, 0, NULL},
+        {"keyfile", CLI_TEXT, &from.key_file, 0, 0, NULL},
+        {"out", CLI_TEXT, &out, 0, 0, "o"},
+        {"json", CLI_FLAG, &json, 0, 0, NULL},
         {0},
     };
     msfl_status status = cli_parse(argc, argv, options, NULL, 0, NULL);

@@ -85,15 +85,15 @@ static msfl_status run(const words *w) {
 msfl_status cmd_rotate_keys(int argc, char **argv) {
     words w = {0};
     const cli_option options[] = {
-        {"passphrase-file", CLI_TEXT, &w.from.passphrase_file, 0, 0, 0},
-        {"keyfile", CLI_TEXT, &w.from.key_file, 0, 0, 0},
-        {"new-passphrase-file", CLI_TEXT, &w.new_from.passphrase_file, 0, 0, 0},
-        {"new-keyfile", CLI_TEXT, &w.new_from.key_file, 0, 0, 0},
-        {"revoke-old", CLI_FLAG, &w.revoke_old, 0, 0, 0},
-        {"revoke", CLI_TEXT, &w.revoke, 0, 0, 0},
-        {"reason", CLI_TEXT, &w.reason, 0, 0, 0},
-        {"rewrap", CLI_FLAG, &w.rewrap, 0, 0, 0},
-        {"recover", CLI_FLAG, &w.recover, 0, 0, 0},
+        {"passphrase-file", CLI_TEXT, &w.from.passphrase_file, 0, 0, NULL},
+        {"keyfile", CLI_TEXT, &w.from.key_file, 0, 0, NULL},
+        {"new-passphrase-file", CLI_TEXT, &w.new_from.passphrase_file, 0, 0, NULL},
+        {"new-keyfile", CLI_TEXT, &w.new_from.key_file, 0, 0, NULL},
+        {"revoke-old", CLI_FLAG, &w.revoke_old, 0, 0, NULL},
+        {"revoke", CLI_TEXT, &w.revoke, 0, 0, NULL},
+        {"reason", CLI_TEXT, &w.reason, 0, 0, NULL},
+        {"rewrap", CLI_FLAG, &w.rewrap, 0, 0, NULL},
+        {"recover", CLI_FLAG, &w.recover, 0, 0, NULL},
         {0},
     };
     size_t n;

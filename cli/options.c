@@ -72,7 +72,7 @@ static msfl_status read_value(const cli_option *o, const char *text) {
 static const cli_option *by_letter(const char *word, const cli_option *options) {
     if (word[0] != '-' || word[1] == 0 || word[2] != 0) return NULL;
     for (const cli_option *o = options; o->name != NULL; o++)
-        if (o->letter != 0 && o->letter == word[1]) return o;
+        if (o->letter != NULL && o->letter[0] == word[1]) return o;
     return NULL;
 }
 

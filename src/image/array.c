@@ -221,7 +221,8 @@ static msfl_status write_npy(msfl_output *output, const msfl_array *array) {
     uint8_t all[10 + sizeof header + 64];
     size_t total = ((size_t)n + 1 + 10 + 63) / 64 * 64;
     memset(all, ' ', sizeof all);
-    memcpy(all, "\x93NUMPY\x01\x00", 8);
+    static const uint8_t start[8] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
+    memcpy(all, start, sizeof start);
     msfl_store16(all + 8, (uint16_t)(total - 10));
     memcpy(all + 10, header, (size_t)n);
     all[total - 1] = '\n';

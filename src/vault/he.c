@@ -212,8 +212,7 @@ done:
     return status;
 }
 
-static msfl_status decrypt(const msfl_he *he, const msfl_he_vector *v, size_t n, float *mean, float *sum) {
-    float *out = mean != NULL ? mean : sum;
+static msfl_status decrypt(const msfl_he *he, const msfl_he_vector *v, bool is_sum, float *out, size_t n) {
     memset(out, 0, n * sizeof *out);
     if (!msfl_he_can_decrypt(he))
         return msfl_fail(MSFL_ERR_USAGE, "the secret half is not loaded: nothing can be decrypted");
@@ -233,7 +232,7 @@ static msfl_status decrypt(const msfl_he *he, const msfl_he_vector *v, size_t n,
     for (uint64_t j = 0; status == MSFL_OK && j < v->head.info.n_chunks; j++) {
         status = vault_decoder_next(&decoder, setup, keys, j, v->bytes + v->starts[j], v->starts[j + 1] - v->starts[j]);
     }
-    if (status == MSFL_OK) vault_decoder_finish(&decoder, mean, sum, NULL);
+    if (status == MSFL_OK) vault_decoder_finish(&decoder, is_sum ? NULL : out, is_sum ? out : NULL, NULL);
     vault_decoder_clear(&decoder);
     msfl_keys_free(keys);
     msfl_setup_free(setup);
@@ -241,11 +240,11 @@ static msfl_status decrypt(const msfl_he *he, const msfl_he_vector *v, size_t n,
 }
 
 msfl_status msfl_he_decrypt_weights(const msfl_he *he, const msfl_he_vector *vector, float *out, size_t n) {
-    return decrypt(he, vector, n, NULL, out);
+    return decrypt(he, vector, true, out, n);
 }
 
 msfl_status msfl_he_decrypt_mean(const msfl_he *he, const msfl_he_vector *vector, float *out, size_t n) {
-    return decrypt(he, vector, n, out, NULL);
+    return decrypt(he, vector, false, out, n);
 }
 
 /* --- files --- */

@@ -166,11 +166,6 @@ msfl_status msfl_keyfile_read(const char *path, msfl_keyfile **out) {
         if (status == MSFL_OK) status = msfl_keyfile_parse(path, private, private_length, out);
     } else {
         status = msfl_keyfile_parse(path, bytes, length, out);
-        if (status == MSFL_OK && (*out)->info.half == MSFL_KEY_SECRET) {
-            msfl_keyfile_free(*out); /* cannot be: the same bytes were looked at */
-            *out = NULL;
-            status = msfl_fail(MSFL_ERR_POLICY, "%s changed while it was read", path);
-        }
     }
     msfl_secret_free(private);
     msfl_free(bytes);

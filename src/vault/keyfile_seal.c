@@ -232,7 +232,7 @@ msfl_status vault_unseal_seed(const msfl_keyfile *secret, const msfl_unlock *unl
     uint8_t *plain;
     size_t length;
     msfl_status status = vault_unseal(secret, unlock, &plain, &length);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || plain == NULL) return status;
     if (fingerprint != NULL) memcpy(fingerprint, plain + MSFL_SIGN_SEED_BYTES, MSFL_HASH_BYTES);
     vault_seed *found = NULL;
     status = seed_of(plain, &found);

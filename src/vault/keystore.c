@@ -50,7 +50,8 @@ msfl_status vault_store_read(const char *folder, const char *name, msfl_key_part
 
 msfl_status vault_store_secret(const char *folder, const uint8_t key_id[MSFL_KEY_ID_BYTES], msfl_keyfile **out) {
     msfl_status status = vault_store_read(folder, VAULT_SECRET_NAME, MSFL_KEY_SECRET, out);
-    if (status == MSFL_OK && memcmp((*out)->info.key_id, key_id, MSFL_KEY_ID_BYTES) == 0) return MSFL_OK;
+    if (status == MSFL_OK && *out != NULL && memcmp((*out)->info.key_id, key_id, MSFL_KEY_ID_BYTES) == 0)
+        return MSFL_OK;
     msfl_keyfile_free(*out);
     *out = NULL;
     char *path = vault_retired_path(folder, key_id, MSFL_KEY_SECRET);
@@ -120,12 +121,16 @@ static void tell(const msfl_keyfile *public, msfl_keystore_result *result) {
     memcpy(result->fingerprint, public->info.fingerprint, sizeof result->fingerprint);
 }
 
+static bool are_halves(const msfl_keyfile *public, const msfl_keyfile *secret) {
+    return public != NULL && secret != NULL && memcmp(public->info.key_id, secret->info.key_id, MSFL_KEY_ID_BYTES) == 0;
+}
+
 /** Same key, or not; false also when one cannot be read. */
 static bool belong_together(const char *folder, const char *public_name, const char *secret_name) {
     msfl_keyfile *public = NULL, *secret = NULL;
     bool same = vault_store_read(folder, public_name, MSFL_KEY_PUBLIC, &public) == MSFL_OK &&
                 vault_store_read(folder, secret_name, MSFL_KEY_SECRET, &secret) == MSFL_OK &&
-                memcmp(public->info.key_id, secret->info.key_id, MSFL_KEY_ID_BYTES) == 0;
+                are_halves(public, secret);
     msfl_keyfile_free(public);
     msfl_keyfile_free(secret);
     return same;
@@ -288,7 +293,8 @@ static msfl_status rotate(const char *folder, const msfl_unlock *unlock, const m
     msfl_status status = recover(folder, &result->has_recovered);
     if (status == MSFL_OK) status = vault_store_read(folder, VAULT_PUBLIC_NAME, MSFL_KEY_PUBLIC, &public);
     if (status == MSFL_OK) status = vault_store_read(folder, VAULT_SECRET_NAME, MSFL_KEY_SECRET, &secret);
-    if (status == MSFL_OK && memcmp(public->info.key_id, secret->info.key_id, MSFL_KEY_ID_BYTES) != 0) {
+    if (status != MSFL_OK || public == NULL || secret == NULL) goto done;
+    if (!are_halves(public, secret)) {
         status = msfl_fail(MSFL_ERR_MISMATCH, "%s: public.msk and secret.msk are halves of two different keys", folder);
     }
     if (status == MSFL_OK) status = vault_unseal_seed(secret, unlock, &seed, fingerprint);
@@ -305,6 +311,7 @@ static msfl_status rotate(const char *folder, const msfl_unlock *unlock, const m
         tell(next.file, result);
         memcpy(result->previous_id, public->info.key_id, sizeof result->previous_id);
     }
+done:
     vault_pair_clear(&next);
     msfl_secret_free(seed);
     msfl_keyfile_free(secret);

@@ -1,6 +1,6 @@
 /* layer: vault */
-/* Ciphertext files, whatever their bytes. With an odd first byte the hashes of header, chunks and end are put right first,
- * and the label, so that everything behind them is reached. A header that is accepted writes itself back. */
+/* Ciphertext files, whatever their bytes. With an odd first byte the hashes of header, chunks and end are put right
+ * first, and the label, so that everything behind them is reached. A header that is accepted writes itself back. */
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "vault/stream.h"
@@ -52,7 +52,8 @@ static void read_header(const uint8_t *p, size_t size) {
     if (size < VAULT_HEAD_PREFIX_BYTES || vault_head_length(p, &length) != MSFL_OK || length > size) return;
     if (vault_head_parse(p, length, &head) != MSFL_OK) return;
     msfl_buffer again = {0};
-    if (vault_head_put(&head, &again) != MSFL_OK || again.length != length || memcmp(again.bytes, p, length) != 0) abort();
+    if (vault_head_put(&head, &again) != MSFL_OK || again.length != length || memcmp(again.bytes, p, length) != 0)
+        abort();
     msfl_buffer_clear(&again);
     vault_head_clear(&head);
 }

@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         read_key(bytes, size - 1);
         break;
     case 2:
-        if (msfl_revocation_parse("fuzz", bytes, size - 1, &r) == MSFL_OK && r.reason[MSFL_REVOCATION_REASON_MAX] != 0) {
+        if (msfl_revocation_parse("fuzz", bytes, size - 1, &r) == MSFL_OK &&
+            r.reason[MSFL_REVOCATION_REASON_MAX] != 0) {
             abort();
         }
         break;
