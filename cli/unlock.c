@@ -48,12 +48,12 @@ static msfl_status ask(const char *what, char *line, size_t *length) {
     interrupted = 0;
     for (size_t i = 0; i < 4; i++)
         sigaction(signals[i], &action, &old[i]);
-    fprintf(stderr, "%s: ", what);
-    fflush(stderr);
     msfl_status status;
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) != 0) {
         status = msfl_fail_errno(errno, "cannot switch off the echo of the terminal");
     } else {
+        fprintf(stderr, "%s: ", what);
+        fflush(stderr);
         status = read_input(line, length);
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     }

@@ -99,7 +99,7 @@ typedef struct msfl_opened {
 } msfl_opened;
 
 /**
- * Open the sum with a secret half. `mean` and `sum` get content.n_values floats each, either may be NULL: the mean
+ * Open the sum with a secret half. `mean` and `sum` get content.n_values floats each, one of them may be NULL: the mean
  * weighted by samples, and the sum of samples x value. Zeroed on error. Once per open file.
  * @retval MSFL_ERR_MISMATCH  a public half, or another key: the message names both ids
  * @retval MSFL_ERR_CRYPTO    wrong passphrase, or it does not open

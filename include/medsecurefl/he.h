@@ -8,8 +8,9 @@
  *   msfl_he_add(he, a, b);
  *   msfl_he_decrypt_weights(he, a, out, 2);           // 0.6, 0.1
  *
- * A vector is what a ciphertext file is, held in memory. For long vectors use the files themselves (cipherfile.h),
- * which need a few chunks of memory only. An msfl_he may be used by many threads at once, a vector by one at a time.
+ * Revocations are the caller's to look for (msfl_revocation_find). A vector is what a ciphertext file is, held in
+ * memory. For long vectors use the files themselves (cipherfile.h), which need a few chunks of memory only. An msfl_he
+ * may be used by many threads at once, a vector by one at a time.
  */
 #ifndef MEDSECUREFL_HE_H
 #define MEDSECUREFL_HE_H

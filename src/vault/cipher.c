@@ -249,6 +249,7 @@ msfl_status msfl_cipher_decrypt(msfl_cipher *cipher, const msfl_keyfile *key, co
     msfl_keys *keys = NULL;
     uint8_t *chunk = NULL;
     vault_decoder decoder = {0};
+    if (mean == NULL && sum == NULL) return msfl_fail(MSFL_ERR_USAGE, "neither the mean nor the sum is asked for");
     msfl_status status = vault_head_fits_key(cipher->name, &cipher->head, key);
     if (status == MSFL_OK) {
         status = msfl_keyfile_open(key, cipher->head.info.spec.request.n_values, unlock, &setup, &keys);
@@ -259,7 +260,7 @@ msfl_status msfl_cipher_decrypt(msfl_cipher *cipher, const msfl_keyfile *key, co
     }
     /* The length of the file is held against the header before memory is asked for by it. */
     if (status == MSFL_OK) status = vault_cipher_begin(cipher, setup);
-    if (status == MSFL_OK) status = vault_decoder_init(&cipher->head, setup, &decoder);
+    if (status == MSFL_OK) status = vault_decoder_init(&cipher->head, setup, mean != NULL ? mean : sum, &decoder);
     if (status == MSFL_OK) {
         chunk = msfl_alloc(vault_chunk_bytes_max(setup), 1);
         if (chunk == NULL) status = MSFL_NO_MEMORY;
@@ -273,7 +274,12 @@ msfl_status msfl_cipher_decrypt(msfl_cipher *cipher, const msfl_keyfile *key, co
         if (status == MSFL_OK) status = step(observer, j + 1, n);
     }
     if (status == MSFL_OK) status = vault_cipher_end(cipher);
-    if (status == MSFL_OK) vault_decoder_finish(&decoder, mean, sum, opened);
+    if (status == MSFL_OK) {
+        vault_decoder_finish(&decoder, sum, opened);
+    } else { /* what was opened before the failure */
+        if (mean != NULL) memset(mean, 0, n_values * sizeof *mean);
+        if (sum != NULL) memset(sum, 0, n_values * sizeof *sum);
+    }
     vault_decoder_clear(&decoder);
     msfl_free(chunk);
     msfl_keys_free(keys);

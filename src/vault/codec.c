@@ -118,9 +118,9 @@ void vault_encoder_clear(vault_encoder *encoder) {
 
 /* --- decoding --- */
 
-msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, vault_decoder *out) {
+msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, float *mean, vault_decoder *out) {
     *out = (vault_decoder){0};
-    vault_decoder d = {.head = head};
+    vault_decoder d = {.head = head, .mean = mean};
     const msfl_cipher_info *info = &head->info;
     msfl_status status = vault_layout_new(&info->spec, info->content.n_values, &d.layout);
     if (status == MSFL_OK && msfl_update_slots(d.layout) != info->spec.request.n_values) {
@@ -131,8 +131,7 @@ msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, 
     if (status == MSFL_OK) status = msfl_update_decoder_new(d.layout, info->n_addends, &d.decoder);
     if (status == MSFL_OK) {
         d.totals = msfl_alloc(msfl_setup_chunk_values(setup, 0), sizeof *d.totals);
-        d.mean = msfl_alloc(info->content.n_values, sizeof *d.mean);
-        if (d.totals == NULL || d.mean == NULL) status = MSFL_NO_MEMORY;
+        if (d.totals == NULL) status = MSFL_NO_MEMORY;
     }
     if (status != MSFL_OK) {
         vault_decoder_clear(&d);
@@ -162,10 +161,9 @@ static float to_float(double x) {
     return x > (double)FLT_MAX ? FLT_MAX : x < -(double)FLT_MAX ? -FLT_MAX : (float)x;
 }
 
-void vault_decoder_finish(const vault_decoder *decoder, float *mean, float *sum, msfl_opened *opened) {
+void vault_decoder_finish(const vault_decoder *decoder, float *sum, msfl_opened *opened) {
     const msfl_cipher_info *info = &decoder->head->info;
     const uint64_t samples = msfl_update_counter(decoder->decoder, 0);
-    if (mean != NULL) memcpy(mean, decoder->mean, info->content.n_values * sizeof *mean);
     for (uint64_t i = 0; sum != NULL && i < info->content.n_values; i++)
         sum[i] = to_float((double)decoder->mean[i] * (double)samples);
     if (opened == NULL) return;
@@ -175,7 +173,6 @@ void vault_decoder_finish(const vault_decoder *decoder, float *mean, float *sum,
 
 void vault_decoder_clear(vault_decoder *decoder) {
     msfl_free(decoder->totals);
-    msfl_free(decoder->mean);
     msfl_update_decoder_free(decoder->decoder);
     msfl_update_layout_free(decoder->layout);
     *decoder = (vault_decoder){0};

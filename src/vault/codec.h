@@ -33,17 +33,18 @@ typedef struct vault_decoder {
     msfl_update_decoder *decoder;
     const vault_head *head;
     uint64_t *totals;
-    float *mean; /**< all values so far; zeros beyond */
+    float *mean; /**< borrowed: all values so far */
     uint64_t next_slot;
 } vault_decoder;
 
-/** For what `head` describes, borrowed until the clear. */
-msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, vault_decoder *out) MSFL_NODISCARD;
+/** For what `head` describes, into content.n_values floats at `mean`; both borrowed until the clear. */
+msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, float *mean,
+                               vault_decoder *out) MSFL_NODISCARD;
 /** Open chunk j, in order. */
 msfl_status vault_decoder_next(vault_decoder *decoder, const msfl_setup *setup, const msfl_keys *keys, uint64_t j,
                                const uint8_t *bytes, size_t length) MSFL_NODISCARD;
-/** After the last chunk. `mean`, `sum` (either may be NULL) hold content.n_values floats. */
-void vault_decoder_finish(const vault_decoder *decoder, float *mean, float *sum, msfl_opened *opened);
+/** After the last chunk: `sum` (may be NULL, may be the buffer of the means) gets the sums. `opened` may be NULL. */
+void vault_decoder_finish(const vault_decoder *decoder, float *sum, msfl_opened *opened);
 void vault_decoder_clear(vault_decoder *decoder);
 
 /** ERR_MISMATCH, with both ids, unless `key` is the pair that `head` was encrypted under. */

@@ -228,11 +228,12 @@ static msfl_status decrypt(const msfl_he *he, const msfl_he_vector *v, bool is_s
                                he->pair.plain + VAULT_SEALED_HEAD_BYTES,
                                he->pair.plain_length - VAULT_SEALED_HEAD_BYTES, &setup, &keys);
     }
-    if (status == MSFL_OK) status = vault_decoder_init(&v->head, setup, &decoder);
+    if (status == MSFL_OK) status = vault_decoder_init(&v->head, setup, out, &decoder);
     for (uint64_t j = 0; status == MSFL_OK && j < v->head.info.n_chunks; j++) {
         status = vault_decoder_next(&decoder, setup, keys, j, v->bytes + v->starts[j], v->starts[j + 1] - v->starts[j]);
     }
-    if (status == MSFL_OK) vault_decoder_finish(&decoder, is_sum ? NULL : out, is_sum ? out : NULL, NULL);
+    if (status == MSFL_OK) vault_decoder_finish(&decoder, is_sum ? out : NULL, NULL);
+    if (status != MSFL_OK) memset(out, 0, n * sizeof *out);
     vault_decoder_clear(&decoder);
     msfl_keys_free(keys);
     msfl_setup_free(setup);

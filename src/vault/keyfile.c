@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/private.h"
 
+_Static_assert(MSFL_KEY_PUBLIC == 2 && MSFL_KEY_SECRET == 3, "these numbers stand in files");
+
 enum {
     FIXED_BYTES = 160, /* magic to the lengths */
     LOCK_BYTES = 56,   /* kind, passes, memory, salt, nonce */

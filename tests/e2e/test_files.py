@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import pty
 import re
 import resource
 import shutil
@@ -10,6 +11,7 @@ import stat
 import struct
 import subprocess
 import sys
+import termios
 import time
 import unittest
 
@@ -361,6 +363,51 @@ class Refusals(FilesTest):
         self.fails(USAGE, "never taken from the command line", "keygen", "--out", self.path("kk"))
         self.fails(USAGE, "no option", "keygen", "--passphrase", "x", "--out", self.path("kk"))
         self.assertFalse(os.path.exists(self.path("kk")))
+
+    def at_a_terminal(self, answers, *args):
+        """Run with a terminal as standard input; each answer is typed when its prompt stands (None: interrupted)."""
+        master, slave = pty.openpty()
+        job = subprocess.Popen([CLI, *args], stdin=slave, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        seen = b""
+        for prompt, answer in answers:
+            while prompt not in seen:
+                piece = os.read(job.stderr.fileno(), 1000)
+                self.assertTrue(piece, seen)
+                seen += piece
+            seen = b""
+            time.sleep(0.05)  # the echo goes off right after the prompt is set
+            if answer is None:
+                job.send_signal(signal.SIGINT)
+            else:
+                os.write(master, answer)
+        rest = job.stderr.read().decode()
+        os.set_blocking(master, False)
+        try:
+            echoed = os.read(master, 1000)
+        except BlockingIOError:
+            echoed = b""
+        echo_is_on = bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+        os.close(master)
+        os.close(slave)
+        job.stderr.close()
+        return job.wait(), rest, echoed, echo_is_on
+
+    def test_a_passphrase_is_asked_for_without_echo(self):
+        keygen = ("keygen", "--passphrase-file", "-", "--out", self.path("k"))
+        typed = PASSPHRASE.encode() + b"\n"
+        code, text, echoed, echo_is_on = self.at_a_terminal([(b"new key: ", typed), (b"once more: ", typed[1:])], *keygen)
+        self.assertEqual((code, echo_is_on), (USAGE, True), text)
+        self.assertIn("differ", text)
+        code, text, echoed, echo_is_on = self.at_a_terminal([(b"new key: ", typed), (b"once more: ", typed)], *keygen)
+        self.assertEqual((code, echo_is_on), (0, True), text)
+        self.assertNotIn(b"random", echoed)
+        code, text, echoed, echo_is_on = self.at_a_terminal([(b"present key: ", None)], "rotate-keys", self.path("k"),
+                                                            "--passphrase-file", "-")
+        self.assertEqual((code, echo_is_on), (130, True), text)
+        a = self.encrypt(self.path("k/public.msk"), [1.0], "a")
+        code, text, echoed, _ = self.at_a_terminal([(b"of the key: ", typed)], "decrypt", "--key", self.path("k/secret.msk"),
+                                                   "--passphrase-file", "-", a, "-o", self.path("a.npy"))
+        self.assertEqual(code, 0, text)
 
     def test_schemes_without_keys(self):
         for scheme, text in (("packed", "keys of its own"), ("pairwise", "keys of its own"), ("plain", "does not encrypt")):

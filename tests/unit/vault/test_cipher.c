@@ -45,6 +45,8 @@ static msfl_status decrypt(const world *w, const char *path, float *mean, float 
     msfl_status status = msfl_cipher_open(path, &c);
     if (status != MSFL_OK) return status;
     status = msfl_cipher_decrypt(c, w->secret, w->unlock, NULL, mean, sum, opened);
+    for (uint64_t i = 0; status != MSFL_OK && mean != NULL && i < msfl_cipher_info_borrow(c)->content.n_values; i++)
+        assert_true(mean[i] == 0);
     msfl_cipher_free(c);
     return status;
 }
@@ -243,7 +245,7 @@ static void every_kind_of_damage_is_named(void **state) {
     memcpy(p + starts[1], b.p + starts[0], size);
     assert_refused(&w, p, b.n, true);
     memcpy(p, b.p, b.n);
-    memcpy(p + starts[1], p + starts[2], b.n - starts[2]);
+    memmove(p + starts[1], p + starts[2], b.n - starts[2]);
     assert_refused(&w, p, b.n - size, true);
     memcpy(p, b.p, b.n);
     memcpy(p + starts[1], a.p + starts[1], size);
@@ -323,6 +325,43 @@ static void no_output_is_ever_partial(void **state) {
     world_clear(&w);
 }
 
+/* Every allocation fails once: a status, and no output. */
+static void out_of_memory(void **state) {
+    msfl_key_spec spec = small_spec("bfv");
+    world w = world_new(*state, &spec);
+    static const char *const names[] = {"one", "two"};
+    w.content = (msfl_content){.kind = MSFL_CONTENT_MODEL,
+                               .n_values = 5,
+                               .model_yaml = "m: 1",
+                               .n_names = 2,
+                               .class_names = names,
+                               .normalise = "image"};
+    const char *out = at(*state, "out"), *files[] = {at(out, "a"), at(out, "b")}, *sum = at(out, "sum");
+    float mean[5];
+    int in_a_row = 0;
+    for (long k = 1; in_a_row < 10; k++) {
+        ok(msfl_folder_make(out));
+        msfl_alloc_fail_at(k);
+        msfl_status a = encrypt(&w, files[0], 1);
+        msfl_status b = a == MSFL_OK ? encrypt(&w, files[1], 1) : a;
+        msfl_status c = b == MSFL_OK ? msfl_cipher_add(files, 2, NULL, sum) : b;
+        msfl_status d = c == MSFL_OK ? decrypt(&w, sum, mean, NULL, NULL) : c;
+        msfl_status e = d == MSFL_OK ? verify(sum) : d;
+        msfl_alloc_fail_at(0);
+        assert_true(e == MSFL_OK || e == MSFL_ERR_MEMORY);
+        assert_int_equal(msfl_file_exists(files[0]), a == MSFL_OK);
+        assert_int_equal(msfl_file_exists(files[1]), b == MSFL_OK);
+        assert_int_equal(msfl_file_exists(sum), c == MSFL_OK);
+        in_a_row = e == MSFL_OK ? in_a_row + 1 : 0;
+        remove(files[0]);
+        remove(files[1]);
+        remove(sum);
+        assert_int_equal(rmdir(out), 0); /* nothing else was in it */
+        assert_true(k < 10000);
+    }
+    world_clear(&w);
+}
+
 /* An observer that stops at the second chunk. */
 static int stop;
 static void watch(void *ctx, const msfl_event *event) {
@@ -376,6 +415,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_cannot_be_added, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(every_kind_of_damage_is_named, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(no_output_is_ever_partial, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(out_of_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(it_stops_when_asked, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(clipping_is_asked_for, folder_setup, folder_teardown),
     };

@@ -413,6 +413,34 @@ static void rotation_survives_everything(void **state) {
     msfl_unlock_free(unlock);
 }
 
+/* And when memory runs out at any moment. */
+static void rotation_survives_lack_of_memory(void **state) {
+    const char *folder = at(*state, "keys");
+    make(folder, "bfv", PASSPHRASE);
+    msfl_unlock *unlock = passphrase_of(PASSPHRASE);
+    int in_a_row = 0;
+    for (long k = 1; in_a_row < 5; k++) {
+        msfl_keyfile *before;
+        ok(msfl_keyfile_read(at(folder, "public.msk"), &before));
+        msfl_alloc_fail_at(k);
+        msfl_keystore_result result;
+        msfl_status status = msfl_keystore_rotate(folder, unlock, NULL, &result);
+        if (status == MSFL_OK) status = msfl_keystore_revoke(folder, result.previous_id, unlock, "", NULL);
+        bool is_revoked = false;
+        if (status == MSFL_OK) status = msfl_revocation_find(before, NULL, &is_revoked, NULL);
+        msfl_alloc_fail_at(0);
+        assert_true(status == MSFL_OK || status == MSFL_ERR_MEMORY);
+        if (status == MSFL_OK) assert_true(is_revoked);
+        in_a_row = status == MSFL_OK ? in_a_row + 1 : 0;
+        assert_opens(folder, before->info.key_id, unlock);
+        msfl_keyfile_free(before);
+        bool recovered;
+        ok(msfl_keystore_recover(folder, &recovered));
+        assert_true(k < 10000);
+    }
+    msfl_unlock_free(unlock);
+}
+
 /* keygen likewise: whole, or as if it had not been. */
 static void creation_is_whole_or_nothing(void **state) {
     msfl_unlock *unlock = passphrase_of(PASSPHRASE);
@@ -469,6 +497,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_chain_of_keys, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(revocations, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(rotation_survives_everything, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(rotation_survives_lack_of_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(creation_is_whole_or_nothing, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
