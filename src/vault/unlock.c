@@ -25,7 +25,7 @@ void vault_lock_cost(uint32_t passes, uint64_t memory_bytes) {
 }
 
 static msfl_status make(vault_kdf kind, const void *bytes, size_t length, msfl_unlock **out) {
-    msfl_unlock *unlock = msfl_secret_alloc(sizeof *unlock + length);
+    msfl_unlock *unlock = msfl_secret_alloc((sizeof *unlock + length + 63) / 64 * 64); /* such sizes are aligned */
     if (unlock == NULL) return MSFL_ERR_MEMORY;
     unlock->kind = kind;
     unlock->length = length;
