@@ -17,12 +17,26 @@ enum {
     FOLDER_ENTRIES_MAX = 65536
 };
 
-/** Printable, ended by zeros and nothing else. */
+/** Bytes of the UTF-8 character at `p`, which is followed by `left` bytes; 0 if it is none, or a control character,
+ * which could steer the terminal that it is shown on. */
+static size_t character(const uint8_t *p, size_t left) {
+    if (p[0] >= 0x20 && p[0] < 0x7f) return 1;
+    size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    if (n == 0 || n > left || (p[0] == 0xc2 && p[1] < 0xa0)) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+/** Printable text, ended by zeros and nothing else. */
 static bool is_reason(const char *text) {
+    const uint8_t *bytes = (const uint8_t *)text;
     size_t n = strnlen(text, MSFL_REVOCATION_REASON_MAX + 1);
     if (n > MSFL_REVOCATION_REASON_MAX) return false;
-    for (size_t i = 0; i < n; i++)
-        if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f) return false;
+    for (size_t i = 0, length; i < n; i += length) {
+        length = character(bytes + i, n - i);
+        if (length == 0) return false;
+    }
     for (size_t i = n; i <= MSFL_REVOCATION_REASON_MAX; i++)
         if (text[i] != 0) return false;
     return true;

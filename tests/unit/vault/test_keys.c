@@ -309,13 +309,23 @@ static void revocations(void **state) {
     assert_false(is_revoked);
     char *path;
     assert_int_equal(msfl_keystore_revoke(folder, result.previous_id, unlock, "two\nlines", &path), MSFL_ERR_USAGE);
+    static const char *const bad[] = {"\x1b[2J",
+                                      "\xc2\x9b"
+                                      "2J",
+                                      "\x9b"
+                                      "2J",
+                                      "\xe2\x82",
+                                      "\xff",
+                                      "\x7f"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) /* nothing that steers a terminal, nothing broken */
+        assert_int_equal(msfl_keystore_revoke(folder, result.previous_id, unlock, bad[i], &path), MSFL_ERR_USAGE);
     uint8_t unknown[MSFL_KEY_ID_BYTES] = {1};
     assert_int_equal(msfl_keystore_revoke(folder, unknown, unlock, "", &path), MSFL_ERR_MISSING);
-    ok(msfl_keystore_revoke(folder, result.previous_id, unlock, "the laptop was stolen", &path));
+    ok(msfl_keystore_revoke(folder, result.previous_id, unlock, "the laptop was stolen, \xe2\x82\xac 900", &path));
     assert_int_equal(msfl_keystore_revoke(folder, result.previous_id, unlock, "again", NULL), MSFL_ERR_EXISTS);
     ok(msfl_revocation_find(first, NULL, &is_revoked, &r));
     assert_true(is_revoked);
-    assert_string_equal(r.reason, "the laptop was stolen");
+    assert_string_equal(r.reason, "the laptop was stolen, \xe2\x82\xac 900");
     ok(msfl_revocation_find(next, NULL, &is_revoked, &r));
     assert_false(is_revoked);
 
