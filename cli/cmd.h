@@ -18,6 +18,12 @@ msfl_status cmd_data(int argc, char **argv);
 msfl_status cmd_model(int argc, char **argv);
 msfl_status cmd_params(int argc, char **argv);
 msfl_status cmd_selftest(int argc, char **argv);
+msfl_status cmd_keygen(int argc, char **argv);
+msfl_status cmd_encrypt(int argc, char **argv);
+msfl_status cmd_add(int argc, char **argv);
+msfl_status cmd_decrypt(int argc, char **argv);
+msfl_status cmd_inspect(int argc, char **argv);
+msfl_status cmd_rotate_keys(int argc, char **argv);
 
 typedef enum cli_kind {
     CLI_FLAG, /**< bool *: --name */
@@ -27,12 +33,13 @@ typedef enum cli_kind {
     CLI_TEXT  /**< const char **: borrowed from argv */
 } cli_kind;
 
-/** --name VALUE or --name=VALUE. A table of these ends with {0}. */
+/** --name VALUE or --name=VALUE; with a letter also -o VALUE. A table of these ends with {0}. */
 typedef struct cli_option {
     const char *name; /**< without the dashes */
     cli_kind kind;
     void *value; /**< holds the default on entry */
     double min, max;
+    const char *letter; /**< "o" for -o; NULL: none */
 } cli_option;
 
 /**

@@ -35,7 +35,7 @@ static void print_commands(FILE *out) {
     fprintf(out, "medsecurefl %s: federated training on medical images, with encrypted updates\n\n", msfl_version());
     fprintf(out, "usage: medsecurefl COMMAND [OPTIONS]\n\n");
     for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s  %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\n'medsecurefl COMMAND --help' tells more. Exit status: 0 done, 2 wrong use, 130 stopped, others in\n"
                  "docs/guide/exit-codes.md.\n");
 }

@@ -68,6 +68,14 @@ static msfl_status read_value(const cli_option *o, const char *text) {
     return MSFL_OK;
 }
 
+/** The option that "-o" stands for; NULL for anything else, such as the number "-5". */
+static const cli_option *by_letter(const char *word, const cli_option *options) {
+    if (word[0] != '-' || word[1] == 0 || word[2] != 0) return NULL;
+    for (const cli_option *o = options; o->name != NULL; o++)
+        if (o->letter != NULL && o->letter[0] == word[1]) return o;
+    return NULL;
+}
+
 msfl_status cli_parse(int argc, char **argv, const cli_option *options, const char **positional, size_t positional_max,
                       size_t *n_positional) {
     size_t n = 0;
@@ -78,13 +86,14 @@ msfl_status cli_parse(int argc, char **argv, const cli_option *options, const ch
             options_ended = true;
             continue;
         }
-        if (options_ended || strncmp(word, "--", 2) != 0) {
+        const cli_option *letter = options_ended ? NULL : by_letter(word, options);
+        if (letter == NULL && (options_ended || strncmp(word, "--", 2) != 0)) {
             if (n >= positional_max) return msfl_fail(MSFL_ERR_USAGE, "'%s' is one word too many; see --help", word);
             positional[n++] = word;
             continue;
         }
-        const char *name = word + 2;
-        const char *equals = strchr(name, '=');
+        const char *name = letter != NULL ? letter->name : word + 2;
+        const char *equals = letter != NULL ? NULL : strchr(name, '=');
         size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
         const cli_option *o = options;
         while (o->name != NULL && (strlen(o->name) != length || memcmp(o->name, name, length) != 0))

@@ -2,19 +2,16 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/output.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Between a file's name and the process that is writing it. */
-#define PARTIAL ".partial-"
 
 msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *length) {
     *bytes = NULL;
@@ -77,54 +74,21 @@ static msfl_status write_all(int fd, const char *path, const uint8_t *bytes, siz
     return MSFL_OK;
 }
 
-/* Make a rename or a new entry survive a power cut. A file system that cannot do this is not an error. */
-static void sync_folder_of(const char *path) {
-    char *folder = msfl_strdup(path);
-    if (folder == NULL) return;
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL) {
-        strncpy(folder, ".", 2);
-    } else if (slash == folder) {
-        slash[1] = 0;
-    } else {
-        *slash = 0;
-    }
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-    msfl_free(folder);
-}
-
-static msfl_status write_with_mode(const char *path, const void *bytes, size_t length, mode_t mode) {
-    char *temporary = msfl_format("%s" PARTIAL "%ld", path, (long)getpid());
-    if (temporary == NULL) return MSFL_ERR_MEMORY;
-    msfl_status status = MSFL_OK;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0) {
-        status = msfl_fail_errno(errno, "cannot create %s", temporary);
-        msfl_free(temporary);
-        return status;
-    }
-    status = write_all(fd, path, bytes, length);
-    if (close(fd) != 0 && status == MSFL_OK) status = msfl_fail_errno(errno, "cannot write %s", path);
-    if (status == MSFL_OK && rename(temporary, path) != 0) status = msfl_fail_errno(errno, "cannot replace %s", path);
-    if (status != MSFL_OK) {
-        (void)unlink(temporary);
-    } else {
-        sync_folder_of(path);
-    }
-    msfl_free(temporary);
+static msfl_status write_with_mode(const char *path, const void *bytes, size_t length, int mode) {
+    msfl_output *output;
+    msfl_status status = msfl_output_open(path, MSFL_OUTPUT_REPLACE | mode, &output);
+    if (status == MSFL_OK) status = msfl_output_write(output, bytes, length);
+    if (status == MSFL_OK) status = msfl_output_commit(output);
+    msfl_output_free(output);
     return status;
 }
 
 msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) {
-    return write_with_mode(path, bytes, length, 0644);
+    return write_with_mode(path, bytes, length, 0);
 }
 
 msfl_status msfl_file_write_private(const char *path, const void *bytes, size_t length) {
-    return write_with_mode(path, bytes, length, 0600);
+    return write_with_mode(path, bytes, length, MSFL_OUTPUT_PRIVATE);
 }
 
 msfl_status msfl_file_lock(const char *path, int *lock) {
@@ -208,9 +172,9 @@ msfl_status msfl_folder_make(const char *path) {
 
 /* A name as write_with_mode makes them: ends in the mark and a process number. */
 static bool is_partial(const char *name) {
-    const char *mark = strstr(name, PARTIAL);
+    const char *mark = strstr(name, MSFL_PARTIAL);
     if (mark == NULL || mark == name) return false;
-    const char *digits = mark + strlen(PARTIAL);
+    const char *digits = mark + strlen(MSFL_PARTIAL);
     return *digits != 0 && strspn(digits, "0123456789") == strlen(digits);
 }
 

@@ -14,6 +14,11 @@ _Static_assert(crypto_box_SECRETKEYBYTES == MSFL_BOX_SECRET_BYTES, "secret key")
 _Static_assert(crypto_scalarmult_BYTES == MSFL_X25519_BYTES, "shared secret");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == MSFL_AEAD_KEY_BYTES, "AEAD key");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == MSFL_AEAD_NONCE_BYTES, "AEAD nonce");
+_Static_assert(crypto_sign_SEEDBYTES == MSFL_SIGN_SEED_BYTES, "seed of a signing key");
+_Static_assert(crypto_sign_PUBLICKEYBYTES == MSFL_SIGN_PUBLIC_BYTES, "public signing key");
+_Static_assert(crypto_sign_SECRETKEYBYTES == MSFL_SIGN_SECRET_BYTES, "secret signing key");
+_Static_assert(crypto_sign_BYTES == MSFL_SIGN_BYTES, "signature");
+_Static_assert(crypto_pwhash_SALTBYTES == MSFL_ARGON_SALT_BYTES, "salt");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_ABYTES == MSFL_AEAD_TAG_BYTES, "AEAD tag");
 
 msfl_status msfl_crypto_init(void) {
@@ -25,6 +30,11 @@ msfl_status msfl_crypto_init(void) {
 
 void msfl_hash_init(msfl_hash *h, const char *label) {
     crypto_generichash_init((crypto_generichash_state *)h->state, NULL, 0, MSFL_HASH_BYTES);
+    msfl_hash_add_field(h, label, strlen(label));
+}
+
+void msfl_hash_init_keyed(msfl_hash *h, const uint8_t key[MSFL_HASH_BYTES], const char *label) {
+    crypto_generichash_init((crypto_generichash_state *)h->state, key, MSFL_HASH_BYTES, MSFL_HASH_BYTES);
     msfl_hash_add_field(h, label, strlen(label));
 }
 
@@ -159,6 +169,33 @@ msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t
     if (refused != 0) {
         if (length > MSFL_AEAD_TAG_BYTES) memset(out, 0, length - MSFL_AEAD_TAG_BYTES);
         return msfl_fail(MSFL_ERR_CRYPTO, "a sealed message was not made with this key, or was changed on the way");
+    }
+    return MSFL_OK;
+}
+
+void msfl_sign_keypair(const uint8_t seed[MSFL_SIGN_SEED_BYTES], uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES],
+                       uint8_t secret_key[MSFL_SIGN_SECRET_BYTES]) {
+    crypto_sign_seed_keypair(public_key, secret_key, seed);
+}
+
+void msfl_sign(const uint8_t secret_key[MSFL_SIGN_SECRET_BYTES], const void *message, size_t length,
+               uint8_t signature[MSFL_SIGN_BYTES]) {
+    crypto_sign_detached(signature, NULL, message, length, secret_key);
+}
+
+bool msfl_sign_verify(const uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES], const void *message, size_t length,
+                      const uint8_t signature[MSFL_SIGN_BYTES]) {
+    return crypto_sign_verify_detached(signature, message, length, public_key) == 0;
+}
+
+msfl_status msfl_argon2id(const void *passphrase, size_t length, const uint8_t salt[MSFL_ARGON_SALT_BYTES],
+                          uint32_t passes, uint64_t memory_bytes, uint8_t out[MSFL_HASH_BYTES]) {
+    if (crypto_pwhash(out, MSFL_HASH_BYTES, passphrase, length, salt, passes, memory_bytes,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0) {
+        sodium_memzero(out, MSFL_HASH_BYTES);
+        return msfl_fail(MSFL_ERR_MEMORY,
+                         "turning a passphrase into a key takes %llu MiB of memory, which are not free",
+                         (unsigned long long)(memory_bytes >> 20));
     }
     return MSFL_OK;
 }

@@ -1,4 +1,5 @@
-/* Shim for libsodium: hashing, operating-system randomness, secret memory, sealed boxes. */
+/* Shim for libsodium: hashing, operating-system randomness, secret memory, sealed boxes, signatures, keys
+ * from passphrases. */
 #ifndef MSFL_BASE_SODIUM_H
 #define MSFL_BASE_SODIUM_H
 
@@ -15,6 +16,8 @@ typedef struct msfl_hash {
 
 /** Begin a hash whose domain is `label` (a short constant such as "msfl.round.v1"): two labels never collide. */
 void msfl_hash_init(msfl_hash *h, const char *label);
+/** The same with a key of 32 bytes: who does not have the key cannot make or check the hash. */
+void msfl_hash_init_keyed(msfl_hash *h, const uint8_t key[MSFL_HASH_BYTES], const char *label);
 void msfl_hash_add(msfl_hash *h, const void *bytes, size_t length);
 /** Adds the length first, so that neighbouring fields cannot run into each other. */
 void msfl_hash_add_field(msfl_hash *h, const void *bytes, size_t length);
@@ -77,6 +80,28 @@ void msfl_aead_seal(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[
 msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
                            const void *data, size_t data_length, const uint8_t *sealed, size_t length,
                            void *out) MSFL_NODISCARD;
+
+/* --- signatures (Ed25519, RFC 8032) --- */
+
+enum { MSFL_SIGN_SEED_BYTES = 32, MSFL_SIGN_PUBLIC_BYTES = 32, MSFL_SIGN_SECRET_BYTES = 64, MSFL_SIGN_BYTES = 64 };
+
+/** The key pair of 32 secret bytes; `secret_key` belongs in secret memory. */
+void msfl_sign_keypair(const uint8_t seed[MSFL_SIGN_SEED_BYTES], uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES],
+                       uint8_t secret_key[MSFL_SIGN_SECRET_BYTES]);
+/** Deterministic. What is signed should be a hash with a label of its own, so that no signature fits two purposes. */
+void msfl_sign(const uint8_t secret_key[MSFL_SIGN_SECRET_BYTES], const void *message, size_t length,
+               uint8_t signature[MSFL_SIGN_BYTES]);
+bool msfl_sign_verify(const uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES], const void *message, size_t length,
+                      const uint8_t signature[MSFL_SIGN_BYTES]);
+
+/* --- keys from passphrases (Argon2id, RFC 9106, version 1.3, one lane) --- */
+
+enum { MSFL_ARGON_SALT_BYTES = 16 };
+
+/** 32 bytes from a passphrase: `passes` 1 or more over `memory_bytes` of at least 8192. ERR_MEMORY, with `out` zeroed,
+ *  if there is not that much; the caller bounds both first when they come from a file. */
+msfl_status msfl_argon2id(const void *passphrase, size_t length, const uint8_t salt[MSFL_ARGON_SALT_BYTES],
+                          uint32_t passes, uint64_t memory_bytes, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
 /* --- text --- */
 

@@ -1,0 +1,110 @@
+#include "unlock.h"
+
+#include "base/error.h"
+#include "base/sodium.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { LINE_BYTES = MSFL_PASSPHRASE_BYTES_MAX + 3 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+/** All of standard input, or a line of a terminal; `*length` without a closing zero. */
+static msfl_status read_input(char *line, size_t *length) {
+    size_t have = 0;
+    *length = 0;
+    for (;;) {
+        if (have == LINE_BYTES) return msfl_fail(MSFL_ERR_USAGE, "the passphrase is too long");
+        ssize_t n = read(STDIN_FILENO, line + have, LINE_BYTES - have);
+        if (interrupted) return msfl_fail(MSFL_ERR_CANCELLED, "stopped at the prompt for a passphrase");
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return msfl_fail_errno(errno, "cannot read the passphrase from standard input");
+        if (n == 0) break;
+        have += (size_t)n;
+        if (line[have - 1] == '\n' && isatty(STDIN_FILENO)) break;
+    }
+    *length = have;
+    return MSFL_OK;
+}
+
+/** With the echo off; the terminal is as before afterwards, also when the user gives up. */
+static msfl_status ask(const char *what, char *line, size_t *length) {
+    struct termios before, quiet;
+    if (tcgetattr(STDIN_FILENO, &before) != 0) return msfl_fail_errno(errno, "cannot ask for a passphrase");
+    quiet = before;
+    quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction old[4], action = {.sa_handler = on_signal}; /* no SA_RESTART: read returns */
+    interrupted = 0;
+    for (size_t i = 0; i < 4; i++)
+        sigaction(signals[i], &action, &old[i]);
+    msfl_status status;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) != 0) {
+        status = msfl_fail_errno(errno, "cannot switch off the echo of the terminal");
+    } else {
+        fprintf(stderr, "%s: ", what);
+        fflush(stderr);
+        status = read_input(line, length);
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    }
+    fputc('\n', stderr);
+    for (size_t i = 0; i < 4; i++)
+        sigaction(signals[i], &old[i], NULL);
+    return status;
+}
+
+static msfl_status from_input(const char *what, bool is_new, msfl_unlock **out) {
+    char *line = msfl_secret_alloc(LINE_BYTES), *again = msfl_secret_alloc(LINE_BYTES);
+    size_t length = 0, length_again = 0;
+    msfl_status status = line == NULL || again == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    if (status == MSFL_OK && isatty(STDIN_FILENO)) {
+        status = ask(what, line, &length);
+        if (status == MSFL_OK && is_new) {
+            status = ask("once more", again, &length_again);
+            if (status == MSFL_OK && (length != length_again || !msfl_equal(line, again, length))) {
+                status = msfl_fail(MSFL_ERR_USAGE, "the two passphrases differ");
+            }
+        }
+    } else if (status == MSFL_OK) {
+        status = read_input(line, &length);
+    }
+    if (status == MSFL_OK) status = msfl_unlock_passphrase(line, length, out);
+    msfl_secret_free(line);
+    msfl_secret_free(again);
+    return status;
+}
+
+msfl_status cli_unlock_read(const cli_unlock *from, const char *prefix, const char *what, bool is_new,
+                            msfl_unlock **out) {
+    *out = NULL;
+    if ((from->passphrase_file == NULL) == (from->key_file == NULL)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "say either --%spassphrase-file FILE ('-' asks) or --%skeyfile FILE; a passphrase is never "
+                         "taken from the command line",
+                         prefix, prefix);
+    }
+    msfl_status status;
+    if (from->key_file != NULL) {
+        status = msfl_unlock_key_file(from->key_file, out);
+    } else if (strcmp(from->passphrase_file, "-") == 0) {
+        status = from_input(what, is_new, out);
+    } else {
+        status = msfl_unlock_passphrase_file(from->passphrase_file, out);
+    }
+    if (status == MSFL_OK && is_new) status = msfl_unlock_check_new(*out);
+    if (status != MSFL_OK) {
+        msfl_unlock_free(*out);
+        *out = NULL;
+    }
+    return status;
+}

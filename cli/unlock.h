@@ -1,0 +1,20 @@
+/* Passphrases and key files for commands. */
+#ifndef MSFL_CLI_UNLOCK_H
+#define MSFL_CLI_UNLOCK_H
+
+#include "medsecurefl/keyfile.h"
+
+/** What two options said; either may be NULL. */
+typedef struct cli_unlock {
+    const char *passphrase_file; /**< "-": standard input, without echo if it is a terminal */
+    const char *key_file;
+} cli_unlock;
+
+/**
+ * Read it. `what` names it at the prompt: "new passphrase". With `is_new` a terminal asks twice and what is too weak is
+ * refused. ERR_USAGE, with the names of the options behind `prefix` ("" or "new-"), if there is neither or both.
+ */
+msfl_status cli_unlock_read(const cli_unlock *from, const char *prefix, const char *what, bool is_new,
+                            msfl_unlock **out) MSFL_NODISCARD;
+
+#endif

@@ -1,0 +1,160 @@
+#include "base/output.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct msfl_output {
+    char *path, *temporary;
+    int fd;
+    bool replace;
+};
+
+static atomic_long fault_at, steps;
+static atomic_bool fault_kills;
+
+void msfl_file_fault_at(long k, bool die) {
+    atomic_store(&steps, 0);
+    atomic_store(&fault_kills, die);
+    atomic_store(&fault_at, k);
+}
+
+long msfl_file_steps(void) {
+    return atomic_load(&steps);
+}
+
+/* Whether this step is the one that a test wants to see fail; sets errno. */
+static bool told_to_fail(void) {
+    long step = atomic_fetch_add(&steps, 1) + 1;
+    if (step != atomic_load(&fault_at)) return false;
+    if (atomic_load(&fault_kills)) (void)raise(SIGKILL);
+    errno = EIO;
+    return true;
+}
+
+/* Make a rename or a new entry survive a power cut. A file system that cannot do this is not an error. */
+static void sync_folder_of(const char *path) {
+    char *folder = msfl_strdup(path);
+    if (folder == NULL) return;
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        strncpy(folder, ".", 2);
+    } else if (slash == folder) {
+        slash[1] = 0;
+    } else {
+        *slash = 0;
+    }
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    msfl_free(folder);
+}
+
+static int rename_new(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    if (link(from, to) != 0) return -1;
+    (void)unlink(from);
+    return 0;
+}
+
+msfl_status msfl_file_rename(const char *from, const char *to, bool replace) {
+    if (told_to_fail() || (replace ? rename(from, to) : rename_new(from, to)) != 0) {
+        return msfl_fail_errno(errno, replace ? "cannot replace %s" : "cannot write %s", to);
+    }
+    sync_folder_of(to);
+    return MSFL_OK;
+}
+
+static msfl_status refuse_existing(const char *path) {
+    if (!msfl_file_exists(path)) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_EXISTS, "%s is already there and is not overwritten", path);
+}
+
+msfl_status msfl_output_open(const char *path, int mode, msfl_output **out) {
+    *out = NULL;
+    msfl_output *o = msfl_alloc(1, sizeof *o);
+    if (o == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = MSFL_OK;
+    o->fd = -1;
+    o->replace = (mode & MSFL_OUTPUT_REPLACE) != 0;
+    if (!o->replace) status = refuse_existing(path);
+    if (status != MSFL_OK) goto done;
+    o->path = msfl_strdup(path);
+    char *temporary = msfl_format("%s" MSFL_PARTIAL "%ld", path, (long)getpid());
+    if (o->path == NULL || temporary == NULL) {
+        msfl_free(temporary);
+        status = MSFL_NO_MEMORY;
+        goto done;
+    }
+    bool failed = told_to_fail();
+    if (!failed) {
+        o->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                     (mode & MSFL_OUTPUT_PRIVATE) != 0 ? 0600 : 0644);
+    }
+    if (o->fd < 0) {
+        status = msfl_fail_errno(errno, "cannot create %s", temporary);
+        msfl_free(temporary);
+        goto done;
+    }
+    o->temporary = temporary;
+    /* One left behind by a killed process with our number would keep its mode. */
+    if ((mode & MSFL_OUTPUT_PRIVATE) != 0 && fchmod(o->fd, 0600) != 0) {
+        status = msfl_fail_errno(errno, "cannot protect %s", temporary);
+        goto done;
+    }
+    *out = o;
+    o = NULL;
+done:
+    msfl_output_free(o);
+    return status;
+}
+
+msfl_status msfl_output_write(msfl_output *output, const void *bytes, size_t length) {
+    const uint8_t *p = bytes;
+    if (length > 0 && told_to_fail()) return msfl_fail_errno(errno, "cannot write %s", output->path);
+    while (length > 0) {
+        ssize_t n = write(output->fd, p, length);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return msfl_fail_errno(errno, "cannot write %s", output->path);
+        p += n;
+        length -= (size_t)n;
+    }
+    return MSFL_OK;
+}
+
+msfl_status msfl_output_commit(msfl_output *output) {
+    msfl_status status = MSFL_OK;
+    if (told_to_fail() || (fsync(output->fd) != 0 && errno != EINVAL && errno != EROFS)) {
+        status = msfl_fail_errno(errno, "cannot write %s", output->path);
+    }
+    int closed = close(output->fd);
+    output->fd = -1;
+    if (closed != 0 && status == MSFL_OK) status = msfl_fail_errno(errno, "cannot write %s", output->path);
+    if (status == MSFL_OK) status = msfl_file_rename(output->temporary, output->path, output->replace);
+    if (status == MSFL_OK) {
+        msfl_free(output->temporary); /* nothing is left to remove */
+        output->temporary = NULL;
+    }
+    return status;
+}
+
+void msfl_output_free(msfl_output *output) {
+    if (output == NULL) return;
+    if (output->fd >= 0) close(output->fd);
+    if (output->temporary != NULL) (void)unlink(output->temporary);
+    msfl_free(output->temporary);
+    msfl_free(output->path);
+    msfl_free(output);
+}
