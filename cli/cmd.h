@@ -17,6 +17,7 @@ msfl_status cmd_predict(int argc, char **argv);
 msfl_status cmd_data(int argc, char **argv);
 msfl_status cmd_model(int argc, char **argv);
 msfl_status cmd_params(int argc, char **argv);
+msfl_status cmd_bench(int argc, char **argv);
 msfl_status cmd_selftest(int argc, char **argv);
 msfl_status cmd_keygen(int argc, char **argv);
 msfl_status cmd_encrypt(int argc, char **argv);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,6 +13,9 @@ enum { ALIGNMENT = 64 };
 
 static atomic_long fail_countdown;
 
+/* For figures alone: nothing is decided by them, so no order between threads is asked for. */
+static _Atomic uint64_t bytes_held, bytes_peak;
+
 void msfl_alloc_fail_at(long k) {
     atomic_store(&fail_countdown, k);
 }
@@ -19,6 +23,27 @@ void msfl_alloc_fail_at(long k) {
 bool msfl_alloc_must_fail(void) {
     if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0) return false;
     return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+static void account(void *memory) {
+    uint64_t bytes = malloc_usable_size(memory);
+    uint64_t held = atomic_fetch_add_explicit(&bytes_held, bytes, memory_order_relaxed) + bytes;
+    uint64_t peak = atomic_load_explicit(&bytes_peak, memory_order_relaxed);
+    while (held > peak && !atomic_compare_exchange_weak_explicit(&bytes_peak, &peak, held, memory_order_relaxed,
+                                                                 memory_order_relaxed)) {
+    }
+}
+
+uint64_t msfl_alloc_bytes(void) {
+    return atomic_load_explicit(&bytes_held, memory_order_relaxed);
+}
+
+uint64_t msfl_alloc_bytes_peak(void) {
+    return atomic_load_explicit(&bytes_peak, memory_order_relaxed);
+}
+
+void msfl_alloc_peak_restart(void) {
+    atomic_store_explicit(&bytes_peak, msfl_alloc_bytes(), memory_order_relaxed);
 }
 
 void *msfl_alloc(size_t count, size_t size) {
@@ -36,6 +61,7 @@ void *msfl_alloc(size_t count, size_t size) {
         return NULL;
     }
     memset(memory, 0, rounded);
+    account(memory);
     return memory;
 }
 
@@ -78,5 +104,7 @@ msfl_status msfl_grow(void **array, size_t *capacity, size_t needed, size_t size
 }
 
 void msfl_free(void *memory) {
+    if (memory == NULL) return;
+    atomic_fetch_sub_explicit(&bytes_held, malloc_usable_size(memory), memory_order_relaxed);
     free(memory);
 }

@@ -26,6 +26,12 @@ void msfl_free(void *memory);
 /** The status that goes with a NULL from msfl_alloc and its kin. */
 #define MSFL_NO_MEMORY MSFL_ERR_MEMORY
 
+/** Bytes that msfl_alloc and its kin hold now, and the most since the process began or msfl_alloc_peak_restart was last
+ *  called; secret memory does not count. Process-wide, for reports. */
+uint64_t msfl_alloc_bytes(void);
+uint64_t msfl_alloc_bytes_peak(void);
+void msfl_alloc_peak_restart(void);
+
 /** Tests only: the k-th allocation from now fails (1 = the next one), secret memory included; 0 switches it off.
  *  Process-wide. */
 void msfl_alloc_fail_at(long k);

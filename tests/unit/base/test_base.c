@@ -24,6 +24,23 @@ static void errors_carry_context(void **state) {
     assert_string_equal(msfl_status_name(MSFL_ERR_POLICY), "ERR_POLICY");
 }
 
+static void memory_is_counted(void **state) {
+    (void)state;
+    uint64_t before = msfl_alloc_bytes();
+    msfl_alloc_peak_restart();
+    void *big = msfl_alloc(1000, 1000);
+    uint64_t with = msfl_alloc_bytes();
+    assert_true(with >= before + 1000000 && with < before + 1100000);
+    msfl_free(big);
+    msfl_free(NULL);
+    assert_true(msfl_alloc_bytes() == before);
+    assert_true(msfl_alloc_bytes_peak() == with);
+    msfl_alloc_peak_restart();
+    assert_true(msfl_alloc_bytes_peak() == before);
+    assert_null(msfl_alloc(SIZE_MAX, 2));
+    assert_true(msfl_alloc_bytes() == before);
+}
+
 static void allocations_fail_on_request(void **state) {
     (void)state;
     assert_null(msfl_alloc(SIZE_MAX, 2));
@@ -184,6 +201,7 @@ int main(void) {
     if (msfl_crypto_init() != MSFL_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_carry_context),
+        cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(allocations_fail_on_request),
         cmocka_unit_test(reader_never_overruns),
         cmocka_unit_test(pool_nests_and_reports),
