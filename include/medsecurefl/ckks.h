@@ -132,6 +132,8 @@ typedef struct msfl_ckks_ct msfl_ckks_ct;         /**< a ciphertext */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_new(const msfl_ckks_params *params, msfl_ckks **out);
 MSFL_API void msfl_ckks_free(msfl_ckks *ctx);
 MSFL_API const msfl_ckks_params *msfl_ckks_params_of(const msfl_ckks *ctx);
+/** As msfl_packed_kernel. */
+MSFL_API const char *msfl_ckks_kernel(const msfl_ckks *ctx);
 /** Numbers in a ciphertext: N / 2. */
 MSFL_API uint32_t msfl_ckks_slots(const msfl_ckks *ctx);
 

@@ -64,6 +64,10 @@ void msfl_ckks_free(msfl_ckks *ctx) {
     msfl_free(ctx);
 }
 
+const char *msfl_ckks_kernel(const msfl_ckks *ctx) {
+    return ctx->ring.kernel->name;
+}
+
 const msfl_ckks_params *msfl_ckks_params_of(const msfl_ckks *ctx) {
     return &ctx->params;
 }

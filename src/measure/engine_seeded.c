@@ -19,7 +19,7 @@ static seeded_engine *of(measure_engine *e) {
     return (seeded_engine *)e;
 }
 
-static const measure_seeded *const all[] = {&measure_seeded_bfv};
+static const measure_seeded *const all[] = {&measure_seeded_bfv, &measure_seeded_ckks};
 
 const measure_seeded *measure_seeded_of(const char *scheme) {
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

@@ -54,7 +54,7 @@ static const measure_field row_fields[] = {
 /** How many values a row of this scheme has unless somebody asks for more: what a second or two can carry. */
 static uint64_t usual_values(const char *scheme) {
     if (strcmp(scheme, "paillier") == 0) return 4096;
-    if (strcmp(scheme, "pairwise") == 0 || strcmp(scheme, "ckks") == 0) return 262144;
+    if (strcmp(scheme, "pairwise") == 0) return 262144;
     return MILLION;
 }
 

@@ -26,6 +26,7 @@ typedef struct measure_seeded {
 } measure_seeded;
 
 extern const measure_seeded measure_seeded_bfv;
+extern const measure_seeded measure_seeded_ckks;
 
 /** NULL if the scheme has no such form. */
 const measure_seeded *measure_seeded_of(const char *scheme);

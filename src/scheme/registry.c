@@ -5,7 +5,13 @@
 #include <string.h>
 
 static const msfl_scheme *const schemes[] = {
-    &msfl_scheme_packed, &msfl_scheme_bfv, &msfl_scheme_paillier, &msfl_scheme_pairwise, &msfl_scheme_plain, NULL,
+    &msfl_scheme_packed,
+    &msfl_scheme_bfv,
+    &msfl_scheme_ckks,
+    &msfl_scheme_paillier,
+    &msfl_scheme_pairwise,
+    &msfl_scheme_plain,
+    NULL,
 };
 
 const msfl_scheme *const *msfl_schemes(void) {

@@ -74,6 +74,7 @@ extern const msfl_session_ops msfl_pair_session;
 
 extern const msfl_scheme msfl_scheme_packed;
 extern const msfl_scheme msfl_scheme_bfv;
+extern const msfl_scheme msfl_scheme_ckks;
 extern const msfl_scheme msfl_scheme_paillier;
 extern const msfl_scheme msfl_scheme_pairwise;
 extern const msfl_scheme msfl_scheme_plain;

@@ -200,7 +200,7 @@ class Simulate(common.CliTest):
 
     def test_every_scheme_gives_the_same_model(self):
         models = {}
-        for scheme in ("packed", "bfv", "pairwise", "paillier"):
+        for scheme in ("packed", "bfv", "ckks", "pairwise", "paillier"):
             out = self.path(scheme)
             r = self.ok_json("simulate", "--data", "phantom", "--phantom-images", 120, "--size", 16, "--rounds", 1, "--bits", 16,
                              "--bootstrap", 0, "--compare", "none", "--scheme", scheme, "--out", out)
