@@ -99,9 +99,17 @@ msfl_status cli_unlock_read(const cli_unlock *from, const char *prefix, const ch
     } else if (strcmp(from->passphrase_file, "-") == 0) {
         status = from_input(what, is_new, out);
     } else {
-        status = msfl_unlock_passphrase_file(from->passphrase_file, out);
+        uint32_t others;
+        status = msfl_unlock_passphrase_file(from->passphrase_file, &others, out);
+        if (status == MSFL_OK && others != 0) {
+            fprintf(stderr, "warning: others on this machine may read the passphrase file %s: chmod 600 it\n",
+                    from->passphrase_file);
+        }
     }
     if (status == MSFL_OK && is_new) status = msfl_unlock_check_new(*out);
+    if (status == MSFL_OK && is_new && msfl_unlock_is_weak(*out)) {
+        fprintf(stderr, "warning: the passphrase is weak; five or six random words are good\n");
+    }
     if (status != MSFL_OK) {
         msfl_unlock_free(*out);
         *out = NULL;

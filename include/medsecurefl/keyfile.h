@@ -19,7 +19,8 @@ MSFL_BEGIN_DECLS
 /* --- what opens a sealed key --- */
 
 enum {
-    MSFL_PASSPHRASE_BYTES_MIN = 12, /**< of a new one */
+    MSFL_PASSPHRASE_BYTES_MIN = 5,   /**< of a new one: less is refused */
+    MSFL_PASSPHRASE_BYTES_GOOD = 12, /**< less is a reason to warn */
     MSFL_PASSPHRASE_BYTES_MAX = 1024,
     MSFL_UNLOCK_FILE_BYTES_MIN = 32, /**< of a key file: random bytes */
     MSFL_UNLOCK_FILE_BYTES_MAX = 65536
@@ -31,13 +32,16 @@ typedef struct msfl_unlock msfl_unlock;
 /** A passphrase from memory: 1 to MSFL_PASSPHRASE_BYTES_MAX bytes, none of them a control character; one trailing
  *  newline is stripped. ERR_USAGE. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_passphrase(const char *passphrase, size_t length, msfl_unlock **out);
-/** A passphrase from a file that only its owner may read. ERR_POLICY if others can. */
-MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_passphrase_file(const char *path, msfl_unlock **out);
+/** A passphrase from a file or pipe. How people keep theirs is their choice, but if others may read the file, `*others`
+ *  gets its mode (otherwise 0; may be NULL), which is worth a warning. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_passphrase_file(const char *path, uint32_t *others, msfl_unlock **out);
 /** A file of MSFL_UNLOCK_FILE_BYTES_MIN or more random bytes that only its owner may read. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_key_file(const char *path, msfl_unlock **out);
 /** Whether it is good enough for a new key: ERR_POLICY, with the reason, for a short or a repetitive passphrase. Called
  *  by whatever seals. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_check_new(const msfl_unlock *unlock);
+/** Whether it is a passphrase of fewer than MSFL_PASSPHRASE_BYTES_GOOD bytes, or of fewer than five different ones. */
+MSFL_API bool msfl_unlock_is_weak(const msfl_unlock *unlock);
 /** Wipes and frees. */
 MSFL_API void msfl_unlock_free(msfl_unlock *unlock);
 
@@ -53,7 +57,7 @@ typedef struct msfl_key_spec {
     uint64_t samples_max; /**< most samples that one addend may count for, 1 to 2^48 / 10^4; 1: all count the same */
 } msfl_key_spec;
 
-/** bfv, 16 clients, 24 bits over +-8, all counting the same, 128-bit security. */
+/** bfv, 16 clients, 32 bits over +-8, all counting the same, 128-bit security. */
 MSFL_API msfl_key_spec msfl_key_spec_default(void);
 
 typedef struct msfl_keyfile_info {

@@ -1,4 +1,4 @@
-/* Files that only their owner may read: sealed keys, passphrases. */
+/* Files that hold secrets: sealed keys, key files, passphrases. */
 #ifndef MSFL_BASE_PRIVATE_H
 #define MSFL_BASE_PRIVATE_H
 
@@ -15,5 +15,12 @@
  */
 msfl_status msfl_private_read(const char *path, const char *what, size_t bytes_max, uint8_t **bytes,
                               size_t *length) MSFL_NODISCARD;
+
+/**
+ * The same for what a person keeps as they like: a pipe is fine too, and what others may read is read, with its mode in
+ * `*others` (0 if nobody else has any right to it) so that the caller can say so.
+ */
+msfl_status msfl_personal_read(const char *path, const char *what, size_t bytes_max, uint8_t **bytes, size_t *length,
+                               uint32_t *others) MSFL_NODISCARD;
 
 #endif

@@ -12,7 +12,7 @@ static const uint64_t SLOTS_MAX = UINT64_C(1) << 34;
 msfl_key_spec msfl_key_spec_default(void) {
     return (msfl_key_spec){
         .scheme = "bfv",
-        .request = {.n_clients = 16, .min_cohort = 1, .value_bits = 24, .n_values = 1000000},
+        .request = {.n_clients = 16, .min_cohort = 1, .value_bits = 32, .n_values = 1000000},
         .clip = 8.0,
         .samples_max = 1,
     };

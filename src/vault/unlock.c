@@ -54,13 +54,16 @@ msfl_status msfl_unlock_passphrase(const char *passphrase, size_t length, msfl_u
     return make(VAULT_ARGON2ID, passphrase, length, out);
 }
 
-msfl_status msfl_unlock_passphrase_file(const char *path, msfl_unlock **out) {
+msfl_status msfl_unlock_passphrase_file(const char *path, uint32_t *others, msfl_unlock **out) {
+    uint32_t unasked;
+    if (others == NULL) others = &unasked;
+    *others = 0;
     *out = NULL;
     msfl_status status = msfl_crypto_init();
     if (status != MSFL_OK) return status;
     uint8_t *bytes;
     size_t length;
-    status = msfl_private_read(path, "the passphrase file", MSFL_PASSPHRASE_BYTES_MAX + 2, &bytes, &length);
+    status = msfl_personal_read(path, "the passphrase file", MSFL_PASSPHRASE_BYTES_MAX + 2, &bytes, &length, others);
     if (status != MSFL_OK) return status;
     status = msfl_unlock_passphrase((const char *)bytes, length, out);
     if (status != MSFL_OK) status = msfl_fail_in(status, "%s", path);
@@ -87,7 +90,8 @@ msfl_status msfl_unlock_key_file(const char *path, msfl_unlock **out) {
     return status;
 }
 
-msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
+/** How many different bytes there are in it. */
+static size_t distinct_bytes(const msfl_unlock *unlock) {
     bool seen[256] = {false};
     size_t distinct = 0;
     for (size_t i = 0; i < unlock->length; i++) {
@@ -95,6 +99,11 @@ msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
         seen[unlock->bytes[i]] = true;
     }
     msfl_wipe(seen, sizeof seen);
+    return distinct;
+}
+
+msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
+    size_t distinct = distinct_bytes(unlock);
     if (unlock->kind == VAULT_KEY_FILE) {
         /* 32 random bytes have fewer than 16 different ones in less than one of 2^40 cases. */
         if (distinct >= 16) return MSFL_OK;
@@ -106,10 +115,15 @@ msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
                          "the passphrase has fewer than %d characters; five or six random words are good",
                          MSFL_PASSPHRASE_BYTES_MIN);
     }
-    if (distinct < 5) {
-        return msfl_fail(MSFL_ERR_POLICY, "the passphrase repeats fewer than five different characters");
+    if (distinct < 3) {
+        return msfl_fail(MSFL_ERR_POLICY, "the passphrase repeats fewer than three different characters");
     }
     return MSFL_OK;
+}
+
+bool msfl_unlock_is_weak(const msfl_unlock *unlock) {
+    if (unlock->kind == VAULT_KEY_FILE) return false;
+    return unlock->length < MSFL_PASSPHRASE_BYTES_GOOD || distinct_bytes(unlock) < 5;
 }
 
 void msfl_unlock_free(msfl_unlock *unlock) {
