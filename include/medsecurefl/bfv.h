@@ -151,7 +151,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_encrypt_seeded(const msfl_bfv *ctx,
                                                             const uint32_t *values, uint32_t n_values, msfl_bfv_ct *ct);
 
 /**
- * acc <- acc + ct; an empty `acc` becomes `ct`. They must be two objects.
+ * acc <- acc + ct; an empty `acc` becomes `ct`. They must be two objects, and no encryption may be in a sum twice: it
+ * would not be covered by the bound on noise, and whether it opens would tell about the key (docs/design/bfv.md).
  *
  * @retval MSFL_ERR_MISMATCH  of two keys, two chunk numbers, or two lengths
  * @retval MSFL_ERR_LIMIT     more addends than the parameters hold

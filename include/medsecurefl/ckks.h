@@ -251,7 +251,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_encrypt_seeded(const msfl_ckks *ct
                                                              msfl_ckks_ct *ct);
 
 /**
- * acc <- acc + ct; an empty `acc` becomes `ct`. They must be two objects. Of sums and of numbers.
+ * acc <- acc + ct; an empty `acc` becomes `ct`. They must be two objects. Of sums and of numbers; no
+ * encryption may be in one of sums twice: it would not be covered by the bound on noise (docs/design/ckks.md).
  *
  * @retval MSFL_ERR_MISMATCH  of two keys, chunk numbers, lengths, kinds, levels or scales
  * @retval MSFL_ERR_LIMIT     sums: more addends than the parameters hold; numbers: too large for the level

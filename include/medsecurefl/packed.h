@@ -44,7 +44,7 @@ MSFL_API const int32_t *msfl_packed_key_borrow(const msfl_packed_key *key);
 
 /**
  * Encrypt chunk `j`: `slots` holds msfl_packed_chunk_slots values, each below 2^value_bits; `out` gets
- * msfl_packed_chunk_bytes bytes (residues packed to the primes' widths, see docs/formats/ciphertext.md).
+ * msfl_packed_chunk_bytes bytes (residues packed to the primes' widths, see docs/design/packed.md).
  * May be called from several threads for different j.
  *
  * @retval MSFL_ERR_POLICY   this chunk was encrypted with this key before: two ciphertexts of one a_j s_i would reveal

@@ -7,7 +7,7 @@
 MSFL_BEGIN_DECLS
 
 enum {
-    MSFL_PRIMES_MAX = 16, /* N = 32768 allows log2 q = 870 = 18 x 50; 16 is more than any plan needs */
+    MSFL_PRIMES_MAX = 16, /* 16 x 50 = 800 of the 870 bits that N = 32768 allows */
     MSFL_RING_DEGREE_MAX = 32768,
     MSFL_CLIENTS_MAX = 10000, /* bound of the key share field, see docs/design/packed.md */
     MSFL_VALUE_BITS_MIN = 2,
@@ -32,7 +32,7 @@ typedef struct msfl_params {
     uint32_t n_clients;               /**< addends the set is proved for */
     uint32_t value_bits;              /**< b */
     uint32_t slot_bits;               /**< w = ceil(log2(n (2^b - 1) + 1)) */
-    uint32_t slots_per_coefficient;   /**< v = floor(log2 t / w) */
+    uint32_t slots_per_coefficient;   /**< v: values in one coefficient */
     uint32_t log_t;                   /**< plaintext modulus t = 2^log_t = 2^(v w) */
 } msfl_params;
 
@@ -51,8 +51,9 @@ typedef struct msfl_params_facts {
 /**
  * The cheapest set that provably opens every sum of `request->n_clients` updates exactly, within the tables of Bossuat
  * et al., "Security Guidelines for Implementing Homomorphic Encryption" (2024/463), Table 5.2, Gaussian secret.
- * Cheapest: the fewest bytes in the ciphertext of n_values and one key share, where the ciphertext is at most an eighth
- * above the smallest possible; within one ring degree, a set up to a hundredth larger is taken if it means less work.
+ * Cheapest: bytes (the ciphertext of n_values and one key share) weighed against the time of encryption, one per cent
+ * of bytes for four of time, among the ring degrees whose ciphertext is at most an eighth above the smallest possible;
+ * within one ring degree, a set up to a hundredth larger is taken if it means less work.
  * The same request gives the same set on every machine.
  *
  * @retval MSFL_OK          the set is in `out`

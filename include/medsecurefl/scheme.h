@@ -193,7 +193,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_pair_check(const msfl_keys *keys, const
                                                     uint64_t j, const uint8_t *bytes, size_t length,
                                                     uint32_t *n_addends);
 /** acc <- acc + chunk, both of `length` bytes; the chunk is checked, `acc` must have been. Start with a copy of the
- *  first chunk. ERR_LIMIT beyond n_clients addends; otherwise as msfl_pair_check. On any error `acc` is unchanged. */
+ *  first chunk. ERR_LIMIT beyond n_clients addends; otherwise as msfl_pair_check. On any error `acc` is unchanged.
+ *  The caller sees to it that no encryption is in a sum twice: bounds on noise are for different ones. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_pair_add(const msfl_keys *keys, const uint8_t label[MSFL_HASH_BYTES],
                                                   uint64_t j, uint8_t *acc, const uint8_t *chunk, size_t length);
 /** Chunk `j` opened with the secret part: msfl_setup_chunk_values exact totals, zeroed on error; `n_addends` may be

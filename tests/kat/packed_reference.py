@@ -1,4 +1,4 @@
-"""The packed scheme once more, in plain Python integers, from docs/design/packed.md and docs/formats/ciphertext.md alone.
+"""The packed scheme once more, in plain Python integers, from docs/design/packed.md alone.
 
 Nothing here is shared with the C code: AES is written out, products of polynomials are products of big integers, and the
 Chinese remainder theorem is used on numbers of hundreds of bits.
