@@ -384,6 +384,7 @@ msfl_status msfl_coordinator_receive(msfl_coordinator *c, uint64_t now_ms, uint3
 
 msfl_status msfl_coordinator_tick(msfl_coordinator *c, uint64_t now_ms, msfl_effects *effects) {
     msfl_status status = MSFL_OK;
+    bool closed = false;
     if (c->phase == MSFL_PHASE_IDLE || c->phase == MSFL_PHASE_OPENED) return MSFL_OK;
     if (c->phase == MSFL_PHASE_COLLECTING && (now_ms >= c->a.deadline_ms || c->n == c->r->n_clients)) {
         if (c->n < c->a.info.min_cohort) {
@@ -392,11 +393,12 @@ msfl_status msfl_coordinator_tick(msfl_coordinator *c, uint64_t now_ms, msfl_eff
         status = fix_cohort(c, effects);
         if (status != MSFL_OK) return status;
         c->resend_at = now_ms;
+        closed = true;
     }
     /* A clock that was set back must not silence this machine: an interval that began in the future is over. */
     if (now_ms < c->resend_at && now_ms >= c->resend_from) return MSFL_OK;
     status = msfl_coord_send_all(c, effects);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK) return closed ? MSFL_OK : status; /* the closing stands; the next tick says so */
     c->resend_from = now_ms;
     c->resend_at = now_ms + c->config.resend_ms;
     return MSFL_OK;

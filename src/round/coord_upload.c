@@ -25,8 +25,8 @@ msfl_status msfl_coord_chunk(msfl_coordinator *c, uint32_t client, msfl_reader *
     if (client >= c->r->n_clients) return msfl_fail(MSFL_ERR_POLICY, "chunk: from no hospital");
     msfl_coord_upload *u = &c->uploads[client];
     if (c->phase != MSFL_PHASE_COLLECTING || u->statement != NULL) return settled(c, client, effects);
-    if (j < u->next) return reply(c, client, MSFL_NEXT_ACK, effects);
-    if (j > u->next) return reply(c, client, MSFL_NEXT_WANTED, effects);
+    /* A repetition, or one beyond a gap: what is missing is asked for once, when the upload claims to be complete. */
+    if (j != u->next) return reply(c, client, MSFL_NEXT_ACK, effects);
     msfl_status status = msfl_packed_check(c->config.ctx, n_values, j, body->at, length);
     if (status == MSFL_OK) status = c->config.spool.put(c->config.spool.self, c->number, client, j, body->at, length);
     if (status != MSFL_OK) return status;
@@ -72,7 +72,7 @@ msfl_status msfl_coord_take(msfl_coordinator *c, uint32_t client, msfl_reader *b
         return msfl_fail(MSFL_ERR_EXISTS, "upload: another one of this client is in round %" PRIu64, c->number);
     }
     if (c->phase != MSFL_PHASE_COLLECTING || u->statement != NULL) return settled(c, client, effects);
-    if (!MSFL_GUARD(UPLOAD_COMPLETE, u->next == c->n_chunks)) return reply(c, client, MSFL_NEXT_WANTED, effects);
+    if (u->next != c->n_chunks) return reply(c, client, MSFL_NEXT_WANTED, effects);
     msfl_statement s;
     msfl_statement_read(bytes, c->r->k, &s);
     status = check_bundles(c, &s, bundles);

@@ -11,12 +11,10 @@
     X(SITE_MIN_COHORT, "a site would enter a round that may open too few updates")                                     \
     X(SITE_HISTORY, "a coordinator could show different histories to different sites")                                 \
     X(UPLOAD_HASH, "a changed ciphertext would enter the sum")                                                         \
-    X(UPLOAD_COMPLETE, "a partial upload would enter the sum")                                                         \
     X(UPLOAD_SIGNED, "anybody could upload in a hospital's name")                                                      \
     X(UPLOAD_BUNDLES, "bundles other than the signed ones would be kept")                                              \
     X(COHORT_MIN, "a sum over too few updates would be certified")                                                     \
     X(COHORT_OWN_MIN, "a member would leave the minimum cohort to the coordinator")                                    \
-    X(COHORT_ROSTER, "invented clients would enter a cohort")                                                          \
     X(COHORT_DISTINCT, "one client would be counted twice")                                                            \
     X(COHORT_SIGNED, "forged uploads would be certified")                                                              \
     X(VOTE_ONCE, "two cohorts could be certified in one round")                                                        \

@@ -34,7 +34,10 @@ struct msfl_site {
     msfl_packed_key *key;
     msfl_hash hash;
     uint64_t next, ciphertext_bytes;
+    uint64_t served; /* what was wanted last and sent again; NOTHING: none since the last msfl_site_resend */
 };
+
+#define NOTHING UINT64_MAX
 
 msfl_status msfl_site_new(const msfl_site_config *config, msfl_site **out) {
     *out = NULL;
@@ -61,6 +64,7 @@ msfl_status msfl_site_new(const msfl_site_config *config, msfl_site **out) {
     s->config = *config;
     s->r = r;
     s->rules = rules;
+    s->served = NOTHING;
     *out = s;
     return MSFL_OK;
 }
@@ -78,6 +82,7 @@ static void clear_round(msfl_site *s) {
     s->upload = NULL;
     s->upload_length = 0;
     s->next = 0;
+    s->served = NOTHING;
     s->phase = MSFL_SITE_IDLE;
 }
 
@@ -286,7 +291,14 @@ static msfl_status on_next(msfl_site *s, msfl_frame *frame, msfl_effects *effect
     msfl_status status = msfl_frame_end(frame, "reply");
     if (status != MSFL_OK) return status;
     if (s->phase < MSFL_SITE_ENCRYPTING || memcmp(frame->round_id, s->round_id, MSFL_HASH_BYTES) != 0) return MSFL_OK;
-    if (state == MSFL_NEXT_WANTED && s->phase != MSFL_SITE_WAITING) return send_again(s, next, effects);
+    if (state == MSFL_NEXT_WANTED && s->phase != MSFL_SITE_WAITING) {
+        /* Once for every place. Answering each repetition would have two machines shout at each other while one cannot
+         * hear; what was lost again is asked for again by the clock (msfl_site_resend). */
+        if (next == s->served) return MSFL_OK;
+        status = send_again(s, next, effects);
+        if (status == MSFL_OK) s->served = next;
+        return status;
+    }
     if (state != MSFL_NEXT_COMPLETE || s->phase != MSFL_SITE_UPLOADING) return MSFL_OK;
     uint8_t statement[MSFL_HASH_BYTES], digest[MSFL_HASH_BYTES];
     msfl_statement_digest(s->upload, s->config.roster, s->round_id, statement);
@@ -457,6 +469,7 @@ done:
 }
 
 msfl_status msfl_site_resend(msfl_site *s, msfl_effects *effects) {
+    s->served = NOTHING;
     return s->phase == MSFL_SITE_UPLOADING ? send_upload(s, effects) : MSFL_OK;
 }
 

@@ -91,10 +91,6 @@ msfl_status msfl_cohort_check(const msfl_announcement *a, const uint8_t round_id
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *s = statements + i * each;
         const uint32_t client = msfl_load32(s);
-        if (!MSFL_GUARD(COHORT_ROSTER, client < r->n_clients)) {
-            return msfl_fail(MSFL_ERR_POLICY, "cohort of round %" PRIu64 ": client %" PRIu32 " is not in the roster",
-                             a->info.number, client);
-        }
         if (i > 0 && !MSFL_GUARD(COHORT_DISTINCT, client > msfl_load32(s - each))) {
             return msfl_fail(MSFL_ERR_POLICY,
                              "cohort of round %" PRIu64 ": client %" PRIu32 " is named twice, or out of order",

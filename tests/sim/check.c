@@ -80,7 +80,7 @@ static seen_upload *enter(sim *s, const node *site, const uint8_t id[32]) {
         return NULL;
     }
     const uint64_t number = round->a.info.number;
-    if (round->a.info.min_cohort < (s->min_cohort == 2 ? 2u : 3u)) {
+    if (round->a.info.min_cohort < s->site_min) {
         sim_fail(s, "site %u takes part in a round that may open %u updates", site->party, round->a.info.min_cohort);
     }
     for (size_t i = 0; i < s->n_uploads; i++) {
@@ -130,7 +130,7 @@ void check_history(sim *s, const node *site, const msfl_announcement *a) {
 static const char *cohort_problem(sim *s, const seen_cohort *c, const msfl_announcement *a) {
     const size_t each = msfl_statement_bytes(s->k);
     if (c->n < a->info.min_cohort) return "it is smaller than the round's minimum";
-    if (c->n < (s->min_cohort == 2 ? 2u : 3u)) return "it is smaller than the member's own minimum";
+    if (c->n < s->member_min) return "it is smaller than the member's own minimum";
     for (uint32_t i = 0; i < c->n; i++) {
         const uint8_t *statement = c->statements.bytes + i * each;
         const uint32_t client = msfl_load32(statement);
@@ -207,6 +207,13 @@ static uint32_t answerers(const sim *s, const uint8_t cohort[32]) {
         count += has;
     }
     return count;
+}
+
+bool check_openable(const sim *s, const uint8_t cohort[32]) {
+    for (size_t i = 0; i < s->n_answers; i++) {
+        if (memcmp(s->answers[i].cohort, cohort, 32) == 0) return answerers(s, cohort) >= s->t;
+    }
+    return false;
 }
 
 static uint32_t voters(const sim *s, const uint8_t cohort[32]) {

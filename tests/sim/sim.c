@@ -142,14 +142,13 @@ static void node_start(node *n) {
         status = msfl_coordinator_new(&c, &m);
         n->machine = m;
     } else if (n->kind == NODE_SITE) {
-        msfl_site_config c = {s->roster, s->secret[n->party], n->party, {0}, s->min_cohort == 2 ? 2 : 3, 0, true,
-                              spool};
+        msfl_site_config c = {s->roster, s->secret[n->party], n->party, {0}, s->site_min, 0, true, spool};
         memcpy(c.task, s->task, 32);
         msfl_site *m;
         status = msfl_site_new(&c, &m);
         n->machine = m;
     } else {
-        msfl_member_config c = {s->roster, s->secret[n->party], n->party, {0}, s->min_cohort == 2 ? 2 : 3, 0};
+        msfl_member_config c = {s->roster, s->secret[n->party], n->party, {0}, s->member_min, 0};
         memcpy(c.task, s->task, 32);
         msfl_member *m;
         status = msfl_member_new(&c, &m);
@@ -411,6 +410,8 @@ static void make_world(sim *s) {
     s->lying = sim_chance(s, 0.45);
     s->n = 3 + (uint32_t)sim_below(s, SIM_CLIENTS_MAX - 2);
     s->min_cohort = sim_chance(s, 0.15) ? 2 : 3;
+    s->site_min = s->member_min = s->min_cohort;
+    if (s->lying && sim_chance(s, 0.3)) s->site_min = 2; /* careless hospitals, careful members */
     s->loss = calm * 0.2 * msfl_seeded_unit(&s->g);
     s->dup = calm * 0.2 * msfl_seeded_unit(&s->g);
     s->corrupt = calm * 0.15 * msfl_seeded_unit(&s->g);
@@ -595,7 +596,7 @@ static void free_world(sim *s) {
     msfl_roster_free(s->roster);
 }
 
-bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[4]) {
+bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]) {
     sim *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) abort();
     s->seed = seed;
@@ -615,7 +616,9 @@ bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[4]) {
     totals[0] += s->opened;
     totals[1] += s->aborted;
     totals[2] += s->n_events;
-    totals[3] += s->n_answers;
+    totals[s->lying ? 4 : 3] += s->n_answers;
+    for (size_t i = 0; s->lying && i < s->n_cohorts; i++)
+        totals[5] += check_openable(s, s->cohorts[i].hash);
     free_world(s);
     msfl_free(s);
     return good;

@@ -111,6 +111,7 @@ typedef struct sim {
     msfl_seeded g;
     bool lying, healed;
     uint32_t n, k, t, f, min_cohort, n_parties;
+    uint32_t site_min, member_min; /* what the parties' own rules say */
     uint64_t n_values, n_chunks;
     msfl_identity id[SIM_PARTIES_MAX], coordinator_id, consortium_id;
     msfl_identity_secret *secret[SIM_PARTIES_MAX], *coordinator_secret, *consortium;
@@ -146,7 +147,7 @@ blob sim_copy(const uint8_t *bytes, size_t length);
 void sim_send(sim *s, uint32_t from, uint32_t to, const uint8_t *bytes, size_t length);
 /** The integers of a client in a round. */
 void sim_slots(const sim *s, const uint8_t id[32], uint32_t client, uint32_t *slots);
-bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[4]);
+bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]);
 
 /* check.c: every message that leaves a party, before the network has it. */
 void check_sent(sim *s, node *from, uint32_t to, const uint8_t *bytes, size_t length);
@@ -157,6 +158,8 @@ seen_upload *check_upload(sim *s, const uint8_t id[32], uint32_t client);
 seen_cohort *check_cohort(sim *s, const uint8_t hash[32]);
 void check_note_round(sim *s, const uint8_t *announce);
 void check_note_cohort(sim *s, const uint8_t id[32], const uint8_t *statements, uint32_t n);
+/** Whether t members answered for this cohort, at least one honest among them. */
+bool check_openable(const sim *s, const uint8_t cohort[32]);
 bool check_place_corrupt(const sim *s, uint32_t place);
 bool check_client_corrupt(const sim *s, uint32_t client);
 
