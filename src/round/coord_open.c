@@ -151,7 +151,7 @@ done:
 /** With t answers or more: find t that open, and open with them. OK also when there are none yet. */
 static msfl_status resolve(msfl_coordinator *c, msfl_effects *effects) {
     const uint32_t t = c->r->t, degree = c->a.info.params.ring_degree;
-    uint32_t have[MSFL_COMMITTEE_MAX], m = 0, pick[MSFL_COMMITTEE_MAX], set[MSFL_COMMITTEE_MAX];
+    uint32_t have[MSFL_COMMITTEE_MAX] = {0}, m = 0, pick[MSFL_COMMITTEE_MAX] = {0}, set[MSFL_COMMITTEE_MAX] = {0};
     for (uint32_t i = 0; i < c->r->k; i++) {
         if (c->members[i].shares != NULL) have[m++] = i;
     }
@@ -195,7 +195,7 @@ msfl_status msfl_coord_answer(msfl_coordinator *c, uint32_t party, msfl_reader *
         return msfl_fail(MSFL_ERR_FORMAT, "answer: wrong length");
     }
     if (place == c->r->k) return msfl_fail(MSFL_ERR_POLICY, "answer: from no member");
-    if (c->phase == MSFL_PHASE_COLLECTING) return msfl_coord_expect(c, MSFL_PHASE_RELEASING, "answer");
+    if (c->phase < MSFL_PHASE_RELEASING) return msfl_coord_expect(c, MSFL_PHASE_RELEASING, "answer");
     if (memcmp(bytes, c->cohort, MSFL_HASH_BYTES) != 0) {
         return msfl_fail(MSFL_ERR_MISMATCH, "answer: for another cohort than that of round %" PRIu64, c->number);
     }

@@ -291,7 +291,10 @@ static void hand_out_totals(sim *s, node *n, msfl_effects *effects) {
     }
     s->released_number = a->info.number;
     memcpy(s->released_result, result, 32);
-    if (!s->healed && sim_chance(s, 0.3)) goto done; /* later */
+    if (!s->healed && sim_chance(s, 0.3)) { /* later, if nothing comes between */
+        if (s->crash > 0 && sim_chance(s, 0.3)) node_crash(n);
+        goto done;
+    }
     if (msfl_coordinator_finish(c, result, effects) == MSFL_OK) {
         s->opened++;
         s->opened_healed += s->healed;
@@ -324,7 +327,7 @@ static void act_coordinator(sim *s, node *n) {
         memcpy(o.layout, s->layout, 32);
         status = msfl_coordinator_open(c, clock_of(n), &o, &effects);
         if (status != MSFL_OK) sim_fail(s, "no round can be opened: %s", msfl_error_message());
-    } else if (!s->healed && sim_chance(s, 0.01)) {
+    } else if (!s->healed && sim_chance(s, phase == MSFL_PHASE_RELEASING ? 0.04 : 0.01)) {
         /* Given up by its operator. Past the release some members may have answered: on to another model. */
         if (phase == MSFL_PHASE_RELEASING || sim_driver != SIM_SOUND) s->model_used = true;
         if (msfl_coordinator_abort(c, "given up", &effects) == MSFL_OK) s->aborted++;
