@@ -25,6 +25,8 @@ typedef enum msfl_custody {
 
 /** "committee", "authority", "coordinator"; "unknown". Static storage. */
 MSFL_API const char *msfl_custody_name(msfl_custody custody);
+/** By its name; ERR_USAGE with the names for another. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_custody_find(const char *name, msfl_custody *out);
 /** What the custody asks one to believe, as one sentence for reports. Static storage. */
 MSFL_API const char *msfl_custody_trust(msfl_custody custody);
 

@@ -34,6 +34,15 @@ const char *msfl_custody_name(msfl_custody custody) {
     return "unknown";
 }
 
+msfl_status msfl_custody_find(const char *name, msfl_custody *out) {
+    for (int i = MSFL_CUSTODY_COMMITTEE; i <= MSFL_CUSTODY_COORDINATOR; i++) {
+        *out = (msfl_custody)i;
+        if (strcmp(msfl_custody_name(*out), name) == 0) return MSFL_OK;
+    }
+    *out = (msfl_custody)0;
+    return msfl_fail(MSFL_ERR_USAGE, "custody is committee, authority or coordinator, not '%s'", name);
+}
+
 const char *msfl_custody_trust(msfl_custody custody) {
     switch (custody) {
     case MSFL_CUSTODY_COMMITTEE:
