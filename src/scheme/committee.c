@@ -264,6 +264,16 @@ static msfl_status take(msfl_committee_session *s, uint32_t client, const uint8_
     return status;
 }
 
+/** ERR_EXISTS if this client's upload is complete. Under the lock. */
+static msfl_status not_yet_in(const msfl_committee_session *s, uint32_t client) {
+    size_t n;
+    const uint32_t *in = msfl_coordinator_cohort(s->coordinator, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (in[i] == client) return msfl_fail(MSFL_ERR_EXISTS, "client %" PRIu32 ": its update is in already", client);
+    }
+    return MSFL_OK;
+}
+
 msfl_status msfl_committee_upload(msfl_committee_session *s, uint32_t client, const uint8_t *bytes, uint64_t length,
                                   const uint8_t *trailer, size_t trailer_length) {
     if (client >= s->committee->n) {
@@ -275,15 +285,10 @@ msfl_status msfl_committee_upload(msfl_committee_session *s, uint32_t client, co
     }
     pthread_mutex_lock(&s->lock);
     msfl_status status = MSFL_OK;
-    size_t n;
-    const uint32_t *in = msfl_coordinator_cohort(s->coordinator, &n);
     if (msfl_coordinator_phase(s->coordinator) != MSFL_PHASE_COLLECTING) {
         status = msfl_fail(MSFL_ERR_POLICY, "client %" PRIu32 ": the cohort is closed", client);
     }
-    for (size_t i = 0; i < n && status == MSFL_OK; i++) {
-        if (in[i] == client)
-            status = msfl_fail(MSFL_ERR_EXISTS, "client %" PRIu32 ": its update is in already", client);
-    }
+    if (status == MSFL_OK) status = not_yet_in(s, client);
     if (status == MSFL_OK) status = take(s, client, bytes, trailer, trailer_length);
     pthread_mutex_unlock(&s->lock);
     return status;
@@ -359,13 +364,14 @@ msfl_status msfl_committee_site(msfl_committee_session *s, uint32_t client, msfl
         return msfl_fail(MSFL_ERR_USAGE, "client %" PRIu32 " is not in the roster of %" PRIu32, client, c->n);
     }
     pthread_mutex_lock(&s->lock);
-    const bool again = s->started[client];
-    s->started[client] = true;
-    pthread_mutex_unlock(&s->lock);
-    if (again) {
-        return msfl_fail(MSFL_ERR_POLICY, "client %" PRIu32 " has used its key for this sum; take another session",
-                         client);
+    msfl_status status = not_yet_in(s, client);
+    if (status == MSFL_OK && s->started[client]) {
+        status = msfl_fail(MSFL_ERR_POLICY, "client %" PRIu32 " has used its key for this sum; take another session",
+                           client);
     }
+    if (status == MSFL_OK) s->started[client] = true;
+    pthread_mutex_unlock(&s->lock);
+    if (status != MSFL_OK) return status;
     msfl_site_config config = {.roster = c->roster,
                                .secret = c->secret[client],
                                .client = client,
@@ -374,7 +380,7 @@ msfl_status msfl_committee_site(msfl_committee_session *s, uint32_t client, msfl
     memcpy(config.task, s->task, MSFL_HASH_BYTES);
     msfl_effects effects = {0};
     msfl_site *site = NULL;
-    msfl_status status = msfl_site_new(&config, &site);
+    status = msfl_site_new(&config, &site);
     if (status == MSFL_OK) status = msfl_site_receive(site, 0, s->announcement, s->announcement_length, &effects);
     if (status == MSFL_OK) {
         const msfl_announcement *a = msfl_site_round(site);
