@@ -85,7 +85,9 @@ static bool lie_cohort(sim *s, const seen_round *round, msfl_buffer *statements,
         }
     }
     if (how == 9 && *n > 0 && *n < s->n) { /* an invented client, signed by a corrupt one or not at all */
-        msfl_put_bytes(statements, statements->bytes + (*n - 1) * head, head);
+        uint8_t last[108 + 32 * MSFL_COMMITTEE_MAX]; /* the buffer may move while it grows */
+        memcpy(last, statements->bytes + (*n - 1) * head, head);
+        msfl_put_bytes(statements, last, head);
         if (statements->status == MSFL_OK) {
             msfl_store32(statements->bytes + *n * head, s->n + (uint32_t)sim_below(s, 2));
         }
