@@ -1,4 +1,5 @@
-/* The inside of the coordinator's machine, shared by its files: state (coord.c), uploads (coord_upload.c), what is sent
+/* The inside of the coordinator's machine, shared by its files: state and records (coord.c), calls
+ * (coord_run.c), uploads (coord_upload.c), what is sent
  * (coord_send.c), from cohort to sum (coord_open.c). */
 #ifndef MSFL_ROUND_COORD_H
 #define MSFL_ROUND_COORD_H

@@ -338,7 +338,7 @@ done:
 static msfl_status receive(msfl_member *m, uint32_t from, const uint8_t *message, size_t length,
                            msfl_effects *effects) {
     msfl_frame frame;
-    proposal p;
+    proposal p = {0};
     msfl_status status = msfl_frame_read(message, length, &frame);
     if (status != MSFL_OK) return status;
     if (from != MSFL_COORDINATOR || frame.sender != MSFL_COORDINATOR) {
