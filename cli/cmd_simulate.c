@@ -55,7 +55,7 @@ static msfl_status choose_compare(const char *word, uint32_t *out) {
 static msfl_status apply(const words *w, msfl_simulate_options *o) {
     static const char *const normalisations[] = {"image", "set", "none"};
     static const char *const optimizers[] = {"sgd", "adam"};
-    int i;
+    int i = 0;
     const msfl_scheme *scheme;
     msfl_status status = msfl_scheme_find(w->scheme, &scheme);
     if (status != MSFL_OK) return msfl_fail_in(status, "--scheme");

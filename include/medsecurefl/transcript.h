@@ -30,13 +30,14 @@ typedef struct msfl_transcript {
 /**
  * Verify one round's record against the roster: the coordinator's signatures, every client's signature under its
  * upload, for an opened round t signatures and t answers of distinct members over the same cohort. `previous` (the
- * hash of the record before; NULL: not checked) must be the one that this record names. A record that verifies and
- * whose `outcome` is OPENED was agreed to by t members.
+ * hash of the record before; NULL: not checked) must be the one that this record names; it may lie in `out`, as in a
+ * loop over a chain. A record that verifies and whose `outcome` is OPENED was agreed to by t members.
  *
  * @retval MSFL_ERR_FORMAT    not a record, or cut off
  * @retval MSFL_ERR_CRYPTO    a signature does not hold
  * @retval MSFL_ERR_MISMATCH  another roster, another predecessor
  * @retval MSFL_ERR_POLICY    too few signatures, answers or uploads
+ * `out` is zeroed on error.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_transcript_verify(const uint8_t *bytes, size_t length,
                                                            const msfl_roster *roster, const uint8_t *previous,

@@ -113,11 +113,10 @@ static msfl_status verify_cohort(msfl_reader *r, const msfl_roster *roster, msfl
     return msfl_cohort_check(&t->announcement, t->round_id, roster, 2, t->statements, t->n_cohort, t->cohort_hash);
 }
 
-msfl_status msfl_transcript_verify(const uint8_t *bytes, size_t length, const msfl_roster *roster,
-                                   const uint8_t *previous, msfl_transcript *out) {
+static msfl_status verify(const uint8_t *bytes, size_t length, const msfl_roster *roster, const uint8_t *previous,
+                          msfl_transcript *out) {
     const msfl_roster_info *info = msfl_roster_borrow(roster);
     msfl_transcript t = {0};
-    memset(out, 0, sizeof *out);
     msfl_reader r = msfl_reader_init(bytes, length);
     const uint32_t magic = msfl_get32(&r), version = msfl_get32(&r);
     t.outcome = (msfl_outcome)msfl_get32(&r);
@@ -153,6 +152,15 @@ msfl_status msfl_transcript_verify(const uint8_t *bytes, size_t length, const ms
     }
     *out = t;
     return MSFL_OK;
+}
+
+msfl_status msfl_transcript_verify(const uint8_t *bytes, size_t length, const msfl_roster *roster,
+                                   const uint8_t *previous, msfl_transcript *out) {
+    msfl_transcript t = {0}; /* `previous` may be out->hash, as in a loop over a chain */
+    msfl_status status = verify(bytes, length, roster, previous, &t);
+    if (status != MSFL_OK) t = (msfl_transcript){0};
+    *out = t;
+    return status;
 }
 
 bool msfl_transcript_find(const msfl_transcript *t, const msfl_roster *roster, uint32_t client,

@@ -84,7 +84,7 @@ static bool lie_cohort(sim *s, const seen_round *round, msfl_buffer *statements,
             ++*n;
         }
     }
-    if (how == 9 && *n > 0 && *n < s->n) { /* an invented client, signed by a corrupt one or not at all */
+    if (how == 9 && *n > 0 && *n < s->n) {           /* an invented client, signed by a corrupt one or not at all */
         uint8_t last[108 + 32 * MSFL_COMMITTEE_MAX]; /* the buffer may move while it grows */
         memcpy(last, statements->bytes + (*n - 1) * head, head);
         msfl_put_bytes(statements, last, head);

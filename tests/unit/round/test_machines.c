@@ -154,6 +154,38 @@ static void everybody_may_restart_between_any_two_steps(void **state) {
     hall_clear(&h);
 }
 
+/** Journals may be cut as docs/formats/round-messages.md says. */
+static void cut_journals_are_enough(void **state) {
+    (void)state;
+    hall h;
+    hall_make(&h, 3, MSFL_CUSTODY_COMMITTEE, 3);
+    hall_round(&h, 'a');
+    hall_round(&h, 'b');
+    for (uint32_t d = 0; d < 4; d++) { /* coordinator and sites */
+        const uint32_t first = d == 0 ? MSFL_JOURNAL_OPEN : MSFL_JOURNAL_JOINED;
+        hall_disk *disk = &h.disk[d];
+        size_t at = disk->n_journal, kept = 0;
+        while (msfl_load32(disk->journal[at - 1].bytes + 8) != first)
+            at--;
+        at--;
+        for (size_t j = 0; j < disk->n_journal; j++) {
+            if (j >= at) {
+                disk->journal[kept++] = disk->journal[j];
+            } else {
+                free(disk->journal[j].bytes);
+            }
+        }
+        disk->n_journal = kept;
+    }
+    msfl_transcript t;
+    assert_int_equal(msfl_transcript_verify(h.record, h.record_length, h.roster, NULL, &t), MSFL_OK);
+    restart_all(&h);
+    hall_round(&h, 'c');
+    assert_int_equal(msfl_transcript_verify(h.record, h.record_length, h.roster, t.hash, &t), MSFL_OK);
+    assert_int_equal(t.announcement.info.number, 3);
+    hall_clear(&h);
+}
+
 static void a_site_uses_one_key_per_number(void **state) {
     (void)state;
     hall h;
@@ -478,6 +510,7 @@ int main(void) {
         cmocka_unit_test(k_minus_t_members_may_be_absent_and_no_more),
         cmocka_unit_test(cheating_members_are_outvoted_and_named),
         cmocka_unit_test(everybody_may_restart_between_any_two_steps),
+        cmocka_unit_test(cut_journals_are_enough),
         cmocka_unit_test(a_site_uses_one_key_per_number),
         cmocka_unit_test(what_a_site_refuses),
         cmocka_unit_test(damaged_messages_are_sent_again),
