@@ -55,7 +55,7 @@ static msfl_status choose_compare(const char *word, uint32_t *out) {
 static msfl_status apply(const words *w, msfl_simulate_options *o) {
     static const char *const normalisations[] = {"image", "set", "none"};
     static const char *const optimizers[] = {"sgd", "adam"};
-    int i;
+    int i = 0;
     const msfl_scheme *scheme;
     msfl_status status = msfl_scheme_find(w->scheme, &scheme);
     if (status != MSFL_OK) return msfl_fail_in(status, "--scheme");
@@ -134,7 +134,8 @@ static msfl_status print_summary(const json_t *r, const char *out) {
 
 /* --resume without --data takes the options of the run that is there: naming others would be without effect. */
 static msfl_status check_resume(int argc, char **argv) {
-    static const char *const allowed[] = {"out", "resume", "threads", "json", "quiet", "scheme", "allow-two-sites"};
+    static const char *const allowed[] = {"out",   "resume", "threads", "json",
+                                          "quiet", "scheme", "custody", "allow-two-sites"};
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) continue;
         size_t length = strcspn(argv[i] + 2, "=");
@@ -179,6 +180,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"label", CLI_TEXT, &o.label, 0, 0},
                                   {"model", CLI_TEXT, &o.model, 0, 0},
                                   {"scheme", CLI_TEXT, &w.scheme, 0, 0},
+                                  {"custody", CLI_TEXT, &o.custody, 0, 0},
                                   {"bits", CLI_U32, &o.value_bits, 2, 32},
                                   {"security", CLI_U32, &o.security_bits, 128, 256},
                                   {"clip", CLI_F64, &o.clip, 0, 1e6},

@@ -19,7 +19,7 @@
 #ifndef MEDSECUREFL_SCHEME_H
 #define MEDSECUREFL_SCHEME_H
 
-#include "medsecurefl/params.h"
+#include "medsecurefl/roster.h"
 
 MSFL_BEGIN_DECLS
 
@@ -55,6 +55,8 @@ typedef struct msfl_scheme_request {
     uint64_t n_values;      /**< values in one vector: 1 to 2^34 */
     uint32_t security_bits; /**< 128, 192 or 256; 0 means 128. Paillier: 112 (2048-bit keys) or 128 (3072) */
     uint32_t ring_degree;   /**< 0: the scheme's choice; lattice schemes only */
+    msfl_custody custody;   /**< packed: who holds the keys; 0: a committee of all where they are 2 to 16, else an
+                                 authority. Ignored by the others */
 } msfl_scheme_request;
 
 /** Figures that follow from a setup; for people, reports and cost plans. */

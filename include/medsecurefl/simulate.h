@@ -22,6 +22,8 @@ typedef struct msfl_simulate_options {
     const char *label;      /**< NULL: the data's own */
     const char *scheme;     /**< how updates leave a hospital, by a name of scheme.h; "plain": not protected at all, and
                                  labelled so in every output. Nothing falls back to another */
+    const char *custody;    /**< packed: who holds the keys, "committee" (at most 16 hospitals), "authority" or
+                                 "coordinator" (insecure against it); NULL: a committee where it can be one */
     uint32_t n_clients;     /**< 2 to 1000; 2 needs allow_two_sites */
     uint32_t n_rounds;      /**< 1 to 8000 */
     uint32_t value_bits;    /**< 2 to 32 */

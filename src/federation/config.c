@@ -15,6 +15,7 @@
     X(TEXT, partition, partition)                                                                                      \
     X(TEXT, label, label)                                                                                              \
     X(TEXT, scheme, scheme)                                                                                            \
+    X(TEXT, custody, custody)                                                                                          \
     X(U32, clients, n_clients)                                                                                         \
     X(U32, rounds, n_rounds)                                                                                           \
     X(U32, bits, value_bits)                                                                                           \

@@ -16,9 +16,20 @@
 /* Who has to be trusted, and for what. */
 static const char trust_packed[] =
     "Every update left its hospital encrypted under a key made for that round alone. The coordinator only added "
-    "ciphertexts. A separate authority received the sealed one-time keys, never a ciphertext, and answered once per "
-    "round with the sum of the keys of the certified hospitals, so that only the sum of the updates could be opened. "
-    "This holds while coordinator and authority do not collude.";
+    "ciphertexts. ";
+static const char *const trust_custody[] = {
+    [MSFL_CUSTODY_COMMITTEE] =
+        "A committee of all hospitals held shares of the one-time keys, never a ciphertext. Its members checked every "
+        "hospital's signature, signed one cohort per round, and answered with the sum of their shares over that cohort "
+        "alone, so that only the sum of the updates could be opened. This holds while fewer than the threshold of "
+        "members collude with the coordinator, also if the coordinator lies to the others.",
+    [MSFL_CUSTODY_AUTHORITY] =
+        "A separate authority received the sealed one-time keys, never a ciphertext, and answered once per "
+        "round with the sum of the keys of the certified hospitals, so that only the sum of the updates could be "
+        "opened. This holds while coordinator and authority do not collude.",
+    [MSFL_CUSTODY_COORDINATOR] =
+        "INSECURE against a curious coordinator: it held the one-time keys itself (--custody coordinator) and could "
+        "open every single update. Use it for comparison only."};
 static const char trust_simulated[] =
     "In this simulation all parties run in one process on one machine: it shows the computation and its cost, not the "
     "separation of the parties.";
@@ -30,16 +41,20 @@ static bool is_packed(const fed_job *job) {
     return strcmp(msfl_scheme_name(job->scheme), "packed") == 0;
 }
 
+static msfl_custody packed_custody(const fed_job *job) {
+    return msfl_setup_request(job->updates.setup)->custody;
+}
+
 static json_t *trust_json(const fed_job *job) {
     if (!job->encrypts) return json_string(trust_plain);
-    const char *who = is_packed(job) ? trust_packed : msfl_scheme_trust(job->scheme);
-    return json_sprintf("%s %s", who, trust_simulated);
+    if (!is_packed(job)) return json_sprintf("%s %s", msfl_scheme_trust(job->scheme), trust_simulated);
+    return json_sprintf("%s%s %s", trust_packed, trust_custody[packed_custody(job)], trust_simulated);
 }
 
 /* Who holds what opens the sum. */
 static const char *custody_of(const fed_job *job) {
     if (!job->encrypts) return NULL;
-    if (is_packed(job)) return "authority";
+    if (is_packed(job)) return msfl_custody_name(packed_custody(job));
     return (msfl_scheme_traits(job->scheme) & MSFL_SCHEME_KEY_PAIR) != 0 ? "key holder" : "hospitals";
 }
 
@@ -350,6 +365,11 @@ static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
     const fed_track *track = fed_tracks_main(job, tracks);
     if (!job->encrypts) {
         json_array_append_new(list, json_string("Scheme 'plain': updates were not encrypted."));
+    }
+    if (job->encrypts && is_packed(job) && packed_custody(job) == MSFL_CUSTODY_COORDINATOR) {
+        json_array_append_new(list,
+                              json_string("--custody coordinator: the coordinator held the keys and could open every "
+                                          "single update. Insecure against a curious coordinator."));
     }
     if (job->n_hospitals == 2) {
         json_array_append_new(list,

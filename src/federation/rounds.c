@@ -222,6 +222,7 @@ static fed_sum_config sum_config(const fed_job *job) {
     return (fed_sum_config){.value_bits = o->value_bits,
                             .security_bits = o->security_bits,
                             .n_clients = job->n_hospitals,
+                            .custody = job->custody,
                             .min_cohort = o->allow_two_sites ? 2 : 3,
                             .task = job->task};
 }

@@ -85,6 +85,12 @@ static msfl_status compare_policy(const run *r, const msfl_simulate_options *nam
                          "with --allow-two-sites",
                          r->options.out);
     }
+    const char *custody = r->options.custody;
+    if (custody != NULL && (named->custody == NULL || strcmp(custody, named->custody) != 0)) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "the run in %s has custody '%s': to continue it, name that again with --custody %s",
+                         r->options.out, custody, custody);
+    }
     return MSFL_OK;
 }
 
@@ -381,8 +387,10 @@ static msfl_status stopped(const run *r) {
     }
     return msfl_fail(
         MSFL_ERR_CANCELLED,
-        "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme %s%s --out %s",
-        r->options.scheme, r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
+        "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme %s%s%s%s --out %s",
+        r->options.scheme, r->options.custody != NULL ? " --custody " : "",
+        r->options.custody != NULL ? r->options.custody : "", r->options.allow_two_sites ? " --allow-two-sites" : "",
+        r->options.out);
 }
 
 msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {

@@ -42,7 +42,8 @@ msfl_status fed_channel_init(fed_channel *channel, const msfl_scheme *scheme, co
                                          .min_cohort = config->min_cohort,
                                          .value_bits = config->value_bits,
                                          .n_values = msfl_update_slots(layout),
-                                         .security_bits = config->security_bits};
+                                         .security_bits = config->security_bits,
+                                         .custody = config->custody};
     msfl_update_layout_free(layout);
     status = msfl_setup_new(scheme, &request, &channel->setup);
     if (status == MSFL_OK) status = msfl_keys_new(channel->setup, &channel->keys);

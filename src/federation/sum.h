@@ -13,7 +13,8 @@ typedef struct fed_sum_config {
     const struct fed_channel *channel; /**< how the sum is encrypted; NULL: plain averaging of floats */
     uint32_t value_bits, security_bits;
     uint32_t n_clients, min_cohort;
-    uint32_t n_counters; /**< counter 0 is the sample count */
+    msfl_custody custody; /**< 0: the scheme's choice */
+    uint32_t n_counters;  /**< counter 0 is the sample count */
     uint64_t n_samples_max;
     const msfl_update_range *ranges; /**< NULL: counters only */
     size_t n_ranges;

@@ -1,8 +1,10 @@
-/* packed: one-time keys and exact sums, through the round protocol with an authority as key holder. */
+/* packed: one-time keys and exact sums, through the round protocol. With a committee by its machines (committee.c);
+ * with one key holder, an authority or the coordinator itself, by its short form for one process. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "medsecurefl/round.h"
+#include "scheme/committee.h"
 #include "scheme/table.h"
 
 #include <stdio.h>
@@ -13,6 +15,8 @@ typedef struct setup {
     msfl_packed *ctx;
     uint32_t min_cohort;
     uint64_t n_values;
+    uint32_t n_clients;
+    bool committee;
 } setup;
 
 static void setup_free(void *inner) {
@@ -29,8 +33,14 @@ static msfl_status setup_new(const msfl_scheme_request *r, void **out) {
                          r->min_cohort);
     }
     const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
+    if (r->custody == MSFL_CUSTODY_COMMITTEE && (r->n_clients < 2 || r->n_clients > MSFL_COMMITTEE_MAX)) {
+        return msfl_fail(MSFL_ERR_USAGE, "a committee of all %u hospitals: 2 to %d are possible; name an authority",
+                         r->n_clients, MSFL_COMMITTEE_MAX);
+    }
     setup *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
+    s->n_clients = r->n_clients;
+    s->committee = r->custody == MSFL_CUSTODY_COMMITTEE;
     s->min_cohort = r->min_cohort;
     s->n_values = r->n_values;
     msfl_status status = msfl_params_plan(&request, &s->params);
@@ -51,6 +61,10 @@ static void facts(const void *inner, msfl_scheme_facts *out) {
                                .log2_failure = f.log2_failure,
                                .trailer_bytes = MSFL_HASH_BYTES + msfl_round_bundle_bytes(&s->params),
                                .setup_bytes = MSFL_PUBLIC_KEY_BYTES};
+    if (s->committee) {
+        out->trailer_bytes = msfl_committee_trailer_bytes(&s->params, s->n_clients);
+        out->setup_bytes = msfl_committee_setup_bytes(s->n_clients);
+    }
     snprintf(out->parameters, sizeof out->parameters,
              "N = %u, %u primes, log2 q = %.1f of %.0f, %u values of %u bits a coefficient", s->params.ring_degree,
              s->params.n_primes, f.log2_q, f.log2_q_max, s->params.slots_per_coefficient, s->params.slot_bits);
@@ -76,22 +90,39 @@ static size_t chunk_bytes(const void *inner, uint64_t j) {
     return msfl_packed_chunk_bytes(s->ctx, s->n_values, j);
 }
 
-static msfl_status keys_new(const void *inner, void **keys) {
-    (void)inner;
-    msfl_authority *authority;
-    msfl_status status = msfl_authority_new(&authority);
-    *keys = status == MSFL_OK ? authority : NULL;
-    return status;
+typedef struct keys {
+    msfl_committee *committee; /* this */
+    msfl_authority *authority; /* or this */
+} keys;
+
+static void keys_free(void *inner) {
+    keys *k = inner;
+    if (k == NULL) return;
+    msfl_committee_free(k->committee);
+    msfl_authority_free(k->authority);
+    msfl_free(k);
 }
 
-static void keys_free(void *keys) {
-    msfl_authority_free(keys);
+static msfl_status keys_new(const void *inner, void **out) {
+    const setup *s = inner;
+    *out = NULL;
+    keys *k = msfl_alloc(1, sizeof *k);
+    if (k == NULL) return MSFL_NO_MEMORY;
+    msfl_status status =
+        s->committee ? msfl_committee_new(s->n_clients, &k->committee) : msfl_authority_new(&k->authority);
+    if (status != MSFL_OK) {
+        keys_free(k);
+        return status;
+    }
+    *out = k;
+    return MSFL_OK;
 }
 
 /* --- session --- */
 
 typedef struct session {
     const setup *setup;
+    msfl_committee_session *committee; /* all that follows is for one key holder */
     msfl_authority *authority;
     msfl_round_info info;
     msfl_round_coordinator *coordinator;
@@ -99,22 +130,35 @@ typedef struct session {
 } session;
 
 typedef struct sender {
+    msfl_site *site; /* with a committee */
     msfl_round_client *client;
 } sender;
 
 static void session_free(void *inner) {
     session *s = inner;
     if (s == NULL) return;
+    msfl_committee_session_free(s->committee);
     msfl_round_coordinator_free(s->coordinator);
     msfl_free(s);
 }
 
-static msfl_status session_new(const msfl_setup *outer, msfl_keys *keys, const msfl_session_info *info, void **out) {
+static msfl_status session_new(const msfl_setup *outer, msfl_keys *made, const msfl_session_info *info, void **out) {
     const setup *p = outer->inner;
+    const keys *k = made->inner;
     session *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
     s->setup = p;
-    s->authority = keys->inner;
+    if (p->committee) {
+        msfl_status status =
+            msfl_committee_session_new(k->committee, p->ctx, info, p->min_cohort, p->n_values, &s->committee);
+        if (status != MSFL_OK) {
+            session_free(s);
+            return status;
+        }
+        *out = s;
+        return MSFL_OK;
+    }
+    s->authority = k->authority;
     s->info = (msfl_round_info){.number = info->number,
                                 .n_clients = p->params.n_clients,
                                 .min_cohort = p->min_cohort,
@@ -136,6 +180,7 @@ static msfl_status session_new(const msfl_setup *outer, msfl_keys *keys, const m
 static void sender_free(void *inner) {
     sender *s = inner;
     if (s == NULL) return;
+    msfl_site_free(s->site);
     msfl_round_client_free(s->client);
     msfl_free(s);
 }
@@ -144,7 +189,9 @@ static msfl_status sender_new(void *inner, uint32_t client, void **out) {
     session *round = inner;
     sender *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = msfl_round_client_new(round->setup->ctx, &round->info, client, &s->client);
+    msfl_status status = round->committee != NULL
+                             ? msfl_committee_site(round->committee, client, &s->site)
+                             : msfl_round_client_new(round->setup->ctx, &round->info, client, &s->client);
     if (status != MSFL_OK) {
         sender_free(s);
         return status;
@@ -155,24 +202,30 @@ static msfl_status sender_new(void *inner, uint32_t client, void **out) {
 
 static msfl_status encrypt(void *inner, uint64_t j, const uint32_t *values, uint8_t *out) {
     sender *s = inner;
+    if (s->site != NULL) return msfl_committee_encrypt(s->site, j, values, out);
     return msfl_round_client_encrypt(s->client, j, values, out);
 }
 
 /* Trailer: hash of the ciphertext, then the sealed key. */
 static msfl_status finish(void *inner, uint8_t *trailer) {
     sender *s = inner;
+    if (s->site != NULL) return msfl_committee_finish(s->site, trailer);
     return msfl_round_client_finish(s->client, trailer, trailer + MSFL_HASH_BYTES);
 }
 
 static msfl_status upload(void *inner, uint32_t client, const uint8_t *bytes, uint64_t length, const uint8_t *trailer,
                           size_t trailer_length) {
     session *s = inner;
+    if (s->committee != NULL) {
+        return msfl_committee_upload(s->committee, client, bytes, length, trailer, trailer_length);
+    }
     return msfl_round_coordinator_upload(s->coordinator, client, bytes, length, trailer, trailer + MSFL_HASH_BYTES,
                                          trailer_length - MSFL_HASH_BYTES);
 }
 
 static msfl_status close_session(void *inner) {
     session *s = inner;
+    if (s->committee != NULL) return msfl_committee_close(s->committee);
     msfl_round_certificate u;
     size_t n = s->info.params.ring_degree;
     int32_t *key_sum = msfl_secret_alloc(n * sizeof *key_sum);
@@ -189,11 +242,12 @@ static msfl_status close_session(void *inner) {
 
 static uint32_t cohort(const void *inner) {
     const session *s = inner;
-    return (uint32_t)s->cohort;
+    return s->committee != NULL ? msfl_committee_cohort(s->committee) : (uint32_t)s->cohort;
 }
 
 static msfl_status open_chunk(const void *inner, uint64_t j, uint64_t *totals) {
     const session *s = inner;
+    if (s->committee != NULL) return msfl_committee_open(s->committee, j, totals);
     return msfl_round_coordinator_open(s->coordinator, j, totals);
 }
 

@@ -51,6 +51,10 @@ static msfl_status wrap(const msfl_scheme *scheme, const msfl_scheme_request *re
 static msfl_scheme_request with_defaults(const msfl_scheme_request *request) {
     msfl_scheme_request r = *request;
     if (r.security_bits == 0) r.security_bits = 128;
+    if (r.custody == 0) {
+        r.custody =
+            r.n_clients >= 2 && r.n_clients <= MSFL_COMMITTEE_MAX ? MSFL_CUSTODY_COMMITTEE : MSFL_CUSTODY_AUTHORITY;
+    }
     return r;
 }
 

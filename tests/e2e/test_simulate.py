@@ -212,6 +212,27 @@ class Simulate(common.CliTest):
             models[scheme] = digest(os.path.join(out, "agg_model.h5"))
         self.assertEqual(len(set(models.values())), 1, models)
 
+    def test_who_holds_the_keys_is_said_and_changes_nothing_else(self):
+        models, trust = set(), {}
+        for custody in ("committee", "authority", "coordinator"):
+            out = self.path(custody)
+            r = self.ok_json(*SMALL, "--compare", "none", "--custody", custody, "--out", out)
+            self.assertEqual(r["custody"], custody)
+            self.assertIs(r["sum_exact"], True)
+            self.assertEqual(any("--custody coordinator" in w for w in r["warnings"]), custody == "coordinator")
+            trust[custody] = r["trust"]
+            models.add(digest(os.path.join(out, "agg_model.h5")))
+        self.assertEqual(len(models), 1)
+        self.assertIn("committee of all hospitals", trust["committee"])
+        self.assertIn("INSECURE against a curious coordinator", trust["coordinator"])
+        self.assertIn("INSECURE", text_of(self.path("coordinator"), "report.html"))
+        # By default the committee; and a run goes on only under the custody that is named again.
+        self.assertEqual(self.ok_json(*SMALL, "--compare", "none", "--out", self.path("default"))["custody"], "committee")
+        self.fails(9, "--custody coordinator", "simulate", "--resume", "--out", self.path("coordinator"))
+        self.fails(2, "custody is committee", *SMALL, "--custody", "nobody", "--out", self.path("x"))
+        self.fails(2, "knows no custody", *SMALL, "--scheme", "bfv", "--custody", "authority", "--out", self.path("y"))
+        self.fails(2, "2 to 16", *SMALL, "--clients", 20, "--custody", "committee", "--out", self.path("z"))
+
     def test_plain_is_named_everywhere(self):
         out = self.path("out")
         r = self.ok(*SMALL, "--scheme", "plain", "--compare", "none", "--out", out)

@@ -212,7 +212,7 @@ static void parameters_of_another_layout_are_refused(void **state) {
 static void every_allocation_may_fail(void **state) {
     fixture *f = *state;
     f->config.channel = &f->channel;
-    for (long k = 1; k < 200; k++) {
+    for (long k = 1; k < 1000; k++) {
         fed_sum *sum = NULL;
         float mean[VALUES];
         uint64_t counters[2];
@@ -231,7 +231,7 @@ static void every_allocation_may_fail(void **state) {
         }
         assert_int_equal(status, MSFL_ERR_MEMORY);
     }
-    fail_msg("more than 200 allocations");
+    fail_msg("more than 1000 allocations");
 }
 
 static void histogram_auc(void **state) {
