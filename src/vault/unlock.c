@@ -170,7 +170,7 @@ msfl_status vault_lock_key(const vault_lock *lock, const msfl_unlock *unlock, ui
         return msfl_argon2id(unlock->bytes, unlock->length, lock->salt, lock->passes, lock->memory_bytes, key);
     }
     msfl_hash h; /* on the stack for a moment, and wiped: it holds nothing that the key file's bytes follow from */
-    msfl_hash_init(&h, "msfl.vault.key-file.v1");
+    msfl_hash_init(&h, "msfl.vault.seal-key.v1"); /* not the label of the closing hash, which is public */
     msfl_hash_add(&h, lock->salt, sizeof lock->salt);
     msfl_hash_add_field(&h, unlock->bytes, unlock->length);
     msfl_hash_final(&h, key);

@@ -507,6 +507,38 @@ static void creation_is_whole_or_nothing(void **state) {
     msfl_unlock_free(unlock);
 }
 
+/* Where a rename that replaces nothing had to be a link and an unlink, a kill between them leaves the new secret half
+ * under both names. */
+static void a_secret_half_of_two_names(void **state) {
+    const char *folder = at(*state, "keys");
+    const char *secret = at(folder, VAULT_SECRET_NAME), *public = at(folder, VAULT_PUBLIC_NAME);
+    const char *next_secret = at(folder, VAULT_NEXT_SECRET), *next_public = at(folder, VAULT_NEXT_PUBLIC);
+    make(folder, "bfv", PASSPHRASE);
+    msfl_unlock *unlock = passphrase_of(PASSPHRASE);
+    msfl_keyfile *before, *after;
+    bool recovered;
+    ok(msfl_keyfile_read(public, &before));
+    assert_int_equal(link(secret, next_secret), 0);
+    assert_int_equal(rename(public, next_public), 0);
+    ok(msfl_keystore_recover(folder, &recovered));
+    assert_true(recovered);
+    assert_false(msfl_file_exists(next_secret) || msfl_file_exists(next_public));
+    ok(msfl_keyfile_read(public, &after));
+    assert_memory_equal(before->info.fingerprint, after->info.fingerprint, MSFL_HASH_BYTES);
+    assert_opens(folder, after->info.key_id, unlock);
+    msfl_keyfile_free(after);
+    msfl_keyfile_free(before);
+
+    /* A secret .next of another pair is nothing that explains itself: it is not thrown away. */
+    const char *other = at(*state, "other");
+    make(other, "bfv", PASSPHRASE);
+    assert_int_equal(link(at(other, VAULT_SECRET_NAME), next_secret), 0);
+    assert_int_equal(rename(public, next_public), 0);
+    assert_int_equal(msfl_keystore_recover(folder, &recovered), MSFL_ERR_MISMATCH);
+    assert_true(msfl_file_exists(next_secret) && msfl_file_exists(next_public) && msfl_file_exists(secret));
+    msfl_unlock_free(unlock);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(passphrases, folder_setup, folder_teardown),
@@ -520,6 +552,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rotation_survives_everything, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(rotation_survives_lack_of_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(creation_is_whole_or_nothing, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(a_secret_half_of_two_names, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
