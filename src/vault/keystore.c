@@ -176,8 +176,9 @@ static msfl_status recover(const char *folder, bool *has_recovered) {
     char *retired = msfl_path_join(folder, VAULT_RETIRED_NAME);
     if (retired == NULL) return MSFL_NO_MEMORY;
     bool next_public, next_secret;
-    msfl_status status = msfl_folder_clean(folder);
-    if (status == MSFL_OK) status = msfl_folder_clean(retired);
+    /* Of key files only: who makes an output of another kind in this folder just now has no lock on it. */
+    msfl_status status = msfl_folder_clean(folder, ".msk");
+    if (status == MSFL_OK) status = msfl_folder_clean(retired, ".msk");
     msfl_free(retired);
     if (status == MSFL_OK) status = has(folder, VAULT_NEXT_PUBLIC, &next_public);
     if (status == MSFL_OK) status = has(folder, VAULT_NEXT_SECRET, &next_secret);
@@ -262,8 +263,11 @@ msfl_status msfl_keystore_create(const char *folder, const msfl_key_spec *spec, 
     msfl_status status = msfl_crypto_init();
     if (status == MSFL_OK) status = vault_spec_check(spec);
     if (status == MSFL_OK) status = msfl_unlock_check_new(unlock);
-    bool there = false;
-    if (status == MSFL_OK && msfl_is_folder(folder)) status = has(folder, VAULT_SECRET_NAME, &there);
+    bool there = false, recovered;
+    if (status == MSFL_OK && msfl_is_folder(folder)) {
+        status = msfl_keystore_recover(folder, &recovered); /* one that was killed before its last step is whole then */
+        if (status == MSFL_OK) status = has(folder, VAULT_SECRET_NAME, &there);
+    }
     if (status == MSFL_OK && there) { /* before the work; checked again under the lock */
         status = msfl_fail(MSFL_ERR_EXISTS,
                            "%s/" VAULT_SECRET_NAME " is already there: keys are never overwritten; rotate-keys makes a "

@@ -483,10 +483,8 @@ static void creation_is_whole_or_nothing(void **state) {
                 int how;
                 assert_int_equal(waitpid(child, &how, 0), child);
                 finished = WIFEXITED(how);
-                status = msfl_keystore_create(folder, &spec, unlock, NULL); /* again */
-                assert_true(status == MSFL_OK || status == MSFL_ERR_EXISTS);
-                bool recovered;
-                ok(msfl_keystore_recover(folder, &recovered));
+                status = msfl_keystore_create(folder, &spec, unlock, NULL);  /* again */
+                assert_true(status == MSFL_OK || status == MSFL_ERR_EXISTS); /* and whole in both cases */
             } else {
                 msfl_file_fault_at(k, false);
                 status = msfl_keystore_create(folder, &spec, unlock, NULL);
@@ -539,6 +537,22 @@ static void a_secret_half_of_two_names(void **state) {
     msfl_unlock_free(unlock);
 }
 
+/* What killed commands left of key files goes; what others are writing in the folder stays. */
+static void only_remains_of_keys_are_removed(void **state) {
+    const char *folder = at(*state, "keys");
+    make(folder, "bfv", PASSPHRASE);
+    msfl_unlock *unlock = passphrase_of(PASSPHRASE);
+    static const char *const names[] = {"sum.msc.partial-12345", "secret.msk.next.partial-12345",
+                                        "public.msk.partial-1", "secret.msk.partial-of-a-copy"};
+    static const bool stays[] = {true, false, false, true};
+    for (size_t i = 0; i < 4; i++)
+        ok(msfl_file_write(at(folder, names[i]), "", 0));
+    ok(msfl_keystore_rotate(folder, unlock, NULL, NULL));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(msfl_file_exists(at(folder, names[i])), stays[i]);
+    msfl_unlock_free(unlock);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(passphrases, folder_setup, folder_teardown),
@@ -553,6 +567,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rotation_survives_lack_of_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(creation_is_whole_or_nothing, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(a_secret_half_of_two_names, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(only_remains_of_keys_are_removed, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
