@@ -137,6 +137,7 @@ msfl_status cmd_decrypt(int argc, char **argv) {
     status =
         msfl_cipher_decrypt(cipher, key, unlock, &observer, is_sum ? NULL : values, is_sum ? values : NULL, &opened);
     cli_terminal_free(terminal);
+    cli_warn_of_unlocked_memory();
     if (status == MSFL_OK) status = write_values(out, content, values, force);
     if (status == MSFL_OK && (json || !quiet)) status = print_opened(out, &opened, is_sum, json);
 done:

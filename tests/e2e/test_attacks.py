@@ -143,6 +143,44 @@ class Outputs(Attack):
                 subprocess.run(["umount", disk], check=True)
 
 
+class Memory(Attack):
+    @unittest.skipIf(shutil.which("setpriv") is None or os.geteuid() != 0 or SANITIZED, "needs setpriv, as root")
+    def test_memory_that_is_not_locked_is_told(self):
+        """As somebody without the right to lock memory; one with it is told nothing."""
+        public, secret = self.keygen()
+        a = self.encrypt(public, np.ones(5), "a.msc")
+        words = ["decrypt", "--key", secret, "--keyfile", self.raw, a, "-o", self.path("o"), "--force"]
+        without = ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock", "sh", "-c",
+                   'ulimit -l 0 && exec "$@"', "sh", CLI]
+        r = subprocess.run([*without, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("did not lock", r.stderr)
+        r = subprocess.run([*without, "rotate-keys", self.path("keys"), "--keyfile", self.raw], capture_output=True,
+                           text=True, stdin=subprocess.DEVNULL)
+        self.assertIn("did not lock", r.stderr)
+
+    def test_no_secret_in_arguments_or_environment(self):
+        """What other processes see of a decryption at work: no passphrase; and its memory is closed to them."""
+        word = "a passphrase that nobody else may see"
+        p = write(self.path("p"), word.encode() + b"\n")
+        self.ok("keygen", "--passphrase-file", p, "--out", self.path("keys"))
+        a = self.encrypt(self.path("keys/public.msk"), np.ones(5), "a.msc")
+        job = subprocess.Popen([CLI, "decrypt", "--key", self.path("keys/secret.msk"), "--passphrase-file", p, a, "-o",
+                                self.path("o")], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        seen, limits = b"", ""
+        while job.poll() is None:
+            try:
+                seen += read(f"/proc/{job.pid}/cmdline") + read(f"/proc/{job.pid}/environ")
+                limits = read(f"/proc/{job.pid}/limits").decode() or limits
+            except OSError:
+                pass
+        self.assertEqual(job.returncode, 0, job.stderr.read())
+        job.stderr.close()
+        self.assertNotIn(word.encode(), seen)
+        core = next(line for line in limits.splitlines() if line.startswith("Max core"))
+        self.assertEqual(core.split()[4:6], ["0", "0"])
+
+
 class Kills(Attack):
     """kill -9 at random moments of everything that writes."""
 
