@@ -78,6 +78,10 @@ static msfl_status look_at_link(const msfl_keyfile *link, const char *key_path, 
         beside == NULL ? MSFL_ERR_MEMORY : msfl_revocation_find(link, o->revocations, is_revoked, NULL);
     if (status == MSFL_OK && !*is_revoked) status = msfl_revocation_find(link, beside, is_revoked, NULL);
     msfl_free(beside);
+    if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_CRYPTO || status == MSFL_ERR_UNSUPPORTED) {
+        *is_revoked = true; /* a damaged one is taken at its word: about a link, that is a warning and no refusal */
+        return MSFL_OK;
+    }
     return status;
 }
 
