@@ -16,7 +16,7 @@ static bool ends_in(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static msfl_status write_model(const char *out, const msfl_content *content, const float *values) {
+static msfl_status write_model(const char *out, const msfl_content *content, const float *values, bool force) {
     msfl_model *model;
     msfl_status status =
         msfl_model_parse("the encrypted model", content->model_yaml, strlen(content->model_yaml), 0, 0, 0, 0, &model);
@@ -28,8 +28,10 @@ static msfl_status write_model(const char *out, const msfl_content *content, con
                            (unsigned long long)info->n_values, info->n_classes, (unsigned long long)content->n_values,
                            content->n_names);
     } else {
-        status = msfl_model_save(out, model, values, content->n_names != 0 ? content->class_names : NULL,
-                                 content->normalise);
+        status = cli_refuse_existing(out, force); /* again: what came while a large sum was opened stays as well */
+        if (status == MSFL_OK)
+            status = msfl_model_save(out, model, values, content->n_names != 0 ? content->class_names : NULL,
+                                     content->normalise);
     }
     msfl_model_free(model);
     return status;
@@ -41,7 +43,7 @@ static msfl_status write_values(const char *out, const msfl_content *content, fl
             printf("%.9g\n", (double)values[i]);
         return MSFL_OK;
     }
-    if (content->kind == MSFL_CONTENT_MODEL && !ends_in(out, ".npy")) return write_model(out, content, values);
+    if (content->kind == MSFL_CONTENT_MODEL && !ends_in(out, ".npy")) return write_model(out, content, values, force);
     msfl_array array = {.rank = 1, .dims = {content->n_values}, .n_values = content->n_values, .values = values};
     if (content->kind == MSFL_CONTENT_VECTOR) {
         array.rank = content->rank;
@@ -119,8 +121,9 @@ msfl_status cmd_decrypt(int argc, char **argv) {
     if (status == MSFL_OK) status = cli_refuse_revoked(key, revocations, !refuse);
     if (status == MSFL_OK) status = cli_unlock_read(&from, "", "passphrase of the key", false, &unlock);
     if (status != MSFL_OK) goto done;
-    /* A header can state any number of values; the file is as long as that only if it holds them. */
-    if (content->n_values / 64 > msfl_cipher_info_borrow(cipher)->file_bytes) {
+    /* A header can state any number of values; the file is as long as that only if it holds them. No scheme takes less
+     * than 2 (2 bits) for a value: a ciphertext is at least two of what it holds. */
+    if (content->n_values / 2 > msfl_cipher_info_borrow(cipher)->file_bytes) {
         status =
             msfl_fail(MSFL_ERR_FORMAT, "%s is too short for %llu values", input, (unsigned long long)content->n_values);
         goto done;
@@ -134,6 +137,7 @@ msfl_status cmd_decrypt(int argc, char **argv) {
     status =
         msfl_cipher_decrypt(cipher, key, unlock, &observer, is_sum ? NULL : values, is_sum ? values : NULL, &opened);
     cli_terminal_free(terminal);
+    cli_warn_of_unlocked_memory();
     if (status == MSFL_OK) status = write_values(out, content, values, force);
     if (status == MSFL_OK && (json || !quiet)) status = print_opened(out, &opened, is_sum, json);
 done:

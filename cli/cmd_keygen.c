@@ -94,5 +94,6 @@ msfl_status cmd_keygen(int argc, char **argv) {
     msfl_keystore_result result;
     status = msfl_keystore_create(out, &spec, unlock, &result);
     msfl_unlock_free(unlock);
+    cli_warn_of_unlocked_memory();
     return status == MSFL_OK ? print_result(out, &result, json) : status;
 }

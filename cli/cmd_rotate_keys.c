@@ -79,6 +79,7 @@ static msfl_status run(const words *w) {
     }
     msfl_unlock_free(unlock);
     msfl_unlock_free(new_unlock);
+    cli_warn_of_unlocked_memory();
     return status;
 }
 

@@ -7,11 +7,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 cli_file_kind cli_file_kind_of(const char *path) {
     char start[8] = {0};
-    if (msfl_is_folder(path)) return CLI_FILE_OTHER;
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return CLI_FILE_OTHER; /* a pipe would keep us waiting */
     FILE *f = fopen(path, "rb");
     if (f == NULL) return CLI_FILE_OTHER;
     size_t n = fread(start, 1, sizeof start, f);
@@ -81,6 +83,10 @@ msfl_status cli_refuse_revoked(const msfl_keyfile *key, const char *more, bool w
 }
 
 msfl_status cli_refuse_existing(const char *path, bool replace) {
-    if (replace || !msfl_file_exists(path)) return MSFL_OK;
+    if (!msfl_file_exists(path)) return MSFL_OK;
+    if (cli_file_kind_of(path) == CLI_FILE_KEY) { /* a slip of the hand would cost all that is encrypted under it */
+        return msfl_fail(MSFL_ERR_EXISTS, "%s is a key: it is not overwritten, --force or not", path);
+    }
+    if (replace) return MSFL_OK;
     return msfl_fail(MSFL_ERR_EXISTS, "%s is already there; --force overwrites it", path);
 }

@@ -30,7 +30,7 @@ void cli_time_text(int64_t seconds, char text[32]);
  *  standard error instead. */
 msfl_status cli_refuse_revoked(const msfl_keyfile *key, const char *more, bool warn_only) MSFL_NODISCARD;
 
-/** ERR_EXISTS, before the work, unless `replace`. */
+/** ERR_EXISTS, before the work, unless `replace`; always for a file of keys. */
 msfl_status cli_refuse_existing(const char *path, bool replace) MSFL_NODISCARD;
 
 #endif

@@ -14,6 +14,7 @@ enum { CHAIN_MAX = 1000, GROUPED_BYTES = 2 * MSFL_HASH_BYTES + MSFL_HASH_BYTES /
 
 typedef struct chain {
     msfl_keyfile *links[CHAIN_MAX]; /* from the key's predecessor backwards; owned */
+    bool revoked[CHAIN_MAX];        /* the link of that number */
     size_t n;
     bool is_whole; /* the last link has no predecessor */
     bool has_trusted;
@@ -68,6 +69,22 @@ static bool same_key(const msfl_keyfile *a, const msfl_keyfile *b) {
                   MSFL_HASH_BYTES) == 0;
 }
 
+/** Whether a link was revoked, as far as is known beside it, beside the key, or where the options say. */
+static msfl_status look_at_link(const msfl_keyfile *link, const char *key_path, const inspect_options *o,
+                                bool *is_revoked) {
+    const char *slash = strrchr(key_path, '/');
+    char *beside = slash == NULL ? msfl_strdup(".") : msfl_strndup(key_path, (size_t)(slash - key_path + 1));
+    msfl_status status =
+        beside == NULL ? MSFL_ERR_MEMORY : msfl_revocation_find(link, o->revocations, is_revoked, NULL);
+    if (status == MSFL_OK && !*is_revoked) status = msfl_revocation_find(link, beside, is_revoked, NULL);
+    msfl_free(beside);
+    if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_CRYPTO || status == MSFL_ERR_UNSUPPORTED) {
+        *is_revoked = true; /* a damaged one is taken at its word: about a link, that is a warning and no refusal */
+        return MSFL_OK;
+    }
+    return status;
+}
+
 static msfl_status follow(const msfl_keyfile *key, const inspect_options *o, chain *c) {
     msfl_keyfile *trusted = NULL;
     msfl_status status = o->trusted == NULL ? MSFL_OK : msfl_keyfile_read(o->trusted, &trusted);
@@ -82,6 +99,7 @@ static msfl_status follow(const msfl_keyfile *key, const inspect_options *o, cha
         if (status != MSFL_OK || link == NULL) break;
         c->links[c->n++] = link;
         at = link;
+        status = look_at_link(link, msfl_keyfile_name(key), o, &c->revoked[c->n - 1]);
         if (trusted != NULL && same_key(at, trusted)) c->has_trusted = true;
     }
     c->is_whole = !msfl_keyfile_info_borrow(at)->has_predecessor;
@@ -110,10 +128,18 @@ static void print_public(const msfl_keyfile *key, const chain *c, const char *tr
     } else {
         printf("  replaces     nothing: the first of its line\n");
     }
+    bool is_weak = false;
     for (size_t i = 0; i < c->n; i++) {
         const msfl_keyfile_info *link = msfl_keyfile_info_borrow(c->links[i]);
         msfl_hex(link->key_id, sizeof link->key_id, id);
-        printf("  chain        %zu: %s, signature holds (%s)\n", i + 1, id, msfl_keyfile_name(c->links[i]));
+        printf("  chain        %zu: %s, signature holds (%s)%s\n", i + 1, id, msfl_keyfile_name(c->links[i]),
+               c->revoked[i] ? ", REVOKED" : "");
+        is_weak |= c->revoked[i];
+    }
+    if (is_weak) {
+        printf(
+            "  chain        who took a key that was revoked can sign successors of it, too: the chain proves nothing\n"
+            "               beyond it, so compare the fingerprint another way\n");
     }
     if (info->has_predecessor && !c->is_whole) {
         printf("  chain        earlier keys are not at hand, so nothing is said about them\n");
@@ -157,13 +183,15 @@ static void key_json(json_t *o, const msfl_keyfile *key, const chain *c, bool is
     }
     inspect_hex(o, "fingerprint", info->fingerprint, sizeof info->fingerprint);
     if (info->has_predecessor) inspect_hex(o, "predecessor", info->predecessor_id, sizeof info->predecessor_id);
-    json_t *links = json_array();
+    json_t *links = json_array(), *revoked = json_array();
     for (size_t i = 0; i < c->n; i++) {
         char id[2 * MSFL_KEY_ID_BYTES + 1];
         msfl_hex(msfl_keyfile_info_borrow(c->links[i])->key_id, MSFL_KEY_ID_BYTES, id);
         json_array_append_new(links, json_string(id));
+        if (c->revoked[i]) json_array_append_new(revoked, json_string(id));
     }
     json_object_set_new(o, "chain", links);
+    json_object_set_new(o, "chain_revoked", revoked);
     json_object_set_new(o, "chain_is_whole", json_boolean(c->is_whole));
 }
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/sodium.h"
 #include "cmd.h"
+#include "columns.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -42,11 +43,12 @@ static void print_commands(FILE *out) {
 
 /* A message may quote names and headings from files: nothing in them may steer a terminal. */
 static void print_failure(const char *command, const char *message) {
-    fprintf(stderr, "medsecurefl %s: ", command);
-    for (const char *p = message; *p != 0; p++) {
-        fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, stderr);
-    }
-    fputc('\n', stderr);
+    msfl_buffer shown = {0};
+    (void)cli_put_columns(&shown, message, SIZE_MAX, cli_locale_is_utf8());
+    fprintf(stderr, "medsecurefl %s: %.*s\n", command, (int)shown.length,
+            shown.status == MSFL_OK ? (const char *)shown.bytes : "");
+    if (shown.status != MSFL_OK) fprintf(stderr, "medsecurefl: out of memory\n");
+    msfl_buffer_clear(&shown);
 }
 
 static bool wants_help(int argc, char **argv) {

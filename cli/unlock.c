@@ -116,3 +116,12 @@ msfl_status cli_unlock_read(const cli_unlock *from, const char *prefix, const ch
     }
     return status;
 }
+
+void cli_warn_of_unlocked_memory(void) {
+    uint64_t bytes = msfl_secret_unlocked_bytes();
+    if (bytes == 0) return;
+    fprintf(stderr,
+            "warning: %llu bytes of secrets were in memory that the system did not lock and may have paged out: raise "
+            "the limit with 'ulimit -l'\n",
+            (unsigned long long)bytes);
+}

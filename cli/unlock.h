@@ -17,4 +17,7 @@ typedef struct cli_unlock {
 msfl_status cli_unlock_read(const cli_unlock *from, const char *prefix, const char *what, bool is_new,
                             msfl_unlock **out) MSFL_NODISCARD;
 
+/** A line on standard error if a secret lay in memory that the system would not lock, and so may be on a disk now. */
+void cli_warn_of_unlocked_memory(void);
+
 #endif

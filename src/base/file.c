@@ -192,13 +192,13 @@ msfl_status msfl_folder_is_empty(const char *path, bool *empty) {
     return MSFL_OK;
 }
 
-msfl_status msfl_folder_clean(const char *path) {
+msfl_status msfl_folder_clean(const char *path, const char *within) {
     if (!msfl_file_exists(path)) return MSFL_OK;
     DIR *dir = opendir(path);
     if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
     msfl_status status = MSFL_OK;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (!is_partial(entry->d_name)) continue;
+        if (!is_partial(entry->d_name) || strstr(entry->d_name, within) == NULL) continue;
         if (unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
             status = msfl_fail_errno(errno, "cannot remove %s/%s", path, entry->d_name);
         }

@@ -37,8 +37,9 @@ msfl_status msfl_folder_make(const char *path) MSFL_NODISCARD;
 /** Whether the folder has an entry other than . and .. and what interrupted msfl_file_write calls left. */
 msfl_status msfl_folder_is_empty(const char *path, bool *empty) MSFL_NODISCARD;
 
-/** Remove what interrupted msfl_file_write calls left in a folder. A missing folder is fine. */
-msfl_status msfl_folder_clean(const char *path) MSFL_NODISCARD;
+/** Remove what interrupted msfl_file_write calls left in a folder, where the name has `within` in it ("": everywhere).
+ * A missing folder is fine. */
+msfl_status msfl_folder_clean(const char *path, const char *within) MSFL_NODISCARD;
 
 /** Names in a folder, without . and .., sorted by byte value; free each and the array with msfl_names_free.
  *  ERR_LIMIT above `n_max` entries. */

@@ -82,6 +82,24 @@ static msfl_status refuse_existing(const char *path) {
     return msfl_fail(MSFL_ERR_EXISTS, "%s is already there and is not overwritten", path);
 }
 
+/* A file that was not there before, under a name that nobody else writes under: what someone put there, a link or a
+ * file that they can read, is neither followed nor filled. Process numbers alone do not tell processes apart (two
+ * containers that share a folder are both number 1), nor threads; creating with O_EXCL does. -1 with errno; NULL is no
+ * memory. */
+static char *create_new(const char *path, mode_t mode, int *fd) {
+    enum { TRIES = 1000 };
+    static atomic_uint counter;
+    for (int i = 0; i < TRIES; i++) {
+        unsigned number = atomic_fetch_add(&counter, 1) % TRIES;
+        char *name = msfl_format("%s" MSFL_PARTIAL "%ld%03u", path, (long)getpid(), number);
+        if (name == NULL) return NULL;
+        *fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (*fd >= 0 || errno != EEXIST || i + 1 == TRIES) return name;
+        msfl_free(name);
+    }
+    return NULL; /* not reached */
+}
+
 msfl_status msfl_output_open(const char *path, int mode, msfl_output **out) {
     *out = NULL;
     msfl_output *o = msfl_alloc(1, sizeof *o);
@@ -92,16 +110,18 @@ msfl_status msfl_output_open(const char *path, int mode, msfl_output **out) {
     if (!o->replace) status = refuse_existing(path);
     if (status != MSFL_OK) goto done;
     o->path = msfl_strdup(path);
-    char *temporary = msfl_format("%s" MSFL_PARTIAL "%ld", path, (long)getpid());
-    if (o->path == NULL || temporary == NULL) {
-        msfl_free(temporary);
+    if (o->path == NULL) {
         status = MSFL_NO_MEMORY;
         goto done;
     }
-    bool failed = told_to_fail();
-    if (!failed) {
-        o->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                     (mode & MSFL_OUTPUT_PRIVATE) != 0 ? 0600 : 0644);
+    if (told_to_fail()) {
+        status = msfl_fail_errno(errno, "cannot create a file for %s", path);
+        goto done;
+    }
+    char *temporary = create_new(path, (mode & MSFL_OUTPUT_PRIVATE) != 0 ? 0600 : 0644, &o->fd);
+    if (temporary == NULL) {
+        status = MSFL_NO_MEMORY;
+        goto done;
     }
     if (o->fd < 0) {
         status = msfl_fail_errno(errno, "cannot create %s", temporary);
@@ -109,7 +129,7 @@ msfl_status msfl_output_open(const char *path, int mode, msfl_output **out) {
         goto done;
     }
     o->temporary = temporary;
-    /* One left behind by a killed process with our number would keep its mode. */
+    /* Whatever the umask takes away or an access list of the folder gives. */
     if ((mode & MSFL_OUTPUT_PRIVATE) != 0 && fchmod(o->fd, 0600) != 0) {
         status = msfl_fail_errno(errno, "cannot protect %s", temporary);
         goto done;

@@ -4,7 +4,7 @@
 
 #include "medsecurefl/status.h"
 
-/** Between a file's name and the process that is writing it: "sum.msc.partial-4711". */
+/** Between a file's name and the number of who is writing it, process and count: "sum.msc.partial-4711000". */
 #define MSFL_PARTIAL ".partial-"
 
 typedef struct msfl_output msfl_output;
@@ -15,7 +15,7 @@ typedef enum msfl_output_mode {
     MSFL_OUTPUT_PRIVATE = 2  /**< to be combined: only the owner may read it (0600) instead of all (0644) */
 } msfl_output_mode;
 
-/** A temporary file in the folder of `path`. `mode`: bits of msfl_output_mode. */
+/** A new temporary file in the folder of `path`: never one that was there. `mode`: bits of msfl_output_mode. */
 msfl_status msfl_output_open(const char *path, int mode, msfl_output **out) MSFL_NODISCARD;
 msfl_status msfl_output_write(msfl_output *output, const void *bytes, size_t length) MSFL_NODISCARD;
 /** fsync, rename, fsync of the folder: after OK the file is there under its name. On failure `path` is as it was. */

@@ -155,6 +155,7 @@ msfl_status msfl_x25519(const uint8_t secret[MSFL_X25519_BYTES], const uint8_t p
 void msfl_aead_seal(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t nonce[MSFL_AEAD_NONCE_BYTES],
                     const void *data, size_t data_length, const void *message, size_t length, uint8_t *out) {
     crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, message, length, data, data_length, NULL, nonce, key);
+    msfl_wipe_stack();
     MSFL_DECLASSIFY(out, length + MSFL_AEAD_TAG_BYTES); /* a ciphertext is public */
 }
 
@@ -165,6 +166,7 @@ msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t
         refused =
             crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, length, data, data_length, nonce, key);
     }
+    msfl_wipe_stack();
     MSFL_DECLASSIFY(&refused, sizeof refused); /* the refusal */
     if (refused != 0) {
         if (length > MSFL_AEAD_TAG_BYTES) memset(out, 0, length - MSFL_AEAD_TAG_BYTES);
@@ -176,11 +178,16 @@ msfl_status msfl_aead_open(const uint8_t key[MSFL_AEAD_KEY_BYTES], const uint8_t
 void msfl_sign_keypair(const uint8_t seed[MSFL_SIGN_SEED_BYTES], uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES],
                        uint8_t secret_key[MSFL_SIGN_SECRET_BYTES]) {
     crypto_sign_seed_keypair(public_key, secret_key, seed);
+    msfl_wipe_stack();
+    MSFL_DECLASSIFY(public_key, MSFL_SIGN_PUBLIC_BYTES);
+    MSFL_DECLASSIFY(secret_key + MSFL_SIGN_SEED_BYTES, MSFL_SIGN_PUBLIC_BYTES); /* RFC 8032 keeps it there, too */
 }
 
 void msfl_sign(const uint8_t secret_key[MSFL_SIGN_SECRET_BYTES], const void *message, size_t length,
                uint8_t signature[MSFL_SIGN_BYTES]) {
     crypto_sign_detached(signature, NULL, message, length, secret_key);
+    msfl_wipe_stack();
+    MSFL_DECLASSIFY(signature, MSFL_SIGN_BYTES);
 }
 
 bool msfl_sign_verify(const uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES], const void *message, size_t length,
@@ -190,8 +197,10 @@ bool msfl_sign_verify(const uint8_t public_key[MSFL_SIGN_PUBLIC_BYTES], const vo
 
 msfl_status msfl_argon2id(const void *passphrase, size_t length, const uint8_t salt[MSFL_ARGON_SALT_BYTES],
                           uint32_t passes, uint64_t memory_bytes, uint8_t out[MSFL_HASH_BYTES]) {
-    if (crypto_pwhash(out, MSFL_HASH_BYTES, passphrase, length, salt, passes, memory_bytes,
-                      crypto_pwhash_ALG_ARGON2ID13) != 0) {
+    int failed = crypto_pwhash(out, MSFL_HASH_BYTES, passphrase, length, salt, passes, memory_bytes,
+                               crypto_pwhash_ALG_ARGON2ID13);
+    msfl_wipe_stack();
+    if (failed != 0) {
         sodium_memzero(out, MSFL_HASH_BYTES);
         return msfl_fail(MSFL_ERR_MEMORY,
                          "turning a passphrase into a key takes %llu MiB of memory, which are not free",

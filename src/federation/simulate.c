@@ -146,10 +146,10 @@ static msfl_status make_folder(run *r) {
     }
     if (status == MSFL_OK) status = out_path(r, "config.json", &config_path);
     if (status == MSFL_OK) status = msfl_file_lock(config_path, &r->lock);
-    if (status == MSFL_OK) status = msfl_folder_clean(r->options.out);
+    if (status == MSFL_OK) status = msfl_folder_clean(r->options.out, "");
     if (status == MSFL_OK) status = out_path(r, "state", &state);
     if (status == MSFL_OK) status = msfl_folder_make(state);
-    if (status == MSFL_OK) status = msfl_folder_clean(state);
+    if (status == MSFL_OK) status = msfl_folder_clean(state, "");
     msfl_free(config_path);
     msfl_free(state);
     return status;

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,6 +27,7 @@ msfl_status msfl_ckks_seal_seeded(const msfl_ckks *ctx, msfl_ckks_secret *key, m
     uint8_t stream_key[16], *c0 = ct->c0;
     msfl_random_bytes(scratch->seed, MSFL_RLWE_SEED_BYTES);
     msfl_random_bytes(ct->seed, sizeof ct->seed);
+    MSFL_DECLASSIFY(ct->seed, sizeof ct->seed); /* of the public a */
     msfl_rlwe_public_key(r, ct->seed, stream_key);
     msfl_status status = msfl_rlwe_draw(r, scratch, "e0", 0);
     for (uint32_t i = 0; status == MSFL_OK && i < ctx->params.n_primes; i++) {
@@ -40,6 +42,7 @@ msfl_status msfl_ckks_seal_seeded(const msfl_ckks *ctx, msfl_ckks_secret *key, m
         r->kernel->add_pack(m, c0, product, message, n);
         c0 += msfl_packed_bytes(m, n);
     }
+    MSFL_DECLASSIFY(ct->c0, (size_t)(c0 - ct->c0)); /* a ciphertext is public */
     if (status == MSFL_OK) fill(ctx, ct, key->base.id, true);
     return status;
 }
@@ -81,6 +84,8 @@ msfl_status msfl_ckks_seal(const msfl_ckks *ctx, const msfl_ckks_public *key, ms
         r->kernel->add_pack(m, c1, product, other, n);
         c1 += msfl_packed_bytes(m, n);
     }
+    MSFL_DECLASSIFY(ct->c0, (size_t)(c0 - ct->c0)); /* a ciphertext is public */
+    MSFL_DECLASSIFY(ct->c1, (size_t)(c1 - ct->c1));
     fill(ctx, ct, key->id, false);
     return MSFL_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <string.h>
 
@@ -38,7 +39,9 @@ static msfl_status check_length(size_t length, size_t expected) {
 bool msfl_ckks_is_short(const msfl_ckks *ctx, const int32_t *small, double *x) {
     for (size_t i = 0; i < ctx->ring.degree; i++)
         x[i] = small[i];
-    return msfl_embed_norm(&ctx->embed, x) <= ctx->root_norm;
+    bool is_short = msfl_embed_norm(&ctx->embed, x) <= ctx->root_norm;
+    MSFL_DECLASSIFY(&is_short, sizeof is_short); /* true of all that is used */
+    return is_short;
 }
 
 /* |s(zeta^r)|^2 is close to exponential with mean 10.5 N: beyond sixteen times that with a chance of 2^-23 at each of N
@@ -198,6 +201,7 @@ static msfl_status make_b(const msfl_ckks *ctx, msfl_ckks_secret *secret, msfl_c
         b += msfl_packed_bytes(m, n);
     }
     msfl_rlwe_give(&secret->base.pool, scratch);
+    MSFL_DECLASSIFY(key->b, (size_t)(b - key->b));
     return status;
 }
 
@@ -207,6 +211,7 @@ msfl_status msfl_ckks_public_new(const msfl_ckks *ctx, msfl_ckks_secret *secret,
     if (key == NULL) return MSFL_ERR_MEMORY;
     memcpy(key->id, secret->base.id, sizeof key->id);
     msfl_random_bytes(key->seed, sizeof key->seed);
+    MSFL_DECLASSIFY(key->seed, sizeof key->seed); /* of the public a */
     msfl_status status = make_b(ctx, secret, key);
     if (status == MSFL_OK) status = public_unpack(ctx, key);
     if (status != MSFL_OK) {

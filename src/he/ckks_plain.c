@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,6 +67,8 @@ static msfl_status check_numbers(const double *re, const double *im, uint32_t co
         whole &= u == msfl_embed_round(u);
         whole &= v == msfl_embed_round(v);
     }
+    MSFL_DECLASSIFY(&good, sizeof good); /* the refusals: that there is such a number, not which */
+    MSFL_DECLASSIFY(&whole, sizeof whole);
     if (!good) {
         return msfl_fail(MSFL_ERR_NUMERIC, "encode: a number is larger than %g or not finite", b->magnitude);
     }
@@ -93,7 +96,9 @@ msfl_status msfl_ckks_encode(const msfl_ckks *ctx, const double *re, const doubl
         y[e->position[j]] = im[j];
     e->kernel->to_coefficients(e, x, y);
     plain->shift = msfl_ckks_shift(b.scale, b.magnitude);
-    if (!e->kernel->quantise(x, ldexp(b.scale, -(int)plain->shift) / (double)e->n, plain->degree)) {
+    bool fits = e->kernel->quantise(x, ldexp(b.scale, -(int)plain->shift) / (double)e->n, plain->degree);
+    MSFL_DECLASSIFY(&fits, sizeof fits);
+    if (!fits) {
         return msfl_fail(MSFL_ERR_NUMERIC, "encode: a coefficient is out of range");
     }
     b.error = msfl_ckks_encode_error(ctx->params.ring_degree, b.scale, b.magnitude, plain->shift);

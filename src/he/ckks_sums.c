@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/sodium.h"
+#include "base/taint.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,15 +29,19 @@ static msfl_status check_values(const msfl_ckks *ctx, uint32_t n_values, msfl_ck
 }
 
 /** The polynomial of the values, in `x`. */
-static msfl_status encode(const msfl_ckks *ctx, const uint32_t *values, uint32_t n_values, uint32_t shift, double *x) {
+static msfl_status to_polynomial(const msfl_ckks *ctx, const uint32_t *values, uint32_t n_values, uint32_t shift,
+                                 double *x) {
     const msfl_embed *e = &ctx->embed;
     uint32_t bits = ctx->params.value_bits, seen = e->kernel->load(x, values, ldexp(1, (int)bits - 1), n_values);
     memset(x + n_values, 0, (ctx->ring.degree - n_values) * sizeof *x);
+    MSFL_DECLASSIFY(&seen, sizeof seen); /* the refusal: that some value is too large, not which */
     if (bits < 32 && seen >> bits != 0) {
         return msfl_fail(MSFL_ERR_NUMERIC, "a value to be encrypted is 2^%u or more", bits);
     }
     e->kernel->to_coefficients(e, x, x + e->n);
-    if (!e->kernel->quantise(x, ldexp(ctx->params.scale, -(int)shift) / (double)e->n, ctx->ring.degree)) {
+    bool fits = e->kernel->quantise(x, ldexp(ctx->params.scale, -(int)shift) / (double)e->n, ctx->ring.degree);
+    MSFL_DECLASSIFY(&fits, sizeof fits);
+    if (!fits) {
         return msfl_fail(MSFL_ERR_NUMERIC, "a coefficient to be encrypted is out of range");
     }
     return MSFL_OK;
@@ -58,7 +63,7 @@ msfl_status msfl_ckks_sums_encrypt(const msfl_ckks *ctx, const msfl_ckks_public 
     /* Sealing works in the planes before. */
     double *x = &scratch->planes[(ctx->params.n_primes + 3) * (size_t)ctx->ring.degree].d;
     uint32_t shift = msfl_ckks_sums_shift(ctx->params.value_bits, ctx->params.scale);
-    status = encode(ctx, values, n_values, shift, x);
+    status = to_polynomial(ctx, values, n_values, shift, x);
     if (status == MSFL_OK) status = msfl_ckks_seal(ctx, key, scratch, x, shift, ct);
     msfl_rlwe_give(ctx->pool, scratch);
     if (status == MSFL_OK) finish(ct, chunk, n_values);
@@ -73,7 +78,7 @@ msfl_status msfl_ckks_sums_encrypt_seeded(const msfl_ckks *ctx, msfl_ckks_secret
     if (status != MSFL_OK) return status;
     double *x = &scratch->planes[3 * (size_t)ctx->ring.degree].d;
     uint32_t shift = msfl_ckks_sums_shift(ctx->params.value_bits, ctx->params.scale);
-    status = encode(ctx, values, n_values, shift, x);
+    status = to_polynomial(ctx, values, n_values, shift, x);
     if (status == MSFL_OK) status = msfl_ckks_seal_seeded(ctx, key, scratch, x, shift, ct);
     msfl_rlwe_give(&key->base.pool, scratch);
     if (status == MSFL_OK) finish(ct, chunk, n_values);
@@ -89,6 +94,7 @@ static bool decode(const msfl_ckks *ctx, const msfl_ckks_ct *ct, const double *x
                                           n * (ldexp(1, (int)p->value_bits) - 1), ct->n_values);
     good &=
         ctx->embed.kernel->totals(rest, x + ct->n_values, 1 / scale, 0, tolerance, 0, ctx->ring.degree - ct->n_values);
+    MSFL_DECLASSIFY(&good, sizeof good); /* the refusal; docs/design/ckks.md says what it is worth */
     return good;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/taint.h"
 
 #include <time.h>
 
@@ -95,6 +96,7 @@ msfl_status vault_seal(const msfl_keyfile *model, const uint8_t *plain, size_t l
     }
     vault_lock_new(unlock, &lock);
     msfl_random_bytes(nonce, sizeof nonce);
+    MSFL_DECLASSIFY(nonce, sizeof nonce); /* stands in the file */
     status = vault_lock_key(&lock, unlock, key);
     if (status != MSFL_OK) goto done;
     const msfl_keyfile_info *info = &model->info;
@@ -233,6 +235,7 @@ msfl_status vault_unseal_seed(const msfl_keyfile *secret, const msfl_unlock *unl
     size_t length;
     msfl_status status = vault_unseal(secret, unlock, &plain, &length);
     if (status != MSFL_OK || plain == NULL) return status;
+    MSFL_DECLASSIFY(plain + MSFL_SIGN_SEED_BYTES, MSFL_HASH_BYTES); /* of a public file */
     if (fingerprint != NULL) memcpy(fingerprint, plain + MSFL_SIGN_SEED_BYTES, MSFL_HASH_BYTES);
     vault_seed *found = NULL;
     status = seed_of(plain, &found);

@@ -67,11 +67,19 @@ msfl_status vault_store_secret(const char *folder, const uint8_t key_id[MSFL_KEY
     return status;
 }
 
-static bool has(const char *folder, const char *name) {
+/** Whether the name is taken. What cannot be examined is an error and not a "no": keys are replaced on a "no". */
+static msfl_status has(const char *folder, const char *name, bool *there) {
+    *there = true;
     char *path = msfl_path_join(folder, name);
-    bool there = path != NULL && msfl_file_exists(path);
+    if (path == NULL) return MSFL_NO_MEMORY;
+    struct stat info;
+    msfl_status status = MSFL_OK;
+    if (lstat(path, &info) != 0) {
+        *there = false;
+        if (errno != ENOENT) status = msfl_fail_errno(errno, "cannot examine %s", path);
+    }
     msfl_free(path);
-    return there;
+    return status;
 }
 
 static msfl_status write_bytes(const char *folder, const char *name, const void *bytes, size_t length, int mode) {
@@ -92,9 +100,9 @@ static void remove_name(const char *folder, const char *name) {
     msfl_free(path);
 }
 
-static msfl_status put_in_place(const char *folder, const char *from, const char *to) {
+static msfl_status put_in_place(const char *folder, const char *from, const char *to, bool replace) {
     char *a = msfl_path_join(folder, from), *b = msfl_path_join(folder, to);
-    msfl_status status = a == NULL || b == NULL ? MSFL_NO_MEMORY : msfl_file_rename(a, b, true);
+    msfl_status status = a == NULL || b == NULL ? MSFL_NO_MEMORY : msfl_file_rename(a, b, replace);
     msfl_free(a);
     msfl_free(b);
     return status;
@@ -137,23 +145,20 @@ static bool belong_together(const char *folder, const char *public_name, const c
 }
 
 /* Under the lock. A new pair is written under both .next names; then the secret half is renamed, then the public one.
- * So: a public .next that fits the secret in place means that only the last rename is missing. Anything else: nothing
- * had begun to be replaced, and what was made was never used. */
-static msfl_status recover(const char *folder, bool *has_recovered) {
-    *has_recovered = false;
-    char *retired = msfl_path_join(folder, VAULT_RETIRED_NAME);
-    if (retired == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = msfl_folder_clean(folder);
-    if (status == MSFL_OK) status = msfl_folder_clean(retired);
-    msfl_free(retired);
-    if (status != MSFL_OK) return status;
-    bool next_public = has(folder, VAULT_NEXT_PUBLIC), next_secret = has(folder, VAULT_NEXT_SECRET);
-    if (!next_public && !next_secret) return MSFL_OK;
-    *has_recovered = true;
-    if (next_public && !next_secret && belong_together(folder, VAULT_NEXT_PUBLIC, VAULT_SECRET_NAME)) {
-        return put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME);
+ * So: a public .next that fits the secret in place means that only the last rename is missing. (Where a rename had to
+ * be a link and an unlink, the secret half can still have both names; they are the same pair then.) Anything else:
+ * nothing had begun to be replaced, and what was made was never used. */
+static msfl_status finish_or_undo(const char *folder, bool next_secret, bool next_public) {
+    if (next_public && belong_together(folder, VAULT_NEXT_PUBLIC, VAULT_SECRET_NAME) &&
+        (!next_secret || belong_together(folder, VAULT_NEXT_PUBLIC, VAULT_NEXT_SECRET))) {
+        if (next_secret) remove_name(folder, VAULT_NEXT_SECRET);
+        return put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME, true);
     }
-    bool is_new = !has(folder, VAULT_PUBLIC_NAME) && !has(folder, VAULT_SECRET_NAME); /* keygen, cut short */
+    bool has_public, has_secret;
+    msfl_status status = has(folder, VAULT_PUBLIC_NAME, &has_public);
+    if (status == MSFL_OK) status = has(folder, VAULT_SECRET_NAME, &has_secret);
+    if (status != MSFL_OK) return status;
+    bool is_new = !has_public && !has_secret; /* keygen, cut short */
     if (!is_new && !belong_together(folder, VAULT_PUBLIC_NAME, VAULT_SECRET_NAME)) {
         return msfl_fail(
             MSFL_ERR_MISMATCH,
@@ -164,6 +169,22 @@ static msfl_status recover(const char *folder, bool *has_recovered) {
     remove_name(folder, VAULT_NEXT_SECRET);
     remove_name(folder, VAULT_NEXT_PUBLIC);
     return MSFL_OK;
+}
+
+static msfl_status recover(const char *folder, bool *has_recovered) {
+    *has_recovered = false;
+    char *retired = msfl_path_join(folder, VAULT_RETIRED_NAME);
+    if (retired == NULL) return MSFL_NO_MEMORY;
+    bool next_public, next_secret;
+    /* Of key files only: who makes an output of another kind in this folder just now has no lock on it. */
+    msfl_status status = msfl_folder_clean(folder, ".msk");
+    if (status == MSFL_OK) status = msfl_folder_clean(retired, ".msk");
+    msfl_free(retired);
+    if (status == MSFL_OK) status = has(folder, VAULT_NEXT_PUBLIC, &next_public);
+    if (status == MSFL_OK) status = has(folder, VAULT_NEXT_SECRET, &next_secret);
+    if (status != MSFL_OK || (!next_public && !next_secret)) return status;
+    *has_recovered = true;
+    return finish_or_undo(folder, next_secret, next_public);
 }
 
 msfl_status msfl_keystore_recover(const char *folder, bool *has_recovered) {
@@ -195,14 +216,23 @@ static msfl_status save_first(const char *folder, const vault_pair *pair, const 
     if (status != MSFL_OK) return status;
     static const char *const names[] = {VAULT_SECRET_NAME, VAULT_PUBLIC_NAME};
     for (size_t i = 0; i < 2; i++) {
-        if (!has(folder, names[i])) continue;
+        bool there;
+        status = has(folder, names[i], &there);
+        if (status != MSFL_OK) return status;
+        if (!there) continue;
         return msfl_fail(MSFL_ERR_EXISTS, "%s/%s is already there: keys are never overwritten%s", folder, names[i],
                          i == 0 ? "; rotate-keys makes a successor" : "");
     }
     status = write_next(folder, pair, unlock);
-    if (status == MSFL_OK) status = put_in_place(folder, VAULT_NEXT_SECRET, VAULT_SECRET_NAME);
+    /* Not replacing: a key that somebody copies into the folder meanwhile takes no lock. */
+    if (status == MSFL_OK) status = put_in_place(folder, VAULT_NEXT_SECRET, VAULT_SECRET_NAME, false);
+    if (status == MSFL_ERR_EXISTS) { /* then what is in place is not ours, and explains nothing to recover() */
+        remove_name(folder, VAULT_NEXT_SECRET);
+        remove_name(folder, VAULT_NEXT_PUBLIC);
+        return status;
+    }
     if (status != MSFL_OK) return undo(folder, status);
-    status = put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME);
+    status = put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME, false);
     if (status == MSFL_OK) return MSFL_OK;
     remove_name(folder, VAULT_SECRET_NAME); /* ours, and of no use: nobody has seen the public half */
     remove_name(folder, VAULT_NEXT_PUBLIC);
@@ -233,7 +263,12 @@ msfl_status msfl_keystore_create(const char *folder, const msfl_key_spec *spec, 
     msfl_status status = msfl_crypto_init();
     if (status == MSFL_OK) status = vault_spec_check(spec);
     if (status == MSFL_OK) status = msfl_unlock_check_new(unlock);
-    if (status == MSFL_OK && has(folder, VAULT_SECRET_NAME)) { /* before the work; checked again under the lock */
+    bool there = false, recovered;
+    if (status == MSFL_OK && msfl_is_folder(folder)) {
+        status = msfl_keystore_recover(folder, &recovered); /* one that was killed before its last step is whole then */
+        if (status == MSFL_OK) status = has(folder, VAULT_SECRET_NAME, &there);
+    }
+    if (status == MSFL_OK && there) { /* before the work; checked again under the lock */
         status = msfl_fail(MSFL_ERR_EXISTS,
                            "%s/" VAULT_SECRET_NAME " is already there: keys are never overwritten; rotate-keys makes a "
                            "successor",
@@ -277,9 +312,9 @@ static msfl_status replace_pair(const char *folder, const msfl_keyfile *public, 
     if (status == MSFL_OK) status = retire(folder, secret);
     if (status == MSFL_OK) status = retire(folder, public);
     if (status == MSFL_OK) status = write_next(folder, next, unlock);
-    if (status == MSFL_OK) status = put_in_place(folder, VAULT_NEXT_SECRET, VAULT_SECRET_NAME);
+    if (status == MSFL_OK) status = put_in_place(folder, VAULT_NEXT_SECRET, VAULT_SECRET_NAME, true);
     if (status != MSFL_OK) return undo(folder, status); /* the old pair stands */
-    status = put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME);
+    status = put_in_place(folder, VAULT_NEXT_PUBLIC, VAULT_PUBLIC_NAME, true);
     if (status == MSFL_OK) return MSFL_OK;
     return msfl_fail_in(status, "the new secret half is in place, the public one not yet: run rotate-keys --recover");
 }

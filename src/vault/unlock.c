@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/private.h"
+#include "base/taint.h"
 
 #include <stdatomic.h>
 
@@ -38,15 +39,21 @@ msfl_status msfl_unlock_passphrase(const char *passphrase, size_t length, msfl_u
     *out = NULL;
     msfl_status status = msfl_crypto_init();
     if (status != MSFL_OK) return status;
-    if (length > 0 && passphrase[length - 1] == '\n') length--;
-    if (length > 0 && passphrase[length - 1] == '\r') length--;
+    /* Whether the file ends in a line break is no secret; its last characters are, if they are others. */
+    bool has_break = length > 0 && passphrase[length - 1] == '\n';
+    MSFL_DECLASSIFY(&has_break, sizeof has_break);
+    if (has_break) length--;
+    has_break = length > 0 && passphrase[length - 1] == '\r';
+    MSFL_DECLASSIFY(&has_break, sizeof has_break);
+    if (has_break) length--;
     if (length == 0) return msfl_fail(MSFL_ERR_USAGE, "the passphrase is empty");
     if (length > MSFL_PASSPHRASE_BYTES_MAX) {
         return msfl_fail(MSFL_ERR_USAGE, "the passphrase has more than %d bytes", MSFL_PASSPHRASE_BYTES_MAX);
     }
-    bool has_control = false; /* no early exit: where one stands is nobody's business */
+    unsigned has_control = 0; /* no early exit: where one stands is nobody's business */
     for (size_t i = 0; i < length; i++)
-        has_control |= (uint8_t)passphrase[i] < 0x20 || passphrase[i] == 0x7f;
+        has_control |= (unsigned)((uint8_t)passphrase[i] < 0x20) | (unsigned)(passphrase[i] == 0x7f);
+    MSFL_DECLASSIFY(&has_control, sizeof has_control); /* the refusal */
     if (has_control) {
         return msfl_fail(MSFL_ERR_USAGE, "the passphrase holds a control character, or has more than one line; random "
                                          "bytes go into a key file");
@@ -65,6 +72,7 @@ msfl_status msfl_unlock_passphrase_file(const char *path, uint32_t *others, msfl
     size_t length;
     status = msfl_personal_read(path, "the passphrase file", MSFL_PASSPHRASE_BYTES_MAX + 2, &bytes, &length, others);
     if (status != MSFL_OK) return status;
+    MSFL_SECRET(bytes, length);
     status = msfl_unlock_passphrase((const char *)bytes, length, out);
     if (status != MSFL_OK) status = msfl_fail_in(status, "%s", path);
     msfl_secret_free(bytes);
@@ -79,6 +87,7 @@ msfl_status msfl_unlock_key_file(const char *path, msfl_unlock **out) {
     size_t length;
     status = msfl_private_read(path, "the key file", MSFL_UNLOCK_FILE_BYTES_MAX, &bytes, &length);
     if (status != MSFL_OK) return status;
+    MSFL_SECRET(bytes, length);
     if (length < MSFL_UNLOCK_FILE_BYTES_MIN) {
         status = msfl_fail(MSFL_ERR_POLICY,
                            "the key file %s has %zu bytes; %d random ones are the least: head -c 32 /dev/urandom", path,
@@ -90,23 +99,27 @@ msfl_status msfl_unlock_key_file(const char *path, msfl_unlock **out) {
     return status;
 }
 
-/** How many different bytes there are in it. */
-static size_t distinct_bytes(const msfl_unlock *unlock) {
-    bool seen[256] = {false};
-    size_t distinct = 0;
-    for (size_t i = 0; i < unlock->length; i++) {
-        distinct += !seen[unlock->bytes[i]];
-        seen[unlock->bytes[i]] = true;
+/** How many different bytes there are in it. No table of those that were seen: its addresses would be the passphrase's
+ *  characters. */
+static unsigned distinct_bytes(const msfl_unlock *unlock) {
+    unsigned distinct = 0;
+    for (unsigned value = 0; value < 256; value++) {
+        unsigned found = 0;
+        for (size_t i = 0; i < unlock->length; i++)
+            found |= (unsigned)(unlock->bytes[i] == value);
+        distinct += found;
     }
-    msfl_wipe(seen, sizeof seen);
     return distinct;
 }
 
 msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
-    size_t distinct = distinct_bytes(unlock);
+    unsigned distinct = distinct_bytes(unlock);
+    bool is_random = distinct >= 16, is_varied = distinct >= 3;
+    MSFL_DECLASSIFY(&is_random, sizeof is_random); /* the refusals */
+    MSFL_DECLASSIFY(&is_varied, sizeof is_varied);
     if (unlock->kind == VAULT_KEY_FILE) {
         /* 32 random bytes have fewer than 16 different ones in less than one of 2^40 cases. */
-        if (distinct >= 16) return MSFL_OK;
+        if (is_random) return MSFL_OK;
         return msfl_fail(MSFL_ERR_POLICY,
                          "the key file does not hold random bytes: head -c 32 /dev/urandom makes them");
     }
@@ -115,7 +128,7 @@ msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
                          "the passphrase has fewer than %d characters; five or six random words are good",
                          MSFL_PASSPHRASE_BYTES_MIN);
     }
-    if (distinct < 3) {
+    if (!is_varied) {
         return msfl_fail(MSFL_ERR_POLICY, "the passphrase repeats fewer than three different characters");
     }
     return MSFL_OK;
@@ -123,7 +136,9 @@ msfl_status msfl_unlock_check_new(const msfl_unlock *unlock) {
 
 bool msfl_unlock_is_weak(const msfl_unlock *unlock) {
     if (unlock->kind == VAULT_KEY_FILE) return false;
-    return unlock->length < MSFL_PASSPHRASE_BYTES_GOOD || distinct_bytes(unlock) < 5;
+    bool is_weak = (unsigned)(unlock->length < MSFL_PASSPHRASE_BYTES_GOOD) | (unsigned)(distinct_bytes(unlock) < 5);
+    MSFL_DECLASSIFY(&is_weak, sizeof is_weak); /* the warning */
+    return is_weak;
 }
 
 void msfl_unlock_free(msfl_unlock *unlock) {
@@ -139,6 +154,7 @@ void vault_lock_new(const msfl_unlock *unlock, vault_lock *out) {
         out->memory_bytes = memory != 0 ? memory : MEMORY_BYTES;
     }
     msfl_random_bytes(out->salt, sizeof out->salt);
+    MSFL_DECLASSIFY(out->salt, sizeof out->salt); /* stands in the file */
 }
 
 msfl_status vault_lock_check(const vault_lock *lock) {
@@ -170,7 +186,7 @@ msfl_status vault_lock_key(const vault_lock *lock, const msfl_unlock *unlock, ui
         return msfl_argon2id(unlock->bytes, unlock->length, lock->salt, lock->passes, lock->memory_bytes, key);
     }
     msfl_hash h; /* on the stack for a moment, and wiped: it holds nothing that the key file's bytes follow from */
-    msfl_hash_init(&h, "msfl.vault.key-file.v1");
+    msfl_hash_init(&h, "msfl.vault.seal-key.v1"); /* not the label of the closing hash, which is public */
     msfl_hash_add(&h, lock->salt, sizeof lock->salt);
     msfl_hash_add_field(&h, unlock->bytes, unlock->length);
     msfl_hash_final(&h, key);

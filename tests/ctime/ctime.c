@@ -1,6 +1,6 @@
 /* Programs for valgrind: every secret is undefined memory, so every branch and address that depends on one is reported.
  *
- *   ctime SCHEME         packed, round, bfv, shamir, pairwise or paillier: must run without a report
+ *   ctime SCHEME         packed, round, bfv, ckks, shamir, pairwise, paillier or vault: must run without a report
  *   ctime twins          leak on purpose: by a branch, an index and an address made in a kernel, which must be
  * reported; and by the time of a division, which this tool cannot see
  *
@@ -8,9 +8,7 @@
  * files) are marked here. Every result is declared public before it is compared: that it is right is checked too.
  * tests/ctime/run.py starts this with and without twins.
  */
-#include "base/mem.h"
-#include "base/sodium.h"
-#include "base/taint.h"
+#include "check.h"
 #include "he/bfv.h"
 #include "he/context.h"
 #include "he/paillier.h"
@@ -19,62 +17,7 @@
 #include "medsecurefl/round.h"
 #include "round/bundle.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #if MSFL_TAINT && defined NDEBUG
-
-static _Noreturn void stop(const char *what) {
-    printf("ctime: %s: %s\n", what, msfl_error_message());
-    exit(1);
-}
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        if ((call) != MSFL_OK) stop(#call);                                                                            \
-    } while (0)
-#define EXPECT(what)                                                                                                   \
-    do {                                                                                                               \
-        if (!(what)) stop(#what);                                                                                      \
-    } while (0)
-
-static void *get(size_t count, size_t size) {
-    void *memory = msfl_alloc(count, size);
-    if (memory == NULL) stop("memory");
-    return memory;
-}
-
-/** Every one of the `count` objects has undefined bits: the marks are where they should be, and nothing was checked in
- *  vain. */
-static void expect_secret(const char *what, const void *memory, size_t count, size_t size) {
-    uint8_t *bits = get(count, size);
-    if (VALGRIND_GET_VBITS(memory, bits, count * size) != 1) stop("no shadow memory");
-    for (size_t i = 0; i < count; i++) {
-        uint8_t any = 0;
-        for (size_t k = 0; k < size; k++)
-            any |= bits[i * size + k];
-        if (any == 0) stop(what);
-    }
-    msfl_free(bits);
-}
-
-/** n values below 2^bits, secret. */
-static uint32_t *secret_values(size_t n, uint32_t bits) {
-    uint32_t *values = get(n, sizeof *values);
-    for (size_t i = 0; i < n; i++)
-        values[i] = (uint32_t)((i * 2654435761u + 12345) & (((uint64_t)1 << bits) - 1));
-    MSFL_SECRET(values, n * sizeof *values);
-    return values;
-}
-
-/** totals[i] = n values[i]; both become public. */
-static void expect_totals(uint64_t *totals, uint32_t *values, size_t n, uint64_t n_addends) {
-    expect_secret("totals that are not secret", totals, n, sizeof *totals);
-    MSFL_DECLASSIFY(totals, n * sizeof *totals);
-    MSFL_DECLASSIFY(values, n * sizeof *values);
-    for (size_t i = 0; i < n; i++)
-        EXPECT(totals[i] == n_addends * values[i]);
-}
 
 /* --- packed: key, encryption, opening with a secret key sum; a whole round with sealed keys --- */
 
@@ -436,8 +379,8 @@ static const struct {
     const char *name;
     void (*run)(void);
 } programs[] = {
-    {"packed", packed},     {"round", whole_round}, {"bfv", bfv},     {"shamir", shamir},
-    {"pairwise", pairwise}, {"paillier", paillier}, {"twins", twins},
+    {"packed", packed},     {"round", whole_round}, {"bfv", bfv},           {"ckks", ctime_ckks}, {"shamir", shamir},
+    {"pairwise", pairwise}, {"paillier", paillier}, {"vault", ctime_vault}, {"twins", twins},
 };
 
 int main(int argc, char **argv) {

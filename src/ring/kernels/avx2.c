@@ -46,7 +46,7 @@ static void modulus_tables(msfl_modulus *m, const uint64_t *roots, const uint64_
 static void import(const msfl_modulus *m, msfl_cell *x, const uint64_t *residues, size_t n) {
     (void)m;
     for (size_t i = 0; i < n; i++)
-        x[i].d = (double)residues[i];
+        x[i].d = (double)(int64_t)residues[i]; /* of an unsigned one, compilers make a branch on its top bit */
 }
 
 static void export(const msfl_modulus *m, uint64_t *residues, const msfl_cell *x, size_t n) {

@@ -198,6 +198,6 @@ void msfl_avx2_subtract_from(const msfl_modulus *m, msfl_cell *x, const uint8_t 
         size_t count = group_at(i, n);
         (void)msfl_bits_get(bytes, k.width, count, r);
         for (size_t l = 0; l < count; l++)
-            x[l].d = _mm256_cvtsd_f64(multiply_large4(_mm256_set1_pd((double)r[l] - x[l].d), w, lanes));
+            x[l].d = _mm256_cvtsd_f64(multiply_large4(_mm256_set1_pd((double)(int64_t)r[l] - x[l].d), w, lanes));
     }
 }

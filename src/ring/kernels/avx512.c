@@ -9,8 +9,10 @@ enum { DEGREE_MIN = 64 };
 /* libgcc and compiler-rt also ask the operating system (XCR0) before they grant avx512f. Not every compiler knows the
  * name of VAES: bit 9 of ECX in leaf 7. */
 static bool supported(void) {
+    /* Each is what a file of this table is compiled for, and of those with wide registers the compiler's library also
+     * asks whether the operating system saves them. VAES has no name there: it rests on AVX-512 being usable. */
     unsigned a, b, c, d;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+    if (!__builtin_cpu_supports("aes") || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
         !__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512vbmi") ||
         !__builtin_cpu_supports("avx512bitalg") || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) {

@@ -318,7 +318,7 @@ static void no_output_is_ever_partial(void **state) {
         int how;
         assert_int_equal(waitpid(child, &how, 0), child);
         if (msfl_file_exists(at(out, "b"))) ok(verify(at(out, "b")));
-        ok(msfl_folder_clean(out));
+        ok(msfl_folder_clean(out, ""));
         remove(at(out, "b"));
         assert_only(out, one, 1);
     }

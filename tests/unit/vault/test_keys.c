@@ -483,10 +483,8 @@ static void creation_is_whole_or_nothing(void **state) {
                 int how;
                 assert_int_equal(waitpid(child, &how, 0), child);
                 finished = WIFEXITED(how);
-                status = msfl_keystore_create(folder, &spec, unlock, NULL); /* again */
-                assert_true(status == MSFL_OK || status == MSFL_ERR_EXISTS);
-                bool recovered;
-                ok(msfl_keystore_recover(folder, &recovered));
+                status = msfl_keystore_create(folder, &spec, unlock, NULL);  /* again */
+                assert_true(status == MSFL_OK || status == MSFL_ERR_EXISTS); /* and whole in both cases */
             } else {
                 msfl_file_fault_at(k, false);
                 status = msfl_keystore_create(folder, &spec, unlock, NULL);
@@ -507,6 +505,54 @@ static void creation_is_whole_or_nothing(void **state) {
     msfl_unlock_free(unlock);
 }
 
+/* Where a rename that replaces nothing had to be a link and an unlink, a kill between them leaves the new secret half
+ * under both names. */
+static void a_secret_half_of_two_names(void **state) {
+    const char *folder = at(*state, "keys");
+    const char *secret = at(folder, VAULT_SECRET_NAME), *public = at(folder, VAULT_PUBLIC_NAME);
+    const char *next_secret = at(folder, VAULT_NEXT_SECRET), *next_public = at(folder, VAULT_NEXT_PUBLIC);
+    make(folder, "bfv", PASSPHRASE);
+    msfl_unlock *unlock = passphrase_of(PASSPHRASE);
+    msfl_keyfile *before, *after;
+    bool recovered;
+    ok(msfl_keyfile_read(public, &before));
+    assert_int_equal(link(secret, next_secret), 0);
+    assert_int_equal(rename(public, next_public), 0);
+    ok(msfl_keystore_recover(folder, &recovered));
+    assert_true(recovered);
+    assert_false(msfl_file_exists(next_secret) || msfl_file_exists(next_public));
+    ok(msfl_keyfile_read(public, &after));
+    assert_memory_equal(before->info.fingerprint, after->info.fingerprint, MSFL_HASH_BYTES);
+    assert_opens(folder, after->info.key_id, unlock);
+    msfl_keyfile_free(after);
+    msfl_keyfile_free(before);
+
+    /* A secret .next of another pair is nothing that explains itself: it is not thrown away. */
+    const char *other = at(*state, "other");
+    make(other, "bfv", PASSPHRASE);
+    assert_int_equal(link(at(other, VAULT_SECRET_NAME), next_secret), 0);
+    assert_int_equal(rename(public, next_public), 0);
+    assert_int_equal(msfl_keystore_recover(folder, &recovered), MSFL_ERR_MISMATCH);
+    assert_true(msfl_file_exists(next_secret) && msfl_file_exists(next_public) && msfl_file_exists(secret));
+    msfl_unlock_free(unlock);
+}
+
+/* What killed commands left of key files goes; what others are writing in the folder stays. */
+static void only_remains_of_keys_are_removed(void **state) {
+    const char *folder = at(*state, "keys");
+    make(folder, "bfv", PASSPHRASE);
+    msfl_unlock *unlock = passphrase_of(PASSPHRASE);
+    static const char *const names[] = {"sum.msc.partial-12345", "secret.msk.next.partial-12345",
+                                        "public.msk.partial-1", "secret.msk.partial-of-a-copy"};
+    static const bool stays[] = {true, false, false, true};
+    for (size_t i = 0; i < 4; i++)
+        ok(msfl_file_write(at(folder, names[i]), "", 0));
+    ok(msfl_keystore_rotate(folder, unlock, NULL, NULL));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(msfl_file_exists(at(folder, names[i])), stays[i]);
+    msfl_unlock_free(unlock);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(passphrases, folder_setup, folder_teardown),
@@ -520,6 +566,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rotation_survives_everything, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(rotation_survives_lack_of_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(creation_is_whole_or_nothing, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(a_secret_half_of_two_names, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(only_remains_of_keys_are_removed, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
