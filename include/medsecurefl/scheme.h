@@ -121,7 +121,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_session_new(const msfl_setup *setup, ms
                                                      const msfl_session_info *info, msfl_session **out);
 MSFL_API void msfl_session_free(msfl_session *session);
 
-/** ERR_USAGE for a client beyond the roster; with one-time keys ERR_POLICY for a second sender of one client. */
+/** ERR_USAGE for a client beyond the roster; for a second sender of one client ERR_POLICY where it would mask with the
+ *  same keys (pairwise), a key of its own where keys are drawn (packed). */
 MSFL_API MSFL_NODISCARD msfl_status msfl_sender_new(msfl_session *session, uint32_t client, msfl_sender **out);
 MSFL_API void msfl_sender_free(msfl_sender *sender);
 /** Chunk `j`, in order 0, 1, ...: `values` holds msfl_setup_chunk_values integers, `out` gets msfl_setup_chunk_bytes.
@@ -143,7 +144,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_session_upload(msfl_session *session, u
 /** Closes the cohort and, where the scheme asks for it, has the key holders answer. ERR_POLICY below the minimum
  *  cohort (the session stays open), and the second time. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_session_close(msfl_session *session);
-/** Clients in the sum. */
+/** Clients in the sum; after the close. */
 MSFL_API uint32_t msfl_session_cohort(const msfl_session *session);
 /** Chunk `j` of the sum: msfl_setup_chunk_values exact totals, zeroed on error. Several threads may open different
  *  chunks. ERR_POLICY before the close. */
