@@ -47,8 +47,10 @@ static msfl_status print_result(const char *folder, const msfl_keystore_result *
     printf("holds        sums of up to %u vectors, %u bits a value, within +-%g\n", info->spec.request.n_clients,
            info->spec.request.value_bits, info->spec.clip);
     printf("fingerprint  %s\n", fingerprint);
-    printf("to encrypt   %s/public.msk: give it to every hospital, and compare the fingerprint another way\n", folder);
-    printf("to open      %s/secret.msk: whoever has it and its passphrase can open every single file\n", folder);
+    printf("to encrypt   %.*s/public.msk: give it to every hospital, and compare the fingerprint another way\n",
+           cli_folder_length(folder), folder);
+    printf("to open      %.*s/secret.msk: whoever has it and its passphrase can open every single file\n",
+           cli_folder_length(folder), folder);
 done:
     msfl_keys_free(keys);
     msfl_setup_free(setup);

@@ -41,10 +41,11 @@ static msfl_status rotate(const words *w, const msfl_unlock *unlock, const msfl_
     if (result.has_recovered) printf("an interrupted rotation was put in order first\n");
     printf("key          %s, signed by the one it replaces\n", id);
     printf("fingerprint  %s\n", print);
-    printf("replaced     %s: both halves are in %s/retired, the secret one sealed as it was\n", old, w->folder);
+    printf("replaced     %s: both halves are in %.*s/retired, the secret one sealed as it was\n", old,
+           cli_folder_length(w->folder), w->folder);
     printf(
-        "             give %s/public.msk to every hospital; 'inspect --trusted OLD.msk public.msk' checks it there\n",
-        w->folder);
+        "             give %.*s/public.msk to every hospital; 'inspect --trusted OLD.msk public.msk' checks it there\n",
+        cli_folder_length(w->folder), w->folder);
     if (!w->revoke_old) return MSFL_OK;
     status = revoke(w, result.previous_id, unlock);
     if (status == MSFL_OK) return MSFL_OK;

@@ -26,6 +26,13 @@ cli_file_kind cli_file_kind_of(const char *path) {
     return CLI_FILE_OTHER;
 }
 
+int cli_folder_length(const char *folder) {
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/')
+        n--;
+    return (int)n;
+}
+
 cli_terminal *cli_watch(const char *name, bool quiet, msfl_observer *observer) {
     cli_terminal *terminal = cli_terminal_new(&name, 1, quiet);
     *observer = (msfl_observer){cli_terminal_observe, terminal, cli_cancel_flag()};

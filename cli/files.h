@@ -23,6 +23,8 @@ cli_terminal *cli_watch(const char *name, bool quiet, msfl_observer *observer);
 void cli_grouped_hex(const uint8_t *bytes, size_t n, char *text);
 /** 32 hexadecimal digits. ERR_USAGE. */
 msfl_status cli_key_id_parse(const char *text, uint8_t id[MSFL_KEY_ID_BYTES]) MSFL_NODISCARD;
+/** Bytes of a folder's name without slashes at its end, for printf's "%.*s/name". */
+int cli_folder_length(const char *folder);
 /** "2026-11-26 12:40:07 UTC". */
 void cli_time_text(int64_t seconds, char text[32]);
 
