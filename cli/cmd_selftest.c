@@ -84,10 +84,10 @@ static msfl_status known_answers(report *r, const char *kernel) {
         msfl_params_request request = {a->clients, a->bits, a->values, 128, a->ring_degree};
         msfl_status status = msfl_params_plan(&request, &params);
         if (status != MSFL_OK) return status;
-        msfl_packed *ctx;
+        msfl_packed *ctx = NULL;
         status = context_for(kernel, &params, &ctx);
         if (status == MSFL_ERR_UNSUPPORTED) return MSFL_OK;
-        if (status != MSFL_OK) return status;
+        if (status != MSFL_OK || ctx == NULL) return status;
         char name[96];
         snprintf(name, sizeof name, "known answer of %u x %u bits, N = %u", a->clients, a->bits, a->ring_degree);
         record(r, name, kernel, opens(ctx, a));
@@ -228,9 +228,9 @@ static void refusals(report *r, const trial *t, size_t k) {
         wrong[t->params.ring_degree / 2] += 1;
         record(r, "a key that is wrong in one coefficient opens nothing", where,
                msfl_packed_open(ctx, sum, 0, 1, wrong, totals) == MSFL_ERR_CRYPTO);
-        record(r, "a chunk is encrypted once per key", where,
-               msfl_packed_encrypt(ctx, key, 0, t->slots, bytes) == MSFL_OK &&
-                   msfl_packed_encrypt(ctx, key, 0, t->slots, bytes) == MSFL_ERR_POLICY);
+        msfl_status once = msfl_packed_encrypt(ctx, key, 0, t->slots, bytes);
+        msfl_status twice = msfl_packed_encrypt(ctx, key, 0, t->slots, bytes);
+        record(r, "a chunk is encrypted once per key", where, once == MSFL_OK && twice == MSFL_ERR_POLICY);
         memset(bytes, 0xff, length);
         record(r, "a damaged chunk leaves no trace", where,
                msfl_packed_fold(ctx, sum, 0, bytes, length) == MSFL_ERR_FORMAT &&
@@ -282,10 +282,17 @@ static json_t *hex_json(const uint8_t *bytes, size_t n) {
     return value;
 }
 
-static json_t *integers_json(const int32_t *signed_values, const uint32_t *values, size_t n) {
+static json_t *signed_json(const int32_t *values, size_t n) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_integer(values != NULL ? (json_int_t)values[i] : signed_values[i]));
+        json_array_append_new(list, json_integer(values[i]));
+    return list;
+}
+
+static json_t *unsigned_json(const uint32_t *values, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_integer(values[i]));
     return list;
 }
 
@@ -306,10 +313,10 @@ static msfl_status write_transcript(const char *path, uint32_t clients, uint32_t
             json_array_append_new(chunks, hex_json(at, length));
             at += length;
         }
-        json_array_append_new(
-            list, json_pack("{s:o,s:o,s:o}", "key",
-                            integers_json(t.keys + (size_t)i * t.params.ring_degree, NULL, t.params.ring_degree),
-                            "values", integers_json(NULL, t.slots + i * values, values), "chunks", chunks));
+        json_array_append_new(list,
+                              json_pack("{s:o,s:o,s:o}", "key",
+                                        signed_json(t.keys + (size_t)i * t.params.ring_degree, t.params.ring_degree),
+                                        "values", unsigned_json(t.slots + i * values, values), "chunks", chunks));
     }
     all = json_pack("{s:i,s:i,s:I,s:i,s:i,s:o,s:i,s:i,s:i,s:o,s:o}", "clients", (int)clients, "bits", (int)bits,
                     "values", (json_int_t)values, "security_bits", (int)t.params.security_bits, "ring_degree",
