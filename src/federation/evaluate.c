@@ -179,7 +179,7 @@ msfl_status msfl_predict_files(const char *model_path, const char *const *paths,
     float probabilities[MSFL_CLASSES_MAX];
     msfl_model_extra extra = {0};
     msfl_trainer *trainer = NULL;
-    msfl_normalise normalise;
+    msfl_normalise normalise = MSFL_NORMALISE_IMAGE;
     json_t *list = json_array();
     *result_json = NULL;
     *n_failed = 0;
