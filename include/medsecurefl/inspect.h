@@ -1,0 +1,56 @@
+/* What a single image file is: size, spacing, and figures of its samples. Layer: image. */
+#ifndef MEDSECUREFL_INSPECT_H
+#define MEDSECUREFL_INSPECT_H
+
+#include "medsecurefl/status.h"
+
+MSFL_BEGIN_DECLS
+
+enum { MSFL_INSPECT_DIMS_MAX = 8, MSFL_INSPECT_TEXT_BYTES = 72 };
+
+/** Figures of samples; without finite ones (`n` 0) the others are 0. */
+typedef struct msfl_figures {
+    uint64_t n;           /**< finite samples */
+    uint64_t n_nonfinite; /**< NaN and infinities, which the others leave out */
+    double minimum, maximum, mean;
+} msfl_figures;
+
+/** Never holds anything that names a patient. Fields that do not apply are 0 or "". */
+typedef struct msfl_inspection {
+    const char *format; /**< "PNG", "JPEG", "DICOM", "NIfTI", "NPY", "NPZ" */
+    const char *error;  /**< NULL, or a name of docs/formats/inspect.md; msfl_error_message has the sentence */
+    uint32_t n_shape;   /**< 4: frames or slices (of all times), rows, columns, channels; for arrays their own axes */
+    uint64_t shape[MSFL_INSPECT_DIMS_MAX];
+    uint32_t times;       /**< how many volumes in sequence `shape[0]` counts */
+    double spacing_mm[3]; /**< between slices, rows, columns; 0: not known */
+    uint32_t n_dims;      /**< NIfTI: axes as in the header, the first fastest */
+    uint64_t dims[MSFL_INSPECT_DIMS_MAX];
+    double dims_step[MSFL_INSPECT_DIMS_MAX];
+    const char *dtype; /**< of the samples in memory: "uint8" ... "float64" */
+    uint32_t bits_stored;
+    const char *colour;            /**< "grey", "grey inverted", "RGB", "RGBA", "YBR", "palette", "complex" */
+    msfl_figures stored, rescaled; /**< of complex numbers, those of real and imaginary parts together */
+    bool has_rgb_mean;
+    double rgb_mean[3]; /**< of colour images, after conversion to RGB or through the palette */
+    bool has_rescale;   /**< one for all frames; a table or one for each frame leave it false */
+    double slope, intercept;
+    bool has_window;
+    double window_centre, window_width;
+    const char *affine_from; /**< "dicom", "sform", "qform", "assumed", or "" */
+    double affine[3][4];     /**< (column, row, slice, 1) to mm to the Right, Anterior, Superior */
+    char axes[4];            /**< "LPS": sides that columns, rows, slices run to */
+    char digest[65];         /**< BLAKE2b-256 of the samples: see docs/formats/inspect.md */
+    char transfer_syntax[MSFL_INSPECT_TEXT_BYTES], modality[MSFL_INSPECT_TEXT_BYTES]; /**< DICOM */
+    char array[MSFL_INSPECT_TEXT_BYTES]; /**< NPZ: which array this is about; the largest */
+} msfl_inspection;
+
+/**
+ * Read one file and measure it. Memory: the file and its samples, at most 4 GiB, whatever it claims; a DICOM file is
+ * decoded in a process of its own. May be called by several threads at once.
+ * On an error `out->error` is set, and of the rest at most `format`.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_inspect_file(const char *path, msfl_inspection *out);
+
+MSFL_END_DECLS
+
+#endif
