@@ -17,6 +17,7 @@ typedef struct frames {
     uint8_t *packed;        /* one frame as a codec made it */
     uint32_t fragment;      /* next one */
     size_t n_fragments;
+    bool is_rle;
 } frames;
 
 /* The value's bits out of a sample, extended by the sign. */
@@ -146,7 +147,35 @@ static bool j2k_frame(frames *f) {
     return true;
 }
 
+/* Whether a JPEG or JPEG-LS codestream has the size that the header says: the codecs do not look. The frame header is
+ * the first segment SOF0 to SOF15, or SOF55 (T.81 B.2.2, T.87 C.2.2). */
+static bool has_size(const msfl_dicom_answer *a, const uint8_t *p, size_t n) {
+    for (size_t at = 2; at + 10 <= n;) {
+        if (p[at] != 0xff) return false;
+        uint8_t marker = p[at + 1];
+        if (marker == 0xff) {
+            at++;
+            continue;
+        }
+        bool frame =
+            (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) || marker == 0xf7;
+        if (frame) {
+            return (uint32_t)(p[at + 5] << 8 | p[at + 6]) == a->height &&
+                   (uint32_t)(p[at + 7] << 8 | p[at + 8]) == a->width && p[at + 9] == a->channels;
+        }
+        at += 2 + (size_t)(p[at + 2] << 8 | p[at + 3]);
+    }
+    return false;
+}
+
 static bool codec_frame(frames *f, uint32_t frame) {
+    const uint8_t *first;
+    size_t length;
+    /* DCMTK counts the offset table, and finds out itself where 0 begins. */
+    size_t at = f->fragment == 0 ? 0 : f->fragment - 1;
+    if (!f->is_rle && (!msfl_dcmtk_fragment(f->file, at, &first, &length) || !has_size(f->a, first, length))) {
+        return false;
+    }
     size_t bytes = f->samples * (f->l.allocated / 8), even = bytes + (bytes & 1);
     if (f->packed == NULL) f->packed = malloc(even);
     if (f->packed == NULL) return false;
@@ -162,9 +191,9 @@ void msfl_dicom_send_frames(msfl_dcmtk *file, const msfl_dicom_answer *a, int ou
     msfl_dicom_layout_of(file, &f.l);
     bool encapsulated = msfl_dcmtk_is_encapsulated(file) && f.l.tag == 0x7fe00010;
     bool codec = encapsulated && msfl_dcmtk_has_codec(file);
-    bool rle = strcmp(a->facts.transfer_syntax, "1.2.840.10008.1.2.5") == 0;
+    f.is_rle = strcmp(a->facts.transfer_syntax, "1.2.840.10008.1.2.5") == 0;
     /* The codecs are asked for one pixel after another; the one for RLE goes by the header. */
-    if (encapsulated && !rle) f.l.planar = false;
+    if (encapsulated && !f.is_rle) f.l.planar = false;
     f.n_fragments = encapsulated ? msfl_dcmtk_fragments(file) : 0;
     f.samples_out = malloc(f.samples * (a->bits / 8));
     size_t length;

@@ -133,7 +133,7 @@ static msfl_status inspect_image(const char *path, msfl_inspection *out) {
 }
 
 static msfl_image_format peek(const char *path) {
-    uint8_t head[16];
+    uint8_t head[MSFL_NIFTI_HEADER_BYTES];
     FILE *file = fopen(path, "rbe");
     if (file == NULL) return MSFL_FORMAT_NONE;
     size_t n = fread(head, 1, sizeof head, file);

@@ -38,6 +38,7 @@ static msfl_status read_samples(const char *name, msfl_stream *stream, uint64_t 
     msfl_status status = msfl_stream_skip(stream, nifti->data_offset - given);
     if (status == MSFL_OK) status = msfl_image_allocate(name, image);
     if (status == MSFL_OK) status = msfl_stream_read(stream, image->samples, (size_t)bytes);
+    if (status == MSFL_OK) status = msfl_stream_finish(stream);
     if (status == MSFL_OK && nifti->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) swap_samples(image);
     return status;
 }

@@ -166,28 +166,20 @@ msfl_status msfl_image_picture(const msfl_image *image, uint32_t frame, msfl_ima
     return MSFL_OK;
 }
 
-/* For each axis in the order of `letters` (R, A, S): which axis of the image runs along it, and whether against it. */
+/* For each of R, A, S: which axis of the image runs along it, and whether against it. Axes of the image choose in their
+ * order, as in nibabel's orientations. */
 static bool match_axes(const msfl_image *image, uint32_t axis[3], bool reversed[3]) {
-    static const uint32_t orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-    double unit[3][3], best = -1;
     if (image->affine_source == MSFL_AFFINE_NONE) return false;
-    for (size_t j = 0; j < 3; j++) {
-        double length = 0;
-        for (size_t i = 0; i < 3; i++)
-            length += image->affine[i][j] * image->affine[i][j];
-        for (size_t i = 0; i < 3; i++)
-            unit[i][j] = length > 0 ? image->affine[i][j] / sqrt(length) : 0;
-    }
-    for (size_t k = 0; k < 6; k++) {
-        double sum = 0;
-        for (size_t i = 0; i < 3; i++)
-            sum += fabs(unit[i][orders[k][i]]);
-        if (sum <= best) continue;
-        best = sum;
+    bool taken[3] = {false, false, false};
+    for (uint32_t j = 0; j < 3; j++) {
+        size_t best = 3;
         for (size_t i = 0; i < 3; i++) {
-            axis[i] = orders[k][i];
-            reversed[i] = unit[i][axis[i]] < 0;
+            if (taken[i]) continue;
+            if (best == 3 || fabs(image->affine[i][j]) > fabs(image->affine[best][j])) best = i;
         }
+        taken[best] = true;
+        axis[best] = j;
+        reversed[best] = image->affine[best][j] < 0;
     }
     return true;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { BLOCK_BYTES = 64 << 10 };
+enum { BLOCK_BYTES = 64 << 10, REST_BYTES_MAX = 16 << 20 };
 
 struct msfl_stream {
     const char *name;
@@ -154,5 +154,14 @@ msfl_status msfl_stream_skip(msfl_stream *s, uint64_t length) {
         status = msfl_stream_read(s, sink, n);
         length -= n;
     }
+    return status;
+}
+
+msfl_status msfl_stream_finish(msfl_stream *s) {
+    uint8_t sink[4096];
+    size_t n = sizeof sink;
+    msfl_status status = MSFL_OK;
+    for (size_t total = 0; s->gzip && status == MSFL_OK && n == sizeof sink && total < REST_BYTES_MAX; total += n)
+        status = msfl_stream_some(s, sink, sizeof sink, &n);
     return status;
 }

@@ -21,6 +21,10 @@ msfl_status msfl_stream_read(msfl_stream *stream, void *out, size_t length) MSFL
 msfl_status msfl_stream_some(msfl_stream *stream, void *out, size_t length, size_t *n) MSFL_NODISCARD;
 msfl_status msfl_stream_skip(msfl_stream *stream, uint64_t length) MSFL_NODISCARD;
 
+/** Of a gzip file, read on to the end, so that its checksum is checked; gives up, and finds nothing wrong, where more
+ *  than 16 MiB follow. */
+msfl_status msfl_stream_finish(msfl_stream *stream) MSFL_NODISCARD;
+
 /** Most bytes that the whole file can give: its size, or that times MSFL_DEFLATE_RATIO_MAX. */
 uint64_t msfl_stream_bytes_max(const msfl_stream *stream);
 
