@@ -53,7 +53,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                     .seed = 1};
     const char *data = NULL;
     uint32_t size = 0;
-    bool json = false, quiet = false;
+    bool json = false, quiet = false, series = false;
     size_t n_words = 0;
     const cli_option options[] = {{"data", CLI_TEXT, &data, 0, 0},
                                   {"label", CLI_TEXT, &d.label, 0, 0},
@@ -69,6 +69,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                   {"seed", CLI_U64, &p.seed, 0, 0x1p53},
                                   {"threads", CLI_U32, &d.n_threads, 0, 256},
                                   {"quiet", CLI_FLAG, &quiet, 0, 0},
+                                  {"series", CLI_FLAG, &series, 0, 0},
                                   {"json", CLI_FLAG, &json, 0, 0},
                                   {0}};
     msfl_status status = cli_parse(argc, argv, options, words, (size_t)argc + 1, &n_words);
@@ -78,6 +79,10 @@ static msfl_status run(int argc, char **argv, const char **words) {
     if (!inspect && strcmp(words[0], "partition") != 0) {
         return msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
     }
+    if (series && (!inspect || data != NULL || n_words < 2)) {
+        return msfl_fail(MSFL_ERR_USAGE, "--series goes with data inspect and names of DICOM files or folders");
+    }
+    if (series) return cli_data_series(words + 1, n_words - 1, d.n_threads, json);
     if (inspect && data == NULL && names_files(words + 1, n_words - 1)) {
         return cli_data_files(words + 1, n_words - 1, d.n_threads, json);
     }

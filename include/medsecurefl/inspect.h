@@ -51,6 +51,44 @@ typedef struct msfl_inspection {
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_inspect_file(const char *path, msfl_inspection *out);
 
+/** One volume that single files make up, or one file that is a volume or film by itself. */
+typedef struct msfl_volume_facts {
+    size_t n_files;
+    const uint32_t *files; /**< numbers of paths, in the order of the slices */
+    uint64_t shape[4];     /**< slices or frames, rows, columns, channels */
+    double spacing_mm[3];  /**< as in msfl_inspection */
+    const char *dtype;
+    char modality[MSFL_INSPECT_TEXT_BYTES];
+    bool by_position;      /**< sorted by where the slices lie; else by their numbers in the series */
+    uint32_t n_gaps;       /**< places where slices are missing */
+    uint32_t n_missing;    /**< how many would fill them */
+    uint32_t n_duplicates; /**< slices at the place of another; shape[0] counts them */
+    bool uneven;           /**< distances differ by more than a tenth */
+} msfl_volume_facts;
+
+/** Why a file is in no volume: msfl_inspection's `error`, and the sentence. */
+typedef struct msfl_volume_excuse {
+    uint32_t file;
+    const char *error;
+    char *message;
+} msfl_volume_excuse;
+
+typedef struct msfl_volumes {
+    size_t n, n_excuses;
+    msfl_volume_facts *volumes;  /**< in the order of their first file in `paths` */
+    msfl_volume_excuse *excuses; /**< in the order of `paths` */
+    uint32_t *order;             /**< what `files` points into */
+} msfl_volumes;
+
+/**
+ * Sort DICOM files into volumes by their headers: by series, size, type, orientation and place, whatever the files are
+ * called; mixed series come apart. Their pixel data is not decoded. Files that cannot be read, or are not DICOM, are
+ * excused. `n_threads` as in msfl_dataset_options. Free `out` with msfl_volumes_clear.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_inspect_series(const char *const *paths, size_t n, uint32_t n_threads,
+                                                        msfl_volumes *out);
+MSFL_API void msfl_volumes_clear(msfl_volumes *volumes);
+
 MSFL_END_DECLS
 
 #endif

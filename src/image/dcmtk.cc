@@ -21,8 +21,9 @@
 struct msfl_dcmtk {
     DcmInputBufferStream stream;
     DcmFileFormat file;
-    E_TransferSyntax syntax;
-    char renamed[40]; /* the file's own transfer syntax, where DCMTK was told another */
+    E_TransferSyntax syntax = EXS_Unknown;
+    char renamed[40] = ""; /* the file's own transfer syntax, where DCMTK was told another */
+    uint8_t *copy = NULL;  /* what DCMTK was told then */
 };
 
 namespace {
@@ -62,7 +63,7 @@ DcmPixelSequence *sequence_of(const msfl_dcmtk *file) {
 
 /* DCMTK 3.6.7 does not know high-throughput JPEG 2000 (PS3.5 A.4.11), whose fragments lie as those of JPEG 2000: in a
  * copy of the file its UID becomes that one. UIDs end with zeros, so the length stays. */
-const uint8_t *rename_syntax(const uint8_t *bytes, size_t length, char renamed[40]) {
+bool has_other_syntax(const uint8_t *bytes, size_t length, msfl_dcmtk *file) {
     static const char known[] = "1.2.840.10008.1.2.4.90\0";
     static const char *const others[] = {"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202",
                                          "1.2.840.10008.1.2.4.203"};
@@ -71,14 +72,14 @@ const uint8_t *rename_syntax(const uint8_t *bytes, size_t length, char renamed[4
     for (size_t at = 132; at + UID_BYTES <= length && at < META_BYTES; at++) {
         for (size_t i = 0; i < 3; i++) {
             if (std::memcmp(bytes + at, others[i], UID_BYTES) != 0) continue;
-            uint8_t *copy = new uint8_t[length];
-            std::memcpy(copy, bytes, length);
-            std::memcpy(copy + at, known, UID_BYTES);
-            std::memcpy(renamed, others[i], UID_BYTES + 1);
-            return copy;
+            file->copy = new uint8_t[length];
+            std::memcpy(file->copy, bytes, length);
+            std::memcpy(file->copy + at, known, UID_BYTES);
+            std::memcpy(file->renamed, others[i], UID_BYTES + 1);
+            return true;
         }
     }
-    return bytes;
+    return false;
 }
 
 /* Whatever is thrown in here becomes `otherwise`. */
@@ -103,30 +104,47 @@ bool msfl_dcmtk_start(void) {
     });
 }
 
-msfl_dcmtk_result msfl_dcmtk_open(const uint8_t *bytes, size_t length, msfl_dcmtk **out) {
-    try {
-        *out = new msfl_dcmtk;
-        (*out)->renamed[0] = 0;
-        bytes = rename_syntax(bytes, length, (*out)->renamed);
-        (*out)->stream.setBuffer(bytes, static_cast<offile_off_t>(length));
-        (*out)->stream.setEos();
-        DcmFileFormat &file = (*out)->file;
-        file.transferInit();
-        OFCondition condition = file.read((*out)->stream, EXS_Unknown, EGL_noChange);
-        file.transferEnd();
-        if (condition.bad()) {
-            if (condition == EC_MemoryExhausted) return MSFL_DCMTK_MEMORY;
-            return condition == EC_StreamNotifyClient || condition == EC_EndOfStream || (*out)->stream.avail() == 0
-                       ? MSFL_DCMTK_TRUNCATED
-                       : MSFL_DCMTK_DAMAGED;
-        }
-        (*out)->syntax = file.getDataset()->getOriginalXfer();
+static msfl_dcmtk_result parse(msfl_dcmtk *file, const uint8_t *bytes, size_t length) {
+    if (has_other_syntax(bytes, length, file)) bytes = file->copy;
+    file->stream.setBuffer(bytes, static_cast<offile_off_t>(length));
+    file->stream.setEos();
+    file->file.transferInit();
+    OFCondition condition = file->file.read(file->stream, EXS_Unknown, EGL_noChange);
+    file->file.transferEnd();
+    if (condition.good()) {
+        file->syntax = file->file.getDataset()->getOriginalXfer();
         return MSFL_DCMTK_OK;
-    } catch (const std::bad_alloc &) {
-        return MSFL_DCMTK_MEMORY;
-    } catch (...) {
-        return MSFL_DCMTK_DAMAGED;
     }
+    if (condition == EC_MemoryExhausted) return MSFL_DCMTK_MEMORY;
+    bool ended = condition == EC_StreamNotifyClient || condition == EC_EndOfStream || file->stream.avail() == 0;
+    return ended ? MSFL_DCMTK_TRUNCATED : MSFL_DCMTK_DAMAGED;
+}
+
+msfl_dcmtk_result msfl_dcmtk_open(const uint8_t *bytes, size_t length, msfl_dcmtk **out) {
+    msfl_dcmtk_result result = MSFL_DCMTK_DAMAGED;
+    msfl_dcmtk *file = NULL;
+    try {
+        file = new msfl_dcmtk;
+        result = parse(file, bytes, length);
+    } catch (const std::bad_alloc &) {
+        result = MSFL_DCMTK_MEMORY;
+    } catch (...) {
+        result = MSFL_DCMTK_DAMAGED;
+    }
+    if (result != MSFL_DCMTK_OK) {
+        msfl_dcmtk_close(file);
+        file = NULL;
+    }
+    *out = file;
+    return result;
+}
+
+void msfl_dcmtk_close(msfl_dcmtk *file) {
+    (void)guarded(false, [&] {
+        if (file != NULL) delete[] file->copy;
+        delete file;
+        return true;
+    });
 }
 
 const msfl_dcmtk_item *msfl_dcmtk_root(msfl_dcmtk *file) {

@@ -28,8 +28,10 @@ typedef enum msfl_dcmtk_result {
     MSFL_DCMTK_MEMORY
 } msfl_dcmtk_result;
 
-/** Parse a file with or without its meta header; `bytes` must outlive it. Never closed: the process ends. */
+/** Parse a file with or without its meta header; `bytes` must outlive it. On failure `*out` is NULL. */
 msfl_dcmtk_result msfl_dcmtk_open(const uint8_t *bytes, size_t length, msfl_dcmtk **out);
+
+void msfl_dcmtk_close(msfl_dcmtk *file);
 
 const msfl_dcmtk_item *msfl_dcmtk_root(msfl_dcmtk *file);
 /** Item `index` of a sequence, or NULL. `item` may be NULL. */

@@ -14,7 +14,7 @@
 
 enum {
     CHILD_MEMORY = 1 << 30, /* address space for the libraries and a frame in all its forms */
-    CHILD_SECONDS = 60,     /* and one more for each MiB */
+    CHILD_SECONDS = 30,     /* and one more for each MiB */
     FREE_BYTES = 16 << 20,  /* samples that need no justification by the file's length */
     TABLE_ENTRIES_MAX = 65536
 };

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory here is that of the libraries and plain malloc, never freed: the process ends right after. */
+/* Memory here is that of the libraries and plain malloc. It is freed although the process ends right after: so that a
+ * fuzzer can stay in one process. */
 
 enum {
     SHARED = 0x52009229,
@@ -177,7 +178,7 @@ static bool check_pixels(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dico
 /* PS3.3 C.7.6.3.1.5 and C.11: entries, first value mapped, bits of an entry. Entries of 8 bits may come two in a word.
  */
 static void read_table(const msfl_dcmtk_item *item, uint32_t descriptor, uint32_t data, uint32_t index, bool is_signed,
-                       msfl_dicom_answer *a, const uint16_t **words) {
+                       msfl_dicom_answer *a, const uint16_t **words, uint16_t **owned) {
     uint16_t d[3];
     size_t n = 0;
     for (uint32_t i = 0; i < 3; i++) {
@@ -191,27 +192,28 @@ static void read_table(const msfl_dcmtk_item *item, uint32_t descriptor, uint32_
         if (wide == NULL) return;
         for (uint32_t i = 0; i < entries; i++)
             wide[i] = (uint16_t)((*words)[i / 2] >> (i % 2 != 0 ? 8 : 0) & 255);
-        *words = wide;
+        *words = *owned = wide;
     }
     a->tables[index].first = is_signed ? (int16_t)d[1] : d[1];
     a->tables[index].n = entries;
     a->tables[index].bits = d[2];
 }
 
-static bool read_tables(const msfl_dcmtk_item *root, msfl_dicom_answer *a, const uint16_t *words[MSFL_DICOM_TABLES]) {
+static bool read_tables(const msfl_dcmtk_item *root, msfl_dicom_answer *a, const uint16_t *words[MSFL_DICOM_TABLES],
+                        uint16_t *owned[MSFL_DICOM_TABLES]) {
     bool is_signed = a->kind == MSFL_SAMPLES_SIGNED;
     for (uint32_t i = 0; i < 3 && a->colour == MSFL_COLOUR_PALETTE; i++) {
-        read_table(root, 0x00281101 + i, 0x00281201 + i, i, is_signed, a, &words[i]);
+        read_table(root, 0x00281101 + i, 0x00281201 + i, i, is_signed, a, &words[i], &owned[i]);
         if (a->tables[i].n == 0) {
             return msfl_dicom_excuse_with(&a->excuse, MSFL_FAULT_UNSUPPORTED_TYPE,
                                           "palette colours without a palette of plain entries");
         }
     }
     if (a->channels != 1 || a->colour == MSFL_COLOUR_PALETTE) return true;
-    read_table(msfl_dcmtk_inner(root, 0x00283000, 0), 0x00283002, 0x00283006, 3, is_signed, a, &words[3]);
+    read_table(msfl_dcmtk_inner(root, 0x00283000, 0), 0x00283002, 0x00283006, 3, is_signed, a, &words[3], &owned[3]);
     /* The VOI table's input are rescaled values, which are signed where stored ones or an intercept are. */
     read_table(msfl_dcmtk_inner(root, 0x00283010, 0), 0x00283002, 0x00283006, 4, is_signed || a->rescale.intercept < 0,
-               a, &words[4]);
+               a, &words[4], &owned[4]);
     return true;
 }
 
@@ -350,11 +352,12 @@ void msfl_dicom_child(void *ctx, int out) {
     const msfl_dicom_job *job = ctx;
     msfl_dicom_answer a = {.magic = MSFL_DICOM_MAGIC};
     const uint16_t *words[MSFL_DICOM_TABLES] = {NULL};
+    uint16_t *owned[MSFL_DICOM_TABLES] = {NULL};
     msfl_dcmtk *file = NULL;
     bool good = false;
     switch (msfl_dcmtk_open(job->bytes, job->length, &file)) {
     case MSFL_DCMTK_OK:
-        good = msfl_dicom_describe(file, job->length, &a) && read_tables(msfl_dcmtk_root(file), &a, words);
+        good = msfl_dicom_describe(file, job->length, &a) && read_tables(msfl_dcmtk_root(file), &a, words, owned);
         break;
     case MSFL_DCMTK_TRUNCATED:
         (void)msfl_dicom_excuse_with(&a.excuse, MSFL_FAULT_TRUNCATED, "the file ends inside an element");
@@ -366,13 +369,15 @@ void msfl_dicom_child(void *ctx, int out) {
         (void)msfl_dicom_excuse_with(&a.excuse, MSFL_FAULT_DAMAGED, "not a readable DICOM data set");
     }
     msfl_child_write(out, &a, sizeof a);
-    if (!good) return;
-    for (size_t i = 0; i < MSFL_DICOM_TABLES; i++) {
+    for (size_t i = 0; i < MSFL_DICOM_TABLES && good; i++) {
         if (a.tables[i].n > 0) msfl_child_write(out, words[i], a.tables[i].n * sizeof *words[i]);
     }
-    for (uint32_t i = 0; i < a.frames && a.has_rescales != 0; i++) {
+    for (uint32_t i = 0; i < a.frames && a.has_rescales != 0 && good; i++) {
         msfl_rescale r = rescale_of(msfl_dcmtk_root(file), i);
         msfl_child_write(out, &r, sizeof r);
     }
-    if (!job->header_only) msfl_dicom_send_frames(file, &a, out);
+    if (good && !job->header_only) msfl_dicom_send_frames(file, &a, out);
+    for (size_t i = 0; i < MSFL_DICOM_TABLES; i++)
+        free(owned[i]);
+    msfl_dcmtk_close(file);
 }

@@ -98,7 +98,7 @@ static bool begins_codestream(const uint8_t *bytes, size_t length) {
 
 /* The codestream of the next frame: its fragments, laid together where there are several. A frame begins where a
  * codestream does, so the offset table, which is often empty or wrong, is not needed. */
-static bool next_codestream(frames *f, const uint8_t **bytes, size_t *length) {
+static bool next_codestream(frames *f, const uint8_t **bytes, size_t *length, uint8_t **owned) {
     bool one_each = f->n_fragments == f->a->frames;
     size_t first = f->fragment, total = 0, end = first;
     for (; end < f->n_fragments; end++) {
@@ -113,7 +113,7 @@ static bool next_codestream(frames *f, const uint8_t **bytes, size_t *length) {
     if (end == first) return false;
     f->fragment = (uint32_t)end;
     if (end == first + 1) return true;
-    uint8_t *joined = malloc(total);
+    uint8_t *joined = *owned = malloc(total);
     if (joined == NULL) return false;
     *bytes = joined;
     *length = 0;
@@ -132,19 +132,20 @@ static bool j2k_frame(frames *f) {
     const uint8_t *bytes = NULL;
     size_t length = 0;
     msfl_j2k picture;
-    if (!next_codestream(f, &bytes, &length) ||
-        !msfl_j2k_decode(bytes, length, a->width, a->height, a->channels, &picture)) {
-        return false;
-    }
+    uint8_t *joined = NULL;
+    bool good = next_codestream(f, &bytes, &length, &joined) &&
+                msfl_j2k_decode(bytes, length, a->width, a->height, a->channels, &picture);
+    free(joined);
+    if (!good) return false;
     /* The header's sign counts, as everywhere; the value's bits are those of the codestream if it has more of them. */
     msfl_dicom_layout l = f->l;
-    if (picture.bits > l.allocated) return false;
+    good = picture.bits <= l.allocated;
     if (picture.bits > l.stored) l.stored = picture.bits;
     l.high = l.stored - 1;
-    for (size_t i = 0; i < f->samples; i++)
+    for (size_t i = 0; i < f->samples && good; i++)
         put(f, i, value_of(&l, (uint32_t)picture.samples[i]));
     free(picture.samples);
-    return true;
+    return good;
 }
 
 /* Whether a JPEG or JPEG-LS codestream has the size that the header says: the codecs do not look. The frame header is
@@ -200,19 +201,22 @@ void msfl_dicom_send_frames(msfl_dcmtk *file, const msfl_dicom_answer *a, int ou
     if (f.samples_out == NULL) return;
     if (!encapsulated &&
         !msfl_dcmtk_native(file, f.l.tag, f.l.allocated <= 8 ? 1 : f.l.allocated / 8, &f.native, &length)) {
+        free(f.samples_out);
         return;
     }
-    for (uint32_t i = 0; i < a->frames; i++) {
-        uint32_t good = !encapsulated ? native_frame(&f, i) : codec ? codec_frame(&f, i) : j2k_frame(&f);
+    uint32_t good = 1;
+    for (uint32_t i = 0; i < a->frames && good == 1; i++) {
+        good = !encapsulated ? native_frame(&f, i) : codec ? codec_frame(&f, i) : j2k_frame(&f);
         msfl_child_write(out, &good, sizeof good);
-        if (good == 0) {
-            msfl_dicom_excuse excuse = {0};
-            (void)msfl_dicom_excuse_with(&excuse, MSFL_FAULT_DECODER_FAILED,
-                                         "frame %u of %u cannot be decompressed (%s)", i + 1, a->frames,
-                                         a->facts.transfer_syntax);
-            msfl_child_write(out, &excuse, sizeof excuse);
-            return;
+        if (good == 1) {
+            msfl_child_write(out, f.samples_out, f.samples * (a->bits / 8));
+            continue;
         }
-        msfl_child_write(out, f.samples_out, f.samples * (a->bits / 8));
+        msfl_dicom_excuse excuse = {0};
+        (void)msfl_dicom_excuse_with(&excuse, MSFL_FAULT_DECODER_FAILED, "frame %u of %u cannot be decompressed (%s)",
+                                     i + 1, a->frames, a->facts.transfer_syntax);
+        msfl_child_write(out, &excuse, sizeof excuse);
     }
+    free(f.samples_out);
+    free(f.packed);
 }

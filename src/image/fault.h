@@ -22,6 +22,7 @@
     X(UNSUPPORTED_TYPE, "unsupported_type", ERR_UNSUPPORTED)                                                           \
     X(DECODER_FAILED, "decoder_failed", ERR_FORMAT)                                                                    \
     X(DECODER_DIED, "decoder_died", ERR_FORMAT)                                                                        \
+    X(INCOMPLETE, "incomplete", ERR_DATA)                                                                              \
     X(OUT_OF_TIME, "out_of_time", ERR_LIMIT)                                                                           \
     X(OUT_OF_MEMORY, "out_of_memory", ERR_MEMORY)                                                                      \
     X(SYSTEM, "system", ERR_SYSTEM)

@@ -66,6 +66,13 @@ void msfl_image_clear(msfl_image *image) {
     *image = (msfl_image){0};
 }
 
+const char *msfl_image_dtype(const msfl_image *image) {
+    static const char *const names[3][4] = {
+        {"uint8", "uint16", "uint32", "uint64"}, {"int8", "int16", "int32", "int64"}, {"", "", "float32", "float64"}};
+    int size = image->bits == 8 ? 0 : image->bits == 16 ? 1 : image->bits == 32 ? 2 : 3;
+    return names[image->kind][size];
+}
+
 uint32_t msfl_image_frames(const msfl_image *image) {
     return image->depth * image->times; /* at most MSFL_VOLUME_BYTES_MAX, which is below 2^32 */
 }

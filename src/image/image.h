@@ -120,6 +120,9 @@ msfl_status msfl_image_new(uint32_t width, uint32_t height, uint32_t channels, u
 msfl_status msfl_image_allocate(const char *name, msfl_image *image) MSFL_NODISCARD;
 void msfl_image_clear(msfl_image *image);
 
+/** "uint8" ... "float64" of the samples in memory. */
+const char *msfl_image_dtype(const msfl_image *image);
+
 /** depth x times, samples of one frame, and bytes of all; the image must be one that was allocated. */
 uint32_t msfl_image_frames(const msfl_image *image);
 size_t msfl_image_frame_samples(const msfl_image *image);

@@ -15,13 +15,6 @@
 /* Sums of 4096 samples first, then of those: at 2^31 samples the rounding stays far below what is printed. */
 enum { CHUNK = 4096 };
 
-static const char *type_name(const msfl_image *image) {
-    static const char *const names[3][4] = {
-        {"uint8", "uint16", "uint32", "uint64"}, {"int8", "int16", "int32", "int64"}, {"", "", "float32", "float64"}};
-    int size = image->bits == 8 ? 0 : image->bits == 16 ? 1 : image->bits == 32 ? 2 : 3;
-    return names[image->kind][size];
-}
-
 static const char *colour_name(msfl_colour colour) {
     static const char *const names[] = {"grey", "grey inverted", "RGB", "RGBA", "YBR", "YBR", "palette", "complex"};
     return names[colour];
@@ -88,7 +81,7 @@ static void describe(const msfl_image *image, const msfl_image_facts *facts, msf
     out->times = image->times;
     for (size_t i = 0; i < 3; i++)
         out->spacing_mm[i] = image->spacing[2 - i];
-    out->dtype = type_name(image);
+    out->dtype = msfl_image_dtype(image);
     out->bits_stored = image->bits_stored;
     out->colour = colour_name(image->colour);
     out->has_rescale = image->rescales == NULL && image->modality.n == 0;
