@@ -295,6 +295,49 @@ class MadeDicom(ReaderTest):
             objects(*paths)
 
 
+class Series(ReaderTest):
+    """Slices under names that say nothing."""
+
+    def slice(self, name, z, series="1.2.3.5", instance=1, **options):
+        a = np.full((1, 4, 5, 1), z, "u2")
+        return self.put(f"s/{name}", df.native(a, x0020000E=("UI", series), x00200032=("DS", [0, 0, z * 1.5]),
+                                               x00200037=("DS", [1, 0, 0, 0, 1, 0]), x00200013=("IS", instance),
+                                               x00280030=("DS", [0.5, 0.25]), **options))
+
+    def volumes(self, *paths):
+        r = run("data", "inspect", "--series", "--json", *paths)
+        return r.returncode, [json.loads(line) for line in r.stdout.splitlines()]
+
+    def test_by_position(self):
+        order = [5, 0, 3, 1, 4, 2]
+        paths = [self.slice(f"{name}.dcm", z, instance=9 - z) for name, z in zip("abcdef", order)]
+        code, (v,) = self.volumes(self.path("s"))
+        self.assertEqual(code, 0)
+        self.assertEqual(v["files"], [paths[order.index(z)] for z in range(6)])
+        self.assertEqual((v["shape"], v["spacing_mm"]), ([6, 4, 5, 1], [1.5, 0.5, 0.25]))
+        self.assertEqual((v["gaps"], v["missing"], v["duplicates"], v["uneven"], v["sorted_by"]), (0, 0, 0, False, "position"))
+
+    def test_gaps_duplicates_mixtures_and_strangers(self):
+        for i, z in enumerate([0, 1, 2, 3, 6, 7, 7, 8]):
+            self.slice(f"a{i}.dcm", z)
+        for z in range(3):
+            self.slice(f"b{z}.dcm", z, series="1.2.3.6")
+        self.put("s/film.dcm", df.native(np.zeros((3, 4, 4, 1), "u1")))
+        self.put("s/bad.dcm", b"")
+        self.put("s/note.txt", b"not an image")
+        self.put("s/.hidden", b"")
+        code, got = self.volumes(self.path("s"))
+        volumes = [o for o in got if "volume" in o]
+        self.assertEqual([v["shape"][0] for v in volumes], [8, 3, 3])
+        self.assertEqual([(v["gaps"], v["missing"], v["duplicates"]) for v in volumes], [(1, 2, 1), (0, 0, 0), (0, 0, 0)])
+        self.assertEqual([o["error"] for o in got if "error" in o], ["empty", "unknown_format"])
+        self.assertEqual(code, 12)
+        page = run("data", "inspect", "--series", self.path("s")).stdout
+        self.assertIn("2 slices missing in 1 gaps, 1 duplicates", page)
+        self.assertNotIn("ZZ", page)
+        self.fails(2, "--series goes with", "data", "inspect", "--series")
+
+
 class MadeNifti(ReaderTest):
     def test_every_type_order_and_version(self):
         rng = np.random.default_rng(1)
@@ -554,6 +597,29 @@ class RealFiles(ReaderTest):
             for key in ("min", "max", "mean"):
                 self.assertAlmostEqual(got[key], float(row[key]), delta=4 if lossy else 1e-5, msg=row["file"])
             self.assertNotIn("ZZ", json.dumps(got))
+
+    def test_a_federation_on_raw_dicom(self):
+        """From films as a hospital has them to a report; who was on them stays there."""
+        folder = os.path.join(self.data, "cxr_dicom/dev")
+        with open(os.path.join(folder, "img_000.dcm"), "rb") as f:
+            self.assertIn(b"ZZPHI", f.read())  # the search below could find something
+        out = self.path("out")
+        r = self.ok("simulate", "--data", folder, "--label", "pneumonia", "--clients", 3, "--rounds", 1, "--size", 32,
+                    "--compare", "none", "--bootstrap", 20, "--seed", 1, "--out", out)
+        self.assertNotIn("ZZ", r.stdout + r.stderr)
+        found = 0
+        for root, _, names in os.walk(out):
+            for name in names:
+                self.assertNotIn("ZZ", name)
+                with open(os.path.join(root, name), "rb") as f:
+                    data = f.read()
+                for word in (b"ZZPHI", b"ZZPID", b"ZZHOSPITAL", b"ZZDOCTOR"):
+                    self.assertNotIn(word, data, name)
+                found += 1
+        self.assertGreater(found, 3)
+        # The twelve bits of MONOCHROME1 become what the others are: mean intensities of one class agree.
+        r = self.ok_json("data", "inspect", "--data", folder)
+        self.assertEqual(r["n_skipped"], 0)
 
     def test_hippocampus(self):
         folder, rows = self.rows("mri3d_hippocampus/dev/labels.csv")
