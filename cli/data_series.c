@@ -133,6 +133,7 @@ msfl_status cli_data_series(const char *const *words, size_t n, uint32_t n_threa
         status = add_word(&l, words[i]);
     if (status == MSFL_OK && l.n == 0) status = msfl_fail(MSFL_ERR_USAGE, "no files to sort");
     if (status == MSFL_OK) status = msfl_inspect_series((const char *const *)l.paths, l.n, n_threads, &volumes);
+    if (status == MSFL_OK && l.paths == NULL) status = MSFL_ERR_MEMORY; /* cannot be: l.n is not 0 */
     if (status == MSFL_OK && json) status = print_json(&volumes, l.paths);
     if (status == MSFL_OK && !json) print_page(&volumes, l.paths);
     if (status == MSFL_OK && volumes.n_excuses > 0) {

@@ -17,29 +17,29 @@ typedef struct msfl_figures {
 
 /** Never holds anything that names a patient. Fields that do not apply are 0 or "". */
 typedef struct msfl_inspection {
-    const char *format; /**< "PNG", "JPEG", "DICOM", "NIfTI", "NPY", "NPZ" */
-    const char *error;  /**< NULL, or a name of docs/formats/inspect.md; msfl_error_message has the sentence */
-    uint32_t n_shape;   /**< 4: frames or slices (of all times), rows, columns, channels; for arrays their own axes */
+    const char *format;      /**< "PNG", "JPEG", "DICOM", "NIfTI", "NPY", "NPZ" */
+    const char *error;       /**< NULL, or a name of docs/formats/inspect.md; msfl_error_message has the sentence */
+    const char *dtype;       /**< of the samples in memory: "uint8" ... "float64" */
+    const char *colour;      /**< "grey", "grey inverted", "RGB", "RGBA", "YBR", "palette", "complex" */
+    const char *affine_from; /**< "dicom", "sform", "qform", "assumed", or "" */
     uint64_t shape[MSFL_INSPECT_DIMS_MAX];
+    uint32_t n_shape;     /**< 4: frames or slices (of all times), rows, columns, channels; for arrays their own axes */
     uint32_t times;       /**< how many volumes in sequence `shape[0]` counts */
     double spacing_mm[3]; /**< between slices, rows, columns; 0: not known */
-    uint32_t n_dims;      /**< NIfTI: axes as in the header, the first fastest */
     uint64_t dims[MSFL_INSPECT_DIMS_MAX];
     double dims_step[MSFL_INSPECT_DIMS_MAX];
-    const char *dtype; /**< of the samples in memory: "uint8" ... "float64" */
+    uint32_t n_dims; /**< NIfTI: of `dims`, axes as in the header, the first fastest */
     uint32_t bits_stored;
-    const char *colour;            /**< "grey", "grey inverted", "RGB", "RGBA", "YBR", "palette", "complex" */
     msfl_figures stored, rescaled; /**< of complex numbers, those of real and imaginary parts together */
-    bool has_rgb_mean;
-    double rgb_mean[3]; /**< of colour images, after conversion to RGB or through the palette */
-    bool has_rescale;   /**< one for all frames; a table or one for each frame leave it false */
+    double rgb_mean[3];            /**< of colour images, after conversion to RGB or through the palette */
     double slope, intercept;
-    bool has_window;
     double window_centre, window_width;
-    const char *affine_from; /**< "dicom", "sform", "qform", "assumed", or "" */
-    double affine[3][4];     /**< (column, row, slice, 1) to mm to the Right, Anterior, Superior */
-    char axes[4];            /**< "LPS": sides that columns, rows, slices run to */
-    char digest[65];         /**< BLAKE2b-256 of the samples: see docs/formats/inspect.md */
+    double affine[3][4]; /**< (column, row, slice, 1) to mm to the Right, Anterior, Superior */
+    bool has_rgb_mean;
+    bool has_rescale; /**< one for all frames; a table or one for each frame leave it false */
+    bool has_window;
+    char axes[4];    /**< "LPS": sides that columns, rows, slices run to */
+    char digest[65]; /**< BLAKE2b-256 of the samples: see docs/formats/inspect.md */
     char transfer_syntax[MSFL_INSPECT_TEXT_BYTES], modality[MSFL_INSPECT_TEXT_BYTES]; /**< DICOM */
     char array[MSFL_INSPECT_TEXT_BYTES]; /**< NPZ: which array this is about; the largest */
 } msfl_inspection;

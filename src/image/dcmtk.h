@@ -52,7 +52,7 @@ bool msfl_dcmtk_words(const msfl_dcmtk_item *item, uint32_t tag, const uint16_t 
 const char *msfl_dcmtk_transfer_syntax(const msfl_dcmtk *file);
 bool msfl_dcmtk_is_big_endian(const msfl_dcmtk *file);
 bool msfl_dcmtk_is_encapsulated(const msfl_dcmtk *file);
-/** Whether a registered codec decodes it: JPEG but for JPEG 2000, JPEG-LS, RLE. */
+/** Whether a registered codec decodes it: JPEG but for JPEG 2000, and JPEG-LS. */
 bool msfl_dcmtk_has_codec(const msfl_dcmtk *file);
 
 bool msfl_dcmtk_has(const msfl_dcmtk_item *item, uint32_t tag);

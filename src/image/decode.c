@@ -202,7 +202,7 @@ static void turn_rows(msfl_image *picture) {
 }
 
 msfl_status msfl_image_read(const char *path, msfl_image *out) {
-    msfl_image_facts facts;
+    msfl_image_facts facts = {0};
     msfl_image image = {0}, picture = {0};
     msfl_status status = msfl_image_open(path, false, &facts, &image);
     if (status != MSFL_OK) return status;

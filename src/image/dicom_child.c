@@ -144,10 +144,10 @@ static bool check_pixels(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dico
     if (msfl_dcmtk_is_encapsulated(file) && l->tag == 0x7fe00010) {
         const char *syntax = a->facts.transfer_syntax;
         static const char *const by_openjpeg[] = {"90", "91", "201", "202", "203"};
-        bool j2k = false;
+        bool ours = strcmp(syntax, "1.2.840.10008.1.2.5") == 0;
         for (size_t i = 0; i < sizeof by_openjpeg / sizeof by_openjpeg[0]; i++)
-            j2k |= strncmp(syntax, "1.2.840.10008.1.2.4.", 20) == 0 && strcmp(syntax + 20, by_openjpeg[i]) == 0;
-        if (!j2k && !msfl_dcmtk_has_codec(file)) {
+            ours |= strncmp(syntax, "1.2.840.10008.1.2.4.", 20) == 0 && strcmp(syntax + 20, by_openjpeg[i]) == 0;
+        if (!ours && !msfl_dcmtk_has_codec(file)) {
             return msfl_dicom_excuse_with(&a->excuse, MSFL_FAULT_UNSUPPORTED_ENCODING, "transfer syntax %s", syntax);
         }
         if (l->allocated % 8 != 0 || l->allocated == 24) {

@@ -3,6 +3,7 @@
 
 #include "image/dcmtk.h"
 #include "image/j2k.h"
+#include "image/rle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +92,9 @@ static bool native_frame(frames *f, uint32_t frame) {
     return true;
 }
 
-static bool begins_codestream(const uint8_t *bytes, size_t length) {
+static bool begins_codestream(const frames *f, const uint8_t *bytes, size_t length) {
     static const uint8_t soc[4] = {0xff, 0x4f, 0xff, 0x51}, jp2[8] = {0, 0, 0, 12, 'j', 'P', ' ', ' '};
+    if (f->is_rle) return msfl_rle_begins(bytes, length);
     return (length >= 4 && memcmp(bytes, soc, 4) == 0) || (length >= 8 && memcmp(bytes, jp2, 8) == 0);
 }
 
@@ -105,7 +107,7 @@ static bool next_codestream(frames *f, const uint8_t **bytes, size_t *length, ui
         const uint8_t *part;
         size_t n;
         if (!msfl_dcmtk_fragment(f->file, end, &part, &n)) return false;
-        if (end > first && (one_each || (f->a->frames > 1 && begins_codestream(part, n)))) break;
+        if (end > first && (one_each || (f->a->frames > 1 && begins_codestream(f, part, n)))) break;
         total += n;
         *bytes = part;
         *length = n;
@@ -148,6 +150,19 @@ static bool j2k_frame(frames *f) {
     return good;
 }
 
+static bool rle_frame(frames *f) {
+    const uint8_t *bytes = NULL;
+    size_t length = 0;
+    uint8_t *joined = NULL;
+    uint32_t sample_bytes = f->l.allocated / 8;
+    if (f->packed == NULL) f->packed = malloc(f->samples * sample_bytes + 1);
+    bool good = f->packed != NULL && next_codestream(f, &bytes, &length, &joined) &&
+                msfl_rle_decode(bytes, length, f->pixels, f->a->channels, sample_bytes, f->packed);
+    free(joined);
+    if (good) unpack(f, f->packed, 0);
+    return good;
+}
+
 /* Whether a JPEG or JPEG-LS codestream has the size that the header says: the codecs do not look. The frame header is
  * the first segment SOF0 to SOF15, or SOF55 (T.81 B.2.2, T.87 C.2.2). */
 static bool has_size(const msfl_dicom_answer *a, const uint8_t *p, size_t n) {
@@ -174,11 +189,9 @@ static bool codec_frame(frames *f, uint32_t frame) {
     size_t length;
     /* DCMTK counts the offset table, and finds out itself where 0 begins. */
     size_t at = f->fragment == 0 ? 0 : f->fragment - 1;
-    if (!f->is_rle && (!msfl_dcmtk_fragment(f->file, at, &first, &length) || !has_size(f->a, first, length))) {
-        return false;
-    }
-    size_t bytes = f->samples * (f->l.allocated / 8), even = bytes + (bytes & 1);
-    if (f->packed == NULL) f->packed = malloc(even);
+    if (!msfl_dcmtk_fragment(f->file, at, &first, &length) || !has_size(f->a, first, length)) return false;
+    size_t bytes = f->samples * (f->l.allocated / 8), even = bytes + bytes % 2;
+    if (f->packed == NULL) f->packed = malloc(even + 1);
     if (f->packed == NULL) return false;
     memset(f->packed, 0, even);
     if (!msfl_dcmtk_frame(f->file, frame, &f->fragment, f->packed, even)) return false;
@@ -193,10 +206,11 @@ void msfl_dicom_send_frames(msfl_dcmtk *file, const msfl_dicom_answer *a, int ou
     bool encapsulated = msfl_dcmtk_is_encapsulated(file) && f.l.tag == 0x7fe00010;
     bool codec = encapsulated && msfl_dcmtk_has_codec(file);
     f.is_rle = strcmp(a->facts.transfer_syntax, "1.2.840.10008.1.2.5") == 0;
-    /* The codecs are asked for one pixel after another; the one for RLE goes by the header. */
-    if (encapsulated && !f.is_rle) f.l.planar = false;
+    /* All decoders give one pixel after another. */
+    if (encapsulated) f.l.planar = false;
     f.n_fragments = encapsulated ? msfl_dcmtk_fragments(file) : 0;
-    f.samples_out = malloc(f.samples * (a->bits / 8));
+    /* One byte more: a size of 0, which cannot be, would say nothing. */
+    f.samples_out = malloc(f.samples * (a->bits / 8) + 1);
     size_t length;
     if (f.samples_out == NULL) return;
     if (!encapsulated &&
@@ -206,7 +220,10 @@ void msfl_dicom_send_frames(msfl_dcmtk *file, const msfl_dicom_answer *a, int ou
     }
     uint32_t good = 1;
     for (uint32_t i = 0; i < a->frames && good == 1; i++) {
-        good = !encapsulated ? native_frame(&f, i) : codec ? codec_frame(&f, i) : j2k_frame(&f);
+        good = !encapsulated ? native_frame(&f, i)
+               : f.is_rle    ? rle_frame(&f)
+               : codec       ? codec_frame(&f, i)
+                             : j2k_frame(&f);
         msfl_child_write(out, &good, sizeof good);
         if (good == 1) {
             msfl_child_write(out, f.samples_out, f.samples * (a->bits / 8));

@@ -30,7 +30,7 @@ static msfl_status begin(const char *path, msfl_image *slice, size_t n, volume *
 }
 
 static msfl_status add(const char *path, size_t n, volume *v) {
-    msfl_image_facts facts;
+    msfl_image_facts facts = {0};
     msfl_image slice = {0};
     msfl_status status = msfl_image_open(path, false, &facts, &slice);
     if (status != MSFL_OK) return status;
@@ -49,7 +49,7 @@ static msfl_status add(const char *path, size_t n, volume *v) {
     for (int i = 0; i < 3 && v->n > 0; i++)
         moved += fabs(facts.dicom.position[i] - v->last[i]);
     bool duplicate = v->n > 0 && placed && moved < 1e-3;
-    if (status == MSFL_OK && !duplicate) {
+    if (status == MSFL_OK && !duplicate && v->image.samples != NULL && slice.samples != NULL) {
         memcpy((uint8_t *)v->image.samples + v->n * v->slice_bytes, slice.samples, v->slice_bytes);
         memcpy(v->last, facts.dicom.position, sizeof v->last);
         v->image.rescales[v->n++] = rescale;
