@@ -380,23 +380,37 @@ class MadeNifti(ReaderTest):
             got = self.one("n.nii", nf.file(a, slope=slope, inter=5))
             self.assertEqual((got["slope"], got["intercept"]), (1, 0))
 
-    @unittest.skipIf(nibabel is None, "python3-nibabel is not installed")
-    def test_orientations_like_nibabel(self):
-        """Random rotations, mirrored and not, by sform, qform and neither."""
+    def test_orientations(self):
+        """Random rotations, mirrored and not, by sform, qform and neither; beside nibabel, where it is installed."""
+        def times(p, q):
+            return np.array([p[0] * q[0] - p[1:] @ q[1:], *(p[0] * q[1:] + q[0] * p[1:] + np.cross(p[1:], q[1:]))])
         rng = np.random.default_rng(2)
         a = np.arange(60, dtype="u1").reshape(5, 4, 3)
+        steps = np.array([0.7, 0.8, 3])
         for i in range(24):
             q = rng.normal(size=4)
             q = q / np.linalg.norm(q) * np.sign(q[0])
             srow = rng.normal(size=(3, 4)).astype("f4")
-            kind = dict(qform=1, sform=0) if i % 3 == 0 else dict(qform=1, sform=1) if i % 3 == 1 else dict(qform=0, sform=0)
-            path = self.put(f"{i}.nii", nf.file(a, 1 + i % 2, "<>"[i % 2], quatern=q[1:], offset=rng.normal(size=3),
-                                                qfac=(-1) ** i, srow=srow, pixdim=(0.7, 0.8, 3), **kind))
-            image = nibabel.load(path)
+            offset = rng.normal(size=3)
+            qfac = (-1) ** i
+            if i % 3 == 2:
+                want = np.column_stack([np.diag(steps * [-1, 1, 1]), -steps * [-1, 1, 1] * (np.array(a.shape) - 1) / 2])
+            elif i % 3 == 1:
+                want = srow
+            else:
+                back = q * [1, -1, -1, -1]
+                turned = [times(times(q, np.array([0, *axis])), back)[1:] for axis in np.eye(3)]
+                want = np.column_stack([np.array(turned).T * steps * [1, 1, qfac], offset])
+            path = self.put(f"{i}.nii", nf.file(a, 1 + i % 2, "<>"[i % 2], quatern=q[1:], offset=offset, qfac=qfac, srow=srow,
+                                                pixdim=steps, qform=int(i % 3 < 2), sform=int(i % 3 == 1)))
             got = objects(path)[0]
-            np.testing.assert_allclose(got["affine"], image.affine[:3], atol=1e-5)
-            if not kind["sform"]:  # a matrix of random numbers has no axes to speak of
-                self.assertEqual(got["axes"], "".join(nibabel.aff2axcodes(image.affine)))
+            np.testing.assert_allclose(got["affine"], want, atol=1e-5)
+            self.assertEqual(got["affine_from"], ("qform", "sform", "assumed")[i % 3])
+            if nibabel is not None:
+                affine = nibabel.load(path).affine
+                np.testing.assert_allclose(got["affine"], affine[:3], atol=1e-5)
+                if i % 3 != 1:  # a matrix of random numbers has no axes to speak of
+                    self.assertEqual(got["axes"], "".join(nibabel.aff2axcodes(affine)))
 
     def test_sizes_that_lie(self):
         a = np.zeros((4, 4, 4), "u1")
