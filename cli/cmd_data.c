@@ -2,6 +2,8 @@
 #include "cmd_data.h"
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "cmd.h"
 #include "columns.h"
 #include "terminal.h"
@@ -34,8 +36,14 @@ const char *cli_block(double share) {
     return cli_locale_is_utf8() ? blocks[n] : plain[n];
 }
 
-msfl_status cmd_data(int argc, char **argv) {
-    static const char usage[] = "say what to do: medsecurefl data inspect --data WHAT, or data partition --data WHAT";
+/* What was named without --data: a set, which stands alone, or files. */
+static bool names_files(const char *const *words, size_t n) {
+    return n > 0 && strcmp(words[0], "phantom") != 0 && !msfl_is_folder(words[0]);
+}
+
+static msfl_status run(int argc, char **argv, const char **words) {
+    static const char usage[] =
+        "say what to do: medsecurefl data inspect --data WHAT, data inspect FILE..., or data partition --data WHAT";
     msfl_dataset_options d = {0};
     cli_data_partition_options p = {.partition = "iid",
                                     .n_clients = 3,
@@ -43,9 +51,9 @@ msfl_status cmd_data(int argc, char **argv) {
                                     .test_fraction = 0.2,
                                     .validation_fraction = 0.1,
                                     .seed = 1};
-    const char *words[2] = {NULL, NULL}, *data = NULL;
+    const char *data = NULL;
     uint32_t size = 0;
-    bool json = false, quiet = false;
+    bool json = false, quiet = false, series = false;
     size_t n_words = 0;
     const cli_option options[] = {{"data", CLI_TEXT, &data, 0, 0},
                                   {"label", CLI_TEXT, &d.label, 0, 0},
@@ -61,16 +69,27 @@ msfl_status cmd_data(int argc, char **argv) {
                                   {"seed", CLI_U64, &p.seed, 0, 0x1p53},
                                   {"threads", CLI_U32, &d.n_threads, 0, 256},
                                   {"quiet", CLI_FLAG, &quiet, 0, 0},
+                                  {"series", CLI_FLAG, &series, 0, 0},
                                   {"json", CLI_FLAG, &json, 0, 0},
                                   {0}};
-    msfl_status status = cli_parse(argc, argv, options, words, 2, &n_words);
+    msfl_status status = cli_parse(argc, argv, options, words, (size_t)argc + 1, &n_words);
     if (status != MSFL_OK) return status;
     if (n_words == 0) return msfl_fail(MSFL_ERR_USAGE, "%s", usage);
     bool inspect = strcmp(words[0], "inspect") == 0;
     if (!inspect && strcmp(words[0], "partition") != 0) {
         return msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
     }
-    if (data == NULL) data = words[1];
+    if (series && (!inspect || data != NULL || n_words < 2)) {
+        return msfl_fail(MSFL_ERR_USAGE, "--series goes with data inspect and names of DICOM files or folders");
+    }
+    if (series) return cli_data_series(words + 1, n_words - 1, d.n_threads, json);
+    if (inspect && data == NULL && names_files(words + 1, n_words - 1)) {
+        return cli_data_files(words + 1, n_words - 1, d.n_threads, json);
+    }
+    if (n_words > 2 || (data != NULL && n_words > 1)) {
+        return msfl_fail(MSFL_ERR_USAGE, "too many words: '%s'", words[n_words - 1]);
+    }
+    if (data == NULL && n_words > 1) data = words[1];
     if (data == NULL) {
         return msfl_fail(MSFL_ERR_USAGE, "no data: give --data DIR, --data FILE.npz or --data phantom");
     }
@@ -84,5 +103,13 @@ msfl_status cmd_data(int argc, char **argv) {
     cli_terminal_free(terminal);
     if (status == MSFL_OK) status = inspect ? cli_data_inspect(set, json) : cli_data_partition(set, &p, json);
     msfl_dataset_free(set);
+    return status;
+}
+
+msfl_status cmd_data(int argc, char **argv) {
+    const char **words = msfl_alloc((size_t)argc + 2, sizeof *words);
+    if (words == NULL) return MSFL_ERR_MEMORY;
+    msfl_status status = run(argc, argv, words);
+    msfl_free(words);
     return status;
 }

@@ -15,6 +15,14 @@ msfl_status cli_data_inspect(const msfl_dataset *set, bool json) MSFL_NODISCARD;
 msfl_status cli_data_partition(const msfl_dataset *set, const cli_data_partition_options *options,
                                bool json) MSFL_NODISCARD;
 
+/** Single files, whatever they are. Fails, after all have been shown, with the status of the first that cannot be read.
+ */
+msfl_status cli_data_files(const char *const *files, size_t n, uint32_t n_threads, bool json) MSFL_NODISCARD;
+
+/** The volumes that single DICOM files (or those in folders) make up. ERR_DATA, after all has been shown, when a file
+ * is in none. */
+msfl_status cli_data_series(const char *const *words, size_t n, uint32_t n_threads, bool json) MSFL_NODISCARD;
+
 enum { CLI_BAR_WIDTH_MAX = 24, CLI_BAR_BYTES = 3 * CLI_BAR_WIDTH_MAX + 1 };
 /** A bar of up to `width` places for a share from 0 to 1, in eighths of a place. Returns `text`. */
 char *cli_bar(double share, uint32_t width, char text[CLI_BAR_BYTES]);

@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const formats[] = {"PNG", "JPEG", "array", "drawing"};
+enum { FORMATS = 6 };
+static const char *const formats[FORMATS] = {"PNG", "JPEG", "array", "drawing", "DICOM", "NIfTI"};
 
 static uint64_t size_key(const msfl_origin *o) {
     return (uint64_t)o->width << 32 | o->height;
 }
 
 static uint64_t format_number(const msfl_origin *o) {
-    for (uint64_t i = 0; i < 4; i++) {
+    for (uint64_t i = 0; i < FORMATS; i++) {
         if (strcmp(o->format, formats[i]) == 0) return i;
     }
-    return 4;
+    return FORMATS;
 }
 
 static uint64_t format_key(const msfl_origin *o) {
@@ -31,7 +32,7 @@ char *cli_size_text(uint64_t key, char text[64]) {
 
 char *cli_format_text(uint64_t key, char text[64]) {
     unsigned channels = key & 255;
-    snprintf(text, 64, "%s, %u bits, %s", key >> 16 < 4 ? formats[key >> 16] : "file", (unsigned)(key >> 8 & 255),
+    snprintf(text, 64, "%s, %u bits, %s", key >> 16 < FORMATS ? formats[key >> 16] : "file", (unsigned)(key >> 8 & 255),
              channels == 1   ? "grey"
              : channels == 3 ? "RGB"
                              : "RGB with alpha");

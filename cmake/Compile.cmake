@@ -4,6 +4,10 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
+# C++ for one file alone, the shim for DCMTK.
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 if(NOT CMAKE_BUILD_TYPE)
@@ -11,6 +15,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 # Assertions are kept only where a preset asks for them (dev, asan, tsan, ubsan).
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -18,8 +23,8 @@ find_package(Threads REQUIRED)
 add_library(msfl_compile INTERFACE)
 target_compile_definitions(msfl_compile INTERFACE _GNU_SOURCE)
 target_compile_options(msfl_compile INTERFACE
-  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
-  -Wno-missing-field-initializers
+  -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla -Wno-missing-field-initializers
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
   # No contraction into FMA behind our back: results must be the same for every kernel and compiler.
   -ffp-contract=off -fno-math-errno -fstack-protector-strong)
 target_link_options(msfl_compile INTERFACE -Wl,-z,relro -Wl,-z,now)

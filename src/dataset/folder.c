@@ -1,4 +1,4 @@
-/* Data sets in folders of PNG and JPEG files. */
+/* Data sets in folders of PNG, JPEG, DICOM and NIfTI files. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -50,11 +50,11 @@ static msfl_status find_files(load *l) {
     l->set->info.kind = "folder";
     l->set->info.n_ignored = l->scan.n_ignored;
     if (l->scan.paths.n > 0) return MSFL_OK;
-    return msfl_fail(
-        MSFL_ERR_DATA,
-        "%s: no PNG or JPEG files (%u other files); expected is a folder for each class, optionally inside "
-        "folders Train and Test",
-        l->set->source, l->scan.n_ignored);
+    return msfl_fail(MSFL_ERR_DATA,
+                     "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files); expected is a folder for each class, "
+                     "optionally inside "
+                     "folders Train and Test",
+                     l->set->source, l->scan.n_ignored);
 }
 
 static msfl_status read_table(load *l) {
@@ -201,7 +201,7 @@ static msfl_status decode_all(load *l) {
     for (size_t i = 0; i < l->scan.paths.n && status == MSFL_OK; i++) {
         const msfl_image_header *h = &l->headers[i];
         set->origins[i] = (msfl_origin){h->width, h->height,        h->channels,
-                                        h->bits,  l->scan.parts[i], h->format == MSFL_FORMAT_PNG ? "PNG" : "JPEG"};
+                                        h->bits,  l->scan.parts[i], msfl_image_format_name(h->format)};
         const char *path = msfl_texts_get(&l->scan.paths, i);
         status = msfl_texts_add(&set->names, path, strlen(path));
     }

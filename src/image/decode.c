@@ -3,11 +3,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "image/fault.h"
 #include "image/jpeg.h"
+#include "image/picture.h"
 #include "image/png.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -18,22 +21,40 @@ enum { HEAD_BYTES = 16 << 10 };
 
 msfl_image_format msfl_image_sniff(const uint8_t *bytes, size_t length) {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    static const uint8_t npy[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
     if (length >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return MSFL_FORMAT_PNG;
     if (length >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff) return MSFL_FORMAT_JPEG;
-    return MSFL_FORMAT_NONE;
+    if (length >= sizeof npy && memcmp(bytes, npy, sizeof npy) == 0) return MSFL_FORMAT_NPY;
+    if (length >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) return MSFL_FORMAT_NPZ;
+    if (length >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) return MSFL_FORMAT_NIFTI;
+    if (msfl_nifti_sniff(bytes, length)) return MSFL_FORMAT_NIFTI;
+    return msfl_dicom_sniff(bytes, length) ? MSFL_FORMAT_DICOM : MSFL_FORMAT_NONE;
+}
+
+static bool ends_in(const char *name, const char *ending) {
+    size_t n = strlen(name), m = strlen(ending);
+    return n >= m && strcasecmp(name + n - m, ending) == 0;
+}
+
+static bool has_dicom_name(const char *name) {
+    return ends_in(name, ".dcm") || ends_in(name, ".dicom") || ends_in(name, ".ima");
+}
+
+static bool has_nifti_name(const char *name) {
+    return ends_in(name, ".nii") || ends_in(name, ".nii.gz");
 }
 
 bool msfl_image_has_picture_name(const char *name) {
     static const char *const endings[] = {".png", ".jpg", ".jpeg", ".jpe", ".jfif"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot != NULL && i < sizeof endings / sizeof endings[0]; i++) {
-        if (strcasecmp(dot, endings[i]) == 0) return true;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        if (ends_in(name, endings[i])) return true;
     }
-    return false;
+    return has_dicom_name(name) || has_nifti_name(name);
 }
 
 static msfl_status not_a_picture(const char *path, size_t length) {
-    return msfl_fail(MSFL_ERR_FORMAT, length == 0 ? "%s: an empty file" : "%s: neither a PNG nor a JPEG file", path);
+    if (length == 0) return msfl_fault_fail(MSFL_FAULT_EMPTY, "%s: an empty file", path);
+    return msfl_fault_fail(MSFL_FAULT_UNKNOWN_FORMAT, "%s: none of PNG, JPEG, DICOM and NIfTI", path);
 }
 
 static msfl_status header_of(const char *path, const uint8_t *bytes, size_t length, uint64_t file_bytes,
@@ -80,38 +101,159 @@ done:
     return status;
 }
 
+/* Of a renamed file the format is known, but it is not to be believed. */
+static msfl_status check_name(const char *path, msfl_image_format format) {
+    bool dicom = has_dicom_name(path) && format != MSFL_FORMAT_DICOM;
+    bool nifti = has_nifti_name(path) && format != MSFL_FORMAT_NIFTI;
+    if (format == MSFL_FORMAT_NONE || (!dicom && !nifti)) return MSFL_OK;
+    return msfl_fault_fail(MSFL_FAULT_NAME_MISMATCH, "%s: a %s file under the name of a %s file", path,
+                           msfl_image_format_name(format), dicom ? "DICOM" : "NIfTI");
+}
+
+static msfl_status open_pixels(const char *path, msfl_image_format format, msfl_image *out) {
+    uint8_t *bytes;
+    size_t length;
+    msfl_status status = msfl_file_read(path, MSFL_IMAGE_FILE_BYTES_MAX, &bytes, &length);
+    if (status != MSFL_OK) return status;
+    status =
+        format == MSFL_FORMAT_PNG ? msfl_png_read(path, bytes, length, out) : msfl_jpeg_read(path, bytes, length, out);
+    msfl_free(bytes);
+    return status;
+}
+
+static msfl_status open_dicom(const char *path, bool header_only, msfl_dicom *dicom, msfl_image *out) {
+    uint8_t *bytes;
+    size_t length;
+    msfl_status status = msfl_file_read(path, (size_t)MSFL_VOLUME_BYTES_MAX, &bytes, &length);
+    if (status != MSFL_OK) return status;
+    status = msfl_dicom_read(path, bytes, length, header_only, dicom, out);
+    msfl_free(bytes);
+    return status;
+}
+
+/* The file of the samples beside x.hdr or x.hdr.gz: x.img or x.img.gz; NULL if there is none. */
+static FILE *open_partner(const char *path) {
+    static const char *const headers[] = {".hdr", ".hdr.gz"}, *const partners[] = {".img", ".img.gz"};
+    FILE *file = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        if (!ends_in(path, headers[i])) continue;
+        for (size_t k = 0; k < 2 && file == NULL; k++) {
+            char *partner = msfl_format("%.*s%s", (int)(strlen(path) - strlen(headers[i])), path, partners[k]);
+            if (partner != NULL) file = fopen(partner, "rbe");
+            msfl_free(partner);
+        }
+    }
+    return file;
+}
+
+static msfl_status open_nifti(const char *path, msfl_nifti *nifti, msfl_image *out) {
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) return msfl_fail_errno(errno, "cannot open %s", path);
+    FILE *partner = open_partner(path);
+    msfl_status status = msfl_nifti_read(path, file, partner, nifti, out);
+    fclose(file);
+    if (partner != NULL) fclose(partner);
+    return status;
+}
+
+msfl_status msfl_image_open(const char *path, bool header_only, msfl_image_facts *facts, msfl_image *out) {
+    uint8_t head[HEAD_BYTES];
+    size_t length = 0;
+    uint64_t file_bytes = 0;
+    msfl_image_facts f = {0};
+    msfl_status status = read_head(path, head, &length, &file_bytes);
+    if (status != MSFL_OK) return status;
+    f.format = msfl_image_sniff(head, length);
+    status = check_name(path, f.format);
+    if (status != MSFL_OK) return status;
+    switch (f.format) {
+    case MSFL_FORMAT_PNG:
+    case MSFL_FORMAT_JPEG:
+        status = open_pixels(path, f.format, out);
+        break;
+    case MSFL_FORMAT_DICOM:
+        status = open_dicom(path, header_only, &f.dicom, out);
+        break;
+    case MSFL_FORMAT_NIFTI:
+        status = open_nifti(path, &f.nifti, out);
+        break;
+    case MSFL_FORMAT_NPY:
+    case MSFL_FORMAT_NPZ:
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: an array, not an image", path);
+    default:
+        return not_a_picture(path, length);
+    }
+    if (status == MSFL_OK) *facts = f;
+    return status;
+}
+
+/* Rows from the anterior to the posterior side, as axial slices are looked at. */
+static void turn_rows(msfl_image *picture) {
+    size_t bytes = (size_t)picture->width * picture->channels * (picture->bits / 8);
+    uint8_t *rows = picture->samples;
+    for (size_t y = 0; y < picture->height / 2; y++) {
+        uint8_t *a = rows + y * bytes, *b = rows + (picture->height - 1 - y) * bytes;
+        for (size_t i = 0; i < bytes; i++) {
+            uint8_t v = a[i];
+            a[i] = b[i];
+            b[i] = v;
+        }
+    }
+}
+
+msfl_status msfl_image_read(const char *path, msfl_image *out) {
+    msfl_image_facts facts = {0};
+    msfl_image image = {0}, picture = {0};
+    msfl_status status = msfl_image_open(path, false, &facts, &image);
+    if (status != MSFL_OK) return status;
+    if (facts.format == MSFL_FORMAT_PNG || facts.format == MSFL_FORMAT_JPEG) {
+        *out = image;
+        return MSFL_OK;
+    }
+    if (facts.format == MSFL_FORMAT_NIFTI) status = msfl_image_to_ras(&image);
+    if (status == MSFL_OK) status = msfl_image_picture(&image, image.depth / 2, &picture);
+    if (status == MSFL_OK && facts.format == MSFL_FORMAT_NIFTI) turn_rows(&picture);
+    msfl_image_clear(&image);
+    if (status == MSFL_OK) *out = picture;
+    return status;
+}
+
+/* DICOM by its header alone; NIfTI, whose size depends on its orientation, is read. */
+static msfl_status probe_by_opening(const char *path, msfl_image_format format, msfl_image_header *out) {
+    msfl_image image = {0};
+    msfl_status status;
+    if (format == MSFL_FORMAT_NIFTI) {
+        status = msfl_image_read(path, &image);
+    } else {
+        msfl_image_facts facts;
+        status = msfl_image_open(path, true, &facts, &image);
+    }
+    if (status == MSFL_OK) {
+        msfl_image_picture_shape(&image, out);
+        out->format = format;
+    }
+    msfl_image_clear(&image);
+    return status;
+}
+
 msfl_status msfl_image_probe(const char *path, msfl_image_header *out) {
     uint8_t head[HEAD_BYTES];
     size_t length = 0;
     uint64_t file_bytes = 0;
     msfl_status status = read_head(path, head, &length, &file_bytes);
     if (status != MSFL_OK) return status;
+    msfl_image_format format = msfl_image_sniff(head, length);
+    status = check_name(path, format);
+    if (status != MSFL_OK) return status;
+    if (format == MSFL_FORMAT_DICOM || format == MSFL_FORMAT_NIFTI) return probe_by_opening(path, format, out);
     status = header_of(path, head, length, file_bytes, out);
-    if (status != MSFL_ERR_FORMAT || file_bytes <= length || msfl_image_sniff(head, length) == MSFL_FORMAT_NONE) {
+    if (status != MSFL_ERR_FORMAT || file_bytes <= length ||
+        (format != MSFL_FORMAT_PNG && format != MSFL_FORMAT_JPEG)) {
         return status;
     }
     uint8_t *bytes;
     status = msfl_file_read(path, MSFL_IMAGE_FILE_BYTES_MAX, &bytes, &length);
     if (status == MSFL_OK) status = header_of(path, bytes, length, length, out);
-    msfl_free(bytes);
-    return status;
-}
-
-msfl_status msfl_image_read(const char *path, msfl_image *out) {
-    uint8_t *bytes;
-    size_t length;
-    msfl_status status = msfl_file_read(path, MSFL_IMAGE_FILE_BYTES_MAX, &bytes, &length);
-    if (status != MSFL_OK) return status;
-    switch (msfl_image_sniff(bytes, length)) {
-    case MSFL_FORMAT_PNG:
-        status = msfl_png_read(path, bytes, length, out);
-        break;
-    case MSFL_FORMAT_JPEG:
-        status = msfl_jpeg_read(path, bytes, length, out);
-        break;
-    default:
-        status = not_a_picture(path, length);
-    }
     msfl_free(bytes);
     return status;
 }

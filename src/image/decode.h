@@ -1,20 +1,40 @@
-/* Picture files, whatever their format. */
+/* Image files, whatever their format. */
 #ifndef MSFL_IMAGE_DECODE_H
 #define MSFL_IMAGE_DECODE_H
 
+#include "image/dicom.h"
 #include "image/image.h"
+#include "image/nifti.h"
 
-/** Format by the first bytes, not by the name. */
+/** Format by the first bytes, not by the name. A gzip file is taken for NIfTI's. */
 msfl_image_format msfl_image_sniff(const uint8_t *bytes, size_t length);
 
-/** Whether a name ends as picture files do (.png, .jpg, .jpeg, .jpe, .jfif, in any case). */
+/** Whether a name ends as image files do (.png, .jpg, .jpeg, .jpe, .jfif, .dcm, .dicom, .ima, .nii, .nii.gz, in any
+ *  case). */
 bool msfl_image_has_picture_name(const char *name);
 
-/** Size and depth of a picture file; reads no more of it than needed. `path` stands in the messages. */
+/** What stands beside the samples, by format. */
+typedef struct msfl_image_facts {
+    msfl_image_format format;
+    msfl_dicom dicom;
+    msfl_nifti nifti;
+} msfl_image_facts;
+
+/**
+ * Read a file with its samples as they are stored. With `header_only`, which concerns DICOM alone, samples may be
+ * missing. A file called .dcm or .nii that holds something else is refused (MSFL_FAULT_NAME_MISMATCH): a picture that
+ * was renamed has lost what those formats say about it. NPY and NPZ are not images: ERR_UNSUPPORTED.
+ * On any error both outputs are unchanged; msfl_fault_name has a name for it.
+ */
+msfl_status msfl_image_open(const char *path, bool header_only, msfl_image_facts *facts,
+                            msfl_image *out) MSFL_NODISCARD;
+
+/** Size and depth of a file's picture (msfl_image_read). Of PNG and JPEG no more is read than needed. `path` stands in
+ *  the messages. */
 msfl_status msfl_image_probe(const char *path, msfl_image_header *out) MSFL_NODISCARD;
 
-/** Decode a picture file. ERR_FORMAT when it is neither PNG nor JPEG, or damaged; errors of msfl_png_read and
- *  msfl_jpeg_read. On any error `out` is unchanged. */
+/** Decode a file to one picture: of a film or volume the middle frame of the first volume, of NIfTI the middle axial
+ *  slice as it is looked at, anterior side up. Errors of msfl_image_open. On any error `out` is unchanged. */
 msfl_status msfl_image_read(const char *path, msfl_image *out) MSFL_NODISCARD;
 
 #endif

@@ -28,22 +28,22 @@ msfl_status nn_h5_write(const nn_h5_node *nodes, size_t n_nodes, uint8_t **bytes
         total += count;
     }
     nn_h5_write_job job = {nodes, n_nodes};
-    nn_child child;
+    msfl_child child;
     msfl_status status =
-        nn_child_start(nn_h5_child_write, &job, CHILD_MEMORY + 4 * total, 60 + (uint32_t)(total >> 24), &child);
+        msfl_child_start(nn_h5_child_write, &job, CHILD_MEMORY + 4 * total, 60 + (uint32_t)(total >> 24), &child);
     uint64_t size = 0;
-    if (status == MSFL_OK) status = nn_child_read(&child, &size, sizeof size);
+    if (status == MSFL_OK) status = msfl_child_read(&child, &size, sizeof size);
     if (status == MSFL_OK && size > FILE_BYTES_MAX) {
         status = msfl_fail(MSFL_ERR_LIMIT, "the model file would have %llu bytes", (unsigned long long)size);
     }
     if (status == MSFL_OK) {
         *bytes = msfl_alloc((size_t)size, 1);
-        status = *bytes == NULL ? MSFL_ERR_MEMORY : nn_child_read(&child, *bytes, (size_t)size);
+        status = *bytes == NULL ? MSFL_ERR_MEMORY : msfl_child_read(&child, *bytes, (size_t)size);
     }
     if (status == MSFL_ERR_FORMAT) {
         status = msfl_fail(MSFL_ERR_SYSTEM, "the HDF5 library could not make the file; is there enough memory?");
     }
-    nn_child_end(&child);
+    msfl_child_end(&child);
     if (status != MSFL_OK) {
         msfl_free(*bytes);
         *bytes = NULL;
@@ -55,22 +55,22 @@ msfl_status nn_h5_write(const nn_h5_node *nodes, size_t n_nodes, uint8_t **bytes
 
 /* --- reading --- */
 
-static msfl_status get32(nn_child *child, uint32_t max, uint32_t *v) {
-    msfl_status status = nn_child_read(child, v, sizeof *v);
+static msfl_status get32(msfl_child *child, uint32_t max, uint32_t *v) {
+    msfl_status status = msfl_child_read(child, v, sizeof *v);
     if (status == MSFL_OK && *v > max) status = msfl_fail(MSFL_ERR_FORMAT, "a figure in the file is out of range");
     return status;
 }
 
-static msfl_status get_text(nn_child *child, size_t max, char **text) {
+static msfl_status get_text(msfl_child *child, size_t max, char **text) {
     uint32_t length;
     msfl_status status = get32(child, (uint32_t)max, &length);
     if (status != MSFL_OK) return status;
     *text = msfl_alloc((size_t)length + 1, 1);
     if (*text == NULL) return MSFL_ERR_MEMORY;
-    return nn_child_read(child, *text, length);
+    return msfl_child_read(child, *text, length);
 }
 
-static msfl_status get_texts(nn_child *child, nn_h5_texts *t) {
+static msfl_status get_texts(msfl_child *child, nn_h5_texts *t) {
     uint32_t present, n;
     msfl_status status = get32(child, 1, &present);
     if (status == MSFL_OK) status = get32(child, NN_H5_LAYERS_MAX, &n);
@@ -87,17 +87,17 @@ static msfl_status get_texts(nn_child *child, nn_h5_texts *t) {
     return status;
 }
 
-static msfl_status get_name(nn_child *child, char name[NN_H5_NAME_MAX]) {
+static msfl_status get_name(msfl_child *child, char name[NN_H5_NAME_MAX]) {
     uint32_t length;
     msfl_status status = get32(child, NN_H5_NAME_MAX - 1, &length);
-    return status == MSFL_OK ? nn_child_read(child, name, length) : status;
+    return status == MSFL_OK ? msfl_child_read(child, name, length) : status;
 }
 
-static msfl_status get_weight(nn_child *child, nn_h5_weight *w) {
+static msfl_status get_weight(msfl_child *child, nn_h5_weight *w) {
     msfl_status status = get_name(child, w->layer);
     if (status == MSFL_OK) status = get_name(child, w->name);
     if (status == MSFL_OK) status = get32(child, 4, &w->rank);
-    if (status == MSFL_OK) status = nn_child_read(child, w->shape, sizeof w->shape);
+    if (status == MSFL_OK) status = msfl_child_read(child, w->shape, sizeof w->shape);
     w->count = 1;
     for (uint32_t d = 0; d < w->rank && status == MSFL_OK; d++) {
         if (w->shape[d] == 0 || w->shape[d] > MSFL_MODEL_VALUES_MAX / w->count) {
@@ -146,14 +146,14 @@ msfl_status nn_h5_open(const uint8_t *bytes, size_t length, nn_h5_file *out) {
     if (values > MSFL_MODEL_VALUES_MAX) values = MSFL_MODEL_VALUES_MAX;
     nn_h5_read_job job = {bytes, length, values};
     size_t memory = CHILD_MEMORY + 3 * length + 2 * (size_t)values * sizeof(float);
-    msfl_status status = nn_child_start(nn_h5_child_read, &job, memory, 20 + (uint32_t)(length >> 24), &out->child);
+    msfl_status status = msfl_child_start(nn_h5_child_read, &job, memory, 20 + (uint32_t)(length >> 24), &out->child);
     if (status == MSFL_OK) status = explain(read_contents(out));
     if (status != MSFL_OK) nn_h5_close(out);
     return status;
 }
 
 msfl_status nn_h5_values(nn_h5_file *f, float *values) {
-    return explain(nn_child_read(&f->child, values, f->weights[f->next++].count * sizeof *values));
+    return explain(msfl_child_read(&f->child, values, f->weights[f->next++].count * sizeof *values));
 }
 
 static void clear_texts(nn_h5_texts *t) {
@@ -163,7 +163,7 @@ static void clear_texts(nn_h5_texts *t) {
 }
 
 void nn_h5_close(nn_h5_file *f) {
-    nn_child_end(&f->child);
+    msfl_child_end(&f->child);
     clear_texts(&f->description);
     clear_texts(&f->config);
     clear_texts(&f->class_names);

@@ -6,8 +6,8 @@
 #ifndef MSFL_NN_H5_H
 #define MSFL_NN_H5_H
 
+#include "base/child.h"
 #include "medsecurefl/model.h"
-#include "nn/child.h"
 
 /** What a file is made of, in this order: a group before what is in it. */
 typedef enum nn_h5_kind {
@@ -51,7 +51,7 @@ typedef struct nn_h5_weight {
 
 /** A Keras file that is being read: what is in it, and a child that waits to hand over the values. */
 typedef struct nn_h5_file {
-    nn_child child;
+    msfl_child child;
     nn_h5_texts description, config, class_names, normalise;
     uint32_t n_weights;
     nn_h5_weight *weights;

@@ -83,19 +83,19 @@ void nn_h5_child_write(void *ctx, int out) {
     void *image = malloc((size_t)size);
     if (image == NULL || H5Fget_file_image(file, image, (size_t)size) != size) _exit(4);
     uint64_t length = (uint64_t)size;
-    nn_child_write(out, &length, sizeof length);
-    nn_child_write(out, image, (size_t)size);
+    msfl_child_write(out, &length, sizeof length);
+    msfl_child_write(out, image, (size_t)size);
 }
 
 /* --- reading --- */
 
 static void put32(int out, uint32_t v) {
-    nn_child_write(out, &v, sizeof v);
+    msfl_child_write(out, &v, sizeof v);
 }
 
 static void put_text(int out, const char *text, size_t length) {
     put32(out, (uint32_t)length);
-    nn_child_write(out, text, length);
+    msfl_child_write(out, text, length);
 }
 
 typedef struct texts {
@@ -196,7 +196,7 @@ static found send_weight(hid_t layer, const char *layer_name, const char *name, 
     put_text(out, layer_name, strlen(layer_name));
     put_text(out, name, strlen(name));
     put32(out, (uint32_t)rank);
-    nn_child_write(out, shape, sizeof shape);
+    msfl_child_write(out, shape, sizeof shape);
     return f;
 }
 
@@ -240,7 +240,7 @@ void nn_h5_child_read(void *ctx, int out) {
         float *values = malloc(sets[i].count * sizeof *values);
         if (values == NULL || H5Dread(sets[i].set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
             _exit(8);
-        nn_child_write(out, values, sets[i].count * sizeof *values);
+        msfl_child_write(out, values, sets[i].count * sizeof *values);
         free(values);
     }
 }

@@ -185,7 +185,7 @@ class Arrays(CliTest):
         got, labels = self.library.pixels(path, (6, 6, 3))
         np.testing.assert_allclose(got, np.concatenate(list(parts.values())) / 255, atol=1e-6)
         np.testing.assert_array_equal(labels, np.concatenate([np.arange(n) % 3 for n in (9, 3, 4)]))
-        r = self.ok_json("data", "inspect", path)
+        r = self.ok_json("data", "inspect", "--data", path)
         self.assertEqual(r["kind"], "npz-medmnist")
         self.assertTrue(r["has_split"])
         self.assertEqual([c["test"] for c in r["classes"]], [2, 1, 1])
@@ -219,16 +219,16 @@ class Npz(CliTest):
         for labels, names in ((y.astype("<f4"), "012"), (y[:, None].astype(">i8"), "012"), (y - 1, ["-1", "0", "1"]),
                               (y > 0, "01"), (np.array(["b", "A", "c\u00e9"])[y], ["A", "b", "c\u00e9"]),
                               (np.array([b"x", b"yy", b"z"])[y], ["x", "yy", "z"])):
-            r = self.ok_json("data", "inspect", self.save(x=x, y=labels))
+            r = self.ok_json("data", "inspect", "--data", self.save(x=x, y=labels))
             self.assertEqual([c["name"] for c in r["classes"]], list(names))
-        r = self.ok_json("data", "inspect", self.save(x=x, y=y, other=y // 2), "--label", "other")
+        r = self.ok_json("data", "inspect", "--data", self.save(x=x, y=y, other=y // 2), "--label", "other")
         self.assertEqual([c["images"] for c in r["classes"]], [8, 4])
         self.assertEqual(r["label_key"], "array 'other'")
 
     def test_groups(self):
         x = np.zeros((12, 4, 4), "u1")
         big = np.array([2**62 + i // 2 for i in range(12)])  # would merge if read as doubles
-        r = self.ok_json("data", "inspect", self.save(x=x, y=np.arange(12) % 2, group=big))
+        r = self.ok_json("data", "inspect", "--data", self.save(x=x, y=np.arange(12) % 2, group=big))
         self.assertEqual((r["patients"], r["group_key"]), (6, "array 'group'"))
         r = self.ok_json("data", "partition", self.save(x=x, y=np.arange(12) % 2, group=np.arange(12) // 4),
                          "--clients", 3, "--partition", "by-group", "--test-fraction", 0, "--validation-fraction", 0)
@@ -257,33 +257,33 @@ class Npz(CliTest):
                 (12, "no images", dict(x=x[:0], y=y[:0])),
                 (12, "test_labels", dict(train_images=x, train_labels=y, test_images=x)),
                 (6, "16384", dict(x=np.zeros((2, 1, 20000), "u1"), y=y[:2]))):
-            self.fails(code, text, "data", "inspect", self.save(**arrays))
-        self.fails(12, "x (12, 4, 4), y (12,)", "data", "inspect", self.save(x=x, y=y), "--label", "nothing")
-        self.fails(12, "no label 'nothing'", "data", "inspect", self.save(x=x, y=y), "--label", "nothing")
+            self.fails(code, text, "data", "inspect", "--data", self.save(**arrays))
+        self.fails(12, "x (12, 4, 4), y (12,)", "data", "inspect", "--data", self.save(x=x, y=y), "--label", "nothing")
+        self.fails(12, "no label 'nothing'", "data", "inspect", "--data", self.save(x=x, y=y), "--label", "nothing")
 
     def test_not_finite(self):
         x = np.random.default_rng(0).normal(size=(12, 4, 4)).astype("f4")
         x[3, 1, 1] = np.nan
         x[7, 0, 0] = np.inf
         path = self.save(x=x, y=np.arange(12) % 2)
-        r = self.ok_json("data", "inspect", path)
+        r = self.ok_json("data", "inspect", "--data", path)
         self.assertEqual((r["images"], r["n_skipped"], r["bits"]), (10, 2, 16))
         self.assertIn("x[3]", r["skipped"][0])
         self.assertIn("scaled to 16 bits", r["conversion"])
-        self.fails(12, "x[3]", "data", "inspect", path, "--refuse-bad")
+        self.fails(12, "x[3]", "data", "inspect", "--data", path, "--refuse-bad")
 
     def test_bomb(self):
         """A file of 60 kB that unpacks to 60 MB is read; a directory that promises more than deflate can is not."""
         path = self.path("set.npz")
         np.savez_compressed(path, x=np.zeros((1000, 250, 250), "u1"), y=np.arange(1000) % 2)
-        r = self.ok_json("data", "inspect", path, "--size", 8)
+        r = self.ok_json("data", "inspect", "--data", path, "--size", 8)
         self.assertEqual(r["images"], 1000)
         with open(path, "rb") as f:
             data = bytearray(f.read())
         at = data.find(b"PK\x01\x02")
         data[at + 24:at + 28] = struct.pack("<I", 0x7fffffff)
         put(path, data)
-        self.fails(5, "set.npz", "data", "inspect", path, "--size", 8)
+        self.fails(5, "set.npz", "data", "inspect", "--data", path, "--size", 8)
 
 
 class Folders(CliTest):
@@ -296,13 +296,13 @@ class Folders(CliTest):
         return self.path("set")
 
     def test_page(self):
-        page = self.ok("data", "inspect", self.make()).stdout
+        page = self.ok("data", "inspect", "--data", self.make()).stdout
         for text in ("alpha", "beta", "50.0 %", "8 x 6 (20)", "PNG, 8 bits, grey (20)", "no patient key"):
             self.assertIn(text, page)
         self.assertNotIn("alone in", page)
 
     def test_shortcuts_are_pointed_out(self):
-        r = self.ok_json("data", "inspect", self.make(width=9))
+        r = self.ok_json("data", "inspect", "--data", self.make(width=9))
         self.assertTrue(any("image size" in w for w in r["warnings"]))
         telling = {t["trait"]: t for t in r["traits"]}
         self.assertEqual(telling["image size"]["accuracy"], 1)
@@ -368,7 +368,7 @@ class Folders(CliTest):
                            (("partition", "phantom", "--partition", "dirichlet:x"), "'x' must be a number"),
                            (("partition", "phantom", "--clients", 1001), "--clients")):
             self.fails(2, text, "data", *args)
-        self.fails(14, "no such folder", "data", "inspect", self.path("nowhere"))
+        self.fails(14, "no such folder", "data", "inspect", "--data", self.path("nowhere"))
         self.fails(12, "cannot be dealt", "data", "partition", "phantom", "--phantom-images", 40, "--clients", 50)
 
 
@@ -400,7 +400,7 @@ class RealData(CliTest):
             self.skipTest("no shared data")
 
     def inspect(self, *path, **options):
-        return self.ok_json("data", "inspect", os.path.join(self.data, *path), *sum(([f"--{k}", v] for k, v in options.items()), []))
+        return self.ok_json("data", "inspect", "--data", os.path.join(self.data, *path), *sum(([f"--{k}", v] for k, v in options.items()), []))
 
     def counts(self, r):
         return {c["name"]: c["images"] for c in r["classes"]}
@@ -433,7 +433,7 @@ class RealData(CliTest):
             self.assertFalse(r["classes"][0]["name"].isdigit())
 
     def test_hannover(self):
-        self.fails(12, "one class", "data", "inspect", os.path.join(self.data, "cxr_covid_hannover/dev/png224"))
+        self.fails(12, "one class", "data", "inspect", "--data", os.path.join(self.data, "cxr_covid_hannover/dev/png224"))
         r = self.inspect("cxr_covid_hannover/dev/png224", label="projection")
         self.assertEqual(self.counts(r), dict(ap=149, pa=21))
         self.assertEqual(r["patients"], 40)
@@ -442,8 +442,12 @@ class RealData(CliTest):
 
     def test_volumes_and_dicom(self):
         for path in ("mri3d_hippocampus/dev/hippo_40x56x44.npz", "mri3d_contrast/dev/contrast_64x64x32.npz"):
-            self.fails(16, "volumes", "data", "inspect", os.path.join(self.data, path))
-        self.fails(12, "no PNG or JPEG", "data", "inspect", os.path.join(self.data, "cxr_dicom/dev"))
+            self.fails(16, "volumes", "data", "inspect", "--data", os.path.join(self.data, path))
+        r = self.inspect("cxr_dicom/dev")
+        self.assertEqual(self.counts(r), dict(bacteria=32, normal=32, virus=32))
+        self.assertEqual((r["patients"], r["group_key"], r["bits"]), (96, "patient_id in labels.csv", 16))
+        self.assertEqual(r["formats"], [{"kind": "DICOM, 8 bits, grey", "images": 84},
+                                        {"kind": "DICOM, 16 bits, grey", "images": 12}])
 
     def test_partitions_of_the_chest(self):
         path = os.path.join(self.data, "cxr_kermany/dev/cxr64.npz")

@@ -211,7 +211,7 @@ static void broken_files_are_named(void **state) {
 static void nothing_to_learn_from(void **state) {
     (void)state;
     mkdir(at("empty"), 0755);
-    open_bad(at("empty"), NULL, MSFL_ERR_DATA, "no PNG or JPEG");
+    open_bad(at("empty"), NULL, MSFL_ERR_DATA, "no PNG, JPEG, DICOM or NIfTI");
     put_png(at("one/only/1.png"), 8, 8, 1);
     put_png(at("one/only/2.png"), 8, 8, 1);
     open_bad(at("one"), NULL, MSFL_ERR_DATA, "one class ('only'");

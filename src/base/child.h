@@ -8,34 +8,34 @@
  * that moment stays held. What runs in the child must therefore use nothing but memory allocation (glibc makes that
  * safe across a fork), plain system calls, and libraries that this process uses in such children only.
  */
-#ifndef MSFL_NN_CHILD_H
-#define MSFL_NN_CHILD_H
+#ifndef MSFL_BASE_CHILD_H
+#define MSFL_BASE_CHILD_H
 
 #include "medsecurefl/status.h"
 
 #include <sys/types.h>
 
-typedef struct nn_child {
+typedef struct msfl_child {
     pid_t pid;
     int fd;
     uint64_t deadline_ns;
     int seconds;
-} nn_child;
+} msfl_child;
 
-/** Runs in the child; writes its answer with nn_child_write. */
-typedef void (*nn_child_fn)(void *ctx, int out);
+/** Runs in the child; writes its answer with msfl_child_write. */
+typedef void (*msfl_child_fn)(void *ctx, int out);
 
 /** Start `fn` with `memory_bytes` beyond what this process has mapped, and `seconds` of processor and of wall time. */
-msfl_status nn_child_start(nn_child_fn fn, void *ctx, size_t memory_bytes, uint32_t seconds,
-                           nn_child *out) MSFL_NODISCARD;
+msfl_status msfl_child_start(msfl_child_fn fn, void *ctx, size_t memory_bytes, uint32_t seconds,
+                             msfl_child *out) MSFL_NODISCARD;
 
 /** Exactly `length` bytes of the answer. ERR_FORMAT if the child died or ended before, ERR_LIMIT if its time is up. */
-msfl_status nn_child_read(nn_child *child, void *bytes, size_t length) MSFL_NODISCARD;
+msfl_status msfl_child_read(msfl_child *child, void *bytes, size_t length) MSFL_NODISCARD;
 
 /** Kill it if it still runs, and clear up. */
-void nn_child_end(nn_child *child);
+void msfl_child_end(msfl_child *child);
 
 /** In the child: write everything or end the process. */
-void nn_child_write(int out, const void *bytes, size_t length);
+void msfl_child_write(int out, const void *bytes, size_t length);
 
 #endif

@@ -1,4 +1,4 @@
-#include "nn/child.h"
+#include "base/child.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -113,7 +113,7 @@ static void close_others(int keep) {
     }
 }
 
-_Noreturn static void run_child(nn_child_fn fn, void *ctx, int out, size_t memory, uint32_t seconds) {
+_Noreturn static void run_child(msfl_child_fn fn, void *ctx, int out, size_t memory, uint32_t seconds) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTERM, SIGINT, SIGPIPE};
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         (void)signal(faults[i], SIG_DFL);
@@ -132,8 +132,8 @@ _Noreturn static void run_child(nn_child_fn fn, void *ctx, int out, size_t memor
     _exit(0);
 }
 
-msfl_status nn_child_start(nn_child_fn fn, void *ctx, size_t memory_bytes, uint32_t seconds, nn_child *out) {
-    *out = (nn_child){.pid = -1, .fd = -1};
+msfl_status msfl_child_start(msfl_child_fn fn, void *ctx, size_t memory_bytes, uint32_t seconds, msfl_child *out) {
+    *out = (msfl_child){.pid = -1, .fd = -1};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return msfl_fail_errno(errno, "a pipe could not be made");
     size_t memory = mapped_bytes() + memory_bytes;
@@ -145,14 +145,14 @@ msfl_status nn_child_start(nn_child_fn fn, void *ctx, size_t memory_bytes, uint3
         close(ends[0]);
         return msfl_fail_errno(error, "a helper process could not be started");
     }
-    *out = (nn_child){.pid = pid,
-                      .fd = ends[0],
-                      .deadline_ns = msfl_now_ns() + (uint64_t)seconds * 1000000000u,
-                      .seconds = (int)seconds};
+    *out = (msfl_child){.pid = pid,
+                        .fd = ends[0],
+                        .deadline_ns = msfl_now_ns() + (uint64_t)seconds * 1000000000u,
+                        .seconds = (int)seconds};
     return MSFL_OK;
 }
 
-static msfl_status wait_for_bytes(const nn_child *child) {
+static msfl_status wait_for_bytes(const msfl_child *child) {
     for (;;) {
         uint64_t now = msfl_now_ns();
         if (now >= child->deadline_ns) {
@@ -165,7 +165,7 @@ static msfl_status wait_for_bytes(const nn_child *child) {
     }
 }
 
-msfl_status nn_child_read(nn_child *child, void *bytes, size_t length) {
+msfl_status msfl_child_read(msfl_child *child, void *bytes, size_t length) {
     uint8_t *at = bytes;
     while (length > 0) {
         msfl_status status = wait_for_bytes(child);
@@ -180,17 +180,17 @@ msfl_status nn_child_read(nn_child *child, void *bytes, size_t length) {
     return MSFL_OK;
 }
 
-void nn_child_end(nn_child *child) {
+void msfl_child_end(msfl_child *child) {
     if (child->fd >= 0) close(child->fd);
     if (child->pid > 0) {
         (void)kill(child->pid, SIGKILL);
         while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
         }
     }
-    *child = (nn_child){.pid = -1, .fd = -1};
+    *child = (msfl_child){.pid = -1, .fd = -1};
 }
 
-void nn_child_write(int out, const void *bytes, size_t length) {
+void msfl_child_write(int out, const void *bytes, size_t length) {
     const uint8_t *at = bytes;
     while (length > 0) {
         ssize_t n = write(out, at, length);
