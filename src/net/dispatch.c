@@ -60,6 +60,8 @@ static const net_route *find_route(net_request *r, net_method method, bool *path
 
 static bool refuse(net_request *r, uint32_t status, const char *error, const char *message) {
     r->close = true;
+    r->failed = MSFL_ERR_POLICY; /* for the log */
+    snprintf(r->message, sizeof r->message, "%s: %s", error, message);
     return net_answer_error(r, status, error, message);
 }
 

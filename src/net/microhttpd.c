@@ -118,7 +118,9 @@ msfl_status net_mhd_start(const net_mhd_options *o, const net_mhd_hooks *hooks, 
     /* A pool of one thread is refused by the library: none means one. */
     struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)o->threads, NULL},
                                     {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    /* poll and not epoll: edge-triggered, the library misses the end of a connection that was cut inside a TLS record,
+     * since GnuTLS asks for more and no further edge comes. Such connections would stay until their timeout. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (tls) flags |= MHD_USE_TLS;
     if (address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
     d->daemon = MHD_start_daemon(
