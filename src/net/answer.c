@@ -148,7 +148,7 @@ msfl_status net_answer_events(net_request *r, net_events *events) {
     pthread_mutex_unlock(&server->lock);
     if (at == NET_HUBS_MAX) return msfl_fail(MSFL_ERR_LIMIT, "a server has at most %d hubs of events", NET_HUBS_MAX);
     net_mhd_body body = NET_MHD_BODY_INIT;
-    status = net_events_open(events, r->connection, last_id, &body);
+    status = net_events_open(events, last_id, &body);
     if (status != MSFL_OK) return status;
     r->streams = true;
     r->close = true;

@@ -119,8 +119,13 @@ void net_attempts_moved(net_attempts *a) {
     net_attempts_begin(a);
 }
 
-msfl_status net_attempts_wait(net_client *c, net_attempts *a, const net_call *call, uint32_t server_ms) {
+msfl_status net_attempts_wait(net_client *c, net_attempts *a, net_call *call, uint32_t server_ms) {
     enum { STEP_MS = 50 };
+    if (call->fault == NET_FAULT_NONE) c->proved = true;
+    if (call->fault == NET_FAULT_CUT && a->n == (c->proved ? 1 : 0)) {
+        net_curl_diagnose(c->curl, call);
+        if (!net_fault_may_pass(call->fault)) return net_call_failure(c, call);
+    }
     msfl_status failure = net_call_failure(c, call);
     uint64_t random;
     msfl_random_bytes(&random, sizeof random);
@@ -222,6 +227,7 @@ msfl_status net_client_call(net_client *c, const char *method, const char *path,
         if (x.too_long) call.fault = NET_FAULT_TOO_LONG;
         if (call.fault == NET_FAULT_NONE && !net_status_may_pass(call.status)) {
             out->status = call.status;
+            c->proved = true;
             status = MSFL_OK;
             break;
         }

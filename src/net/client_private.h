@@ -8,6 +8,7 @@ struct net_client {
     net_client_options options;
     net_curl *curl;
     char *url, *pins, *proxy_auth;
+    bool proved; /**< this server has answered us: it takes our certificate */
 };
 
 /** Attempts of one piece of work. */
@@ -21,7 +22,7 @@ void net_attempts_begin(net_attempts *attempts);
 void net_attempts_moved(net_attempts *attempts);
 /** After a failure that may pass: waits and returns OK, or, when there were enough, the failure. `server_ms`: what the
  *  server asked to wait. */
-msfl_status net_attempts_wait(net_client *client, net_attempts *attempts, const net_call *call,
+msfl_status net_attempts_wait(net_client *client, net_attempts *attempts, net_call *call,
                               uint32_t server_ms) MSFL_NODISCARD;
 
 /** The status and message of what went wrong; never OK. */

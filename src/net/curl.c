@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -312,4 +313,31 @@ void net_curl_perform(net_curl *c, net_call *call) {
     c->call = NULL;
     (void)curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
+}
+
+void net_curl_diagnose(net_curl *c, net_call *call) {
+    enum { WAIT_MS = 1000 };
+    char error[CURL_ERROR_SIZE] = "", byte[16];
+    CURL *e = curl_easy_duphandle(c->easy);
+    if (e == NULL) return;
+    bool good = curl_easy_setopt(e, CURLOPT_ERRORBUFFER, error) == CURLE_OK &&
+                curl_easy_setopt(e, CURLOPT_URL, call->url) == CURLE_OK &&
+                curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK;
+    CURLcode code = good ? curl_easy_perform(e) : CURLE_FAILED_INIT;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    if (code == CURLE_OK) code = curl_easy_getinfo(e, CURLINFO_ACTIVESOCKET, &fd);
+    if (code == CURLE_OK && fd != CURL_SOCKET_BAD) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        size_t n;
+        for (int i = 0; i < 4 && poll(&wait, 1, WAIT_MS) > 0; i++) {
+            code = curl_easy_recv(e, byte, sizeof byte, &n);
+            if (code != CURLE_AGAIN) break;
+        }
+    }
+    net_fault alert = alert_fault(error);
+    if (alert != NET_FAULT_NONE) {
+        call->fault = alert;
+        snprintf(call->detail, sizeof call->detail, "%.159s", error);
+    }
+    curl_easy_cleanup(e);
 }

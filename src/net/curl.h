@@ -75,4 +75,11 @@ void net_curl_free(net_curl *curl);
 /** Fills `status`, `fault` and `detail`. Connections are kept for the next call. */
 void net_curl_perform(net_curl *curl, net_call *call);
 
+/**
+ * Why a connection is cut before any answer: in TLS 1.3 a server's refusal of our certificate comes after our
+ * handshake, and who is writing when it comes sees a broken connection and not the reason. This connects, writes
+ * nothing, and listens for about a second. Changes `call->fault` and `call->detail` if it learns something.
+ */
+void net_curl_diagnose(net_curl *curl, net_call *call);
+
 #endif

@@ -1,4 +1,5 @@
-/* Server-sent events (HTML Living Standard, section 9.2): a ring of the last ones, and readers that sleep suspended. */
+/* Server-sent events (HTML Living Standard, section 9.2): a ring of the last ones, and readers that wait in their
+ * connections' threads. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/server_private.h"
@@ -14,15 +15,15 @@ typedef struct entry {
 
 typedef struct reader {
     net_events *events;
-    struct MHD_Connection *connection;
     struct reader *next, **link;
     uint64_t next_id; /**< of the event that it gets next */
     size_t sent;      /**< bytes of that one which are out already */
-    bool asleep, beat, greeted;
+    bool beat, greeted;
 } reader;
 
 struct net_events {
     pthread_mutex_t lock;
+    pthread_cond_t news;
     entry ring[NET_EVENTS_KEPT]; /**< event id stands at id % NET_EVENTS_KEPT */
     uint64_t next_id;            /**< from 1 */
     reader *readers;
@@ -34,6 +35,7 @@ msfl_status net_events_new(net_events **out) {
     *out = msfl_alloc(1, sizeof **out);
     if (*out == NULL) return MSFL_NO_MEMORY;
     (void)pthread_mutex_init(&(*out)->lock, NULL);
+    (void)pthread_cond_init(&(*out)->news, NULL);
     (*out)->next_id = 1;
     return MSFL_OK;
 }
@@ -42,17 +44,9 @@ void net_events_free(net_events *events) {
     if (events == NULL) return;
     for (size_t i = 0; i < NET_EVENTS_KEPT; i++)
         msfl_free(events->ring[i].text);
+    (void)pthread_cond_destroy(&events->news);
     (void)pthread_mutex_destroy(&events->lock);
     msfl_free(events);
-}
-
-/* Under the lock. */
-static void wake_all(net_events *events) {
-    for (reader *r = events->readers; r != NULL; r = r->next) {
-        if (!r->asleep) continue;
-        r->asleep = false;
-        net_mhd_resume(r->connection);
-    }
 }
 
 msfl_status net_events_publish(net_events *events, const char *name, const char *data) {
@@ -70,7 +64,7 @@ msfl_status net_events_publish(net_events *events, const char *name, const char 
         msfl_free(e->text);
         *e = (entry){id, text, strlen(text)};
         events->next_id++;
-        wake_all(events);
+        pthread_cond_broadcast(&events->news);
     }
     pthread_mutex_unlock(&events->lock);
     return text == NULL ? MSFL_NO_MEMORY : MSFL_OK;
@@ -80,19 +74,20 @@ void net_events_beat(net_events *events) {
     pthread_mutex_lock(&events->lock);
     for (reader *r = events->readers; r != NULL; r = r->next)
         r->beat = true;
-    wake_all(events);
+    pthread_cond_broadcast(&events->news);
     pthread_mutex_unlock(&events->lock);
 }
 
 void net_events_end(net_events *events) {
     pthread_mutex_lock(&events->lock);
     events->ended = true;
-    wake_all(events);
+    pthread_cond_broadcast(&events->news);
     pthread_mutex_unlock(&events->lock);
 }
 
 static ssize_t put(const char *text, char *out, size_t max) {
-    size_t n = strlen(text);
+    const char *end = text + strlen(text); /* the zero stays here */
+    size_t n = (size_t)(end - text);
     if (n > max) return 0;
     memcpy(out, text, n);
     return (ssize_t)n;
@@ -107,36 +102,38 @@ static ssize_t catch_up(net_events *events, reader *r, char *out, size_t max) {
     return put("event: gap\ndata: {}\n\n", out, max);
 }
 
-static ssize_t read_events(void *ctx, char *out, size_t max) {
-    reader *r = ctx;
-    net_events *events = r->events;
-    ssize_t n = 0;
-    pthread_mutex_lock(&events->lock);
-    if (events->ended) {
-        n = -1;
-    } else if (!r->greeted) {
+/* Under the lock: what this reader gets now; 0: nothing yet; -1: the end. */
+static ssize_t next_bytes(net_events *events, reader *r, char *out, size_t max) {
+    if (events->ended) return -1;
+    if (!r->greeted) {
         r->greeted = true;
-        n = put("retry: 3000\n\n", out, max);
-    } else if ((n = catch_up(events, r, out, max)) != 0) {
-        /* said so */
-    } else if (r->next_id < events->next_id) {
+        return put("retry: 3000\n\n", out, max);
+    }
+    ssize_t n = catch_up(events, r, out, max);
+    if (n != 0) return n;
+    if (r->next_id < events->next_id) {
         const entry *e = &events->ring[r->next_id % NET_EVENTS_KEPT];
         size_t left = e->length - r->sent, take = left < max ? left : max;
         memcpy(out, e->text + r->sent, take);
         r->sent += take;
-        n = (ssize_t)take;
         if (r->sent == e->length) {
             r->next_id++;
             r->sent = 0;
         }
-    } else if (r->beat) {
-        r->beat = false;
-        n = put(": still here\n\n", out, max);
+        return (ssize_t)take;
     }
-    if (n == 0) { /* under the lock, so that no event comes between the look and the sleep */
-        r->asleep = true;
-        net_mhd_suspend(r->connection);
-    }
+    if (!r->beat) return 0;
+    r->beat = false;
+    return put(": still here\n\n", out, max);
+}
+
+static ssize_t read_events(void *ctx, char *out, size_t max) {
+    reader *r = ctx;
+    net_events *events = r->events;
+    ssize_t n;
+    pthread_mutex_lock(&events->lock);
+    while ((n = next_bytes(events, r, out, max)) == 0)
+        (void)pthread_cond_wait(&events->news, &events->lock);
     pthread_mutex_unlock(&events->lock);
     return n;
 }
@@ -152,12 +149,10 @@ static void release(void *ctx) {
     msfl_free(r);
 }
 
-msfl_status net_events_open(net_events *events, struct MHD_Connection *connection, uint64_t last_id,
-                            net_mhd_body *out) {
+msfl_status net_events_open(net_events *events, uint64_t last_id, net_mhd_body *out) {
     reader *r = msfl_alloc(1, sizeof *r);
     if (r == NULL) return MSFL_NO_MEMORY;
     r->events = events;
-    r->connection = connection;
     pthread_mutex_lock(&events->lock);
     bool room = !events->ended && events->n_readers < NET_EVENTS_READERS_MAX;
     if (room) {

@@ -10,6 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Handlers of ours and GnuTLS need far less; the library's and ours together touch some 40 KiB. */
+enum { STACK_BYTES = 512 << 10 };
+
 struct net_mhd {
     struct MHD_Daemon *daemon;
     net_mhd_hooks hooks;
@@ -115,12 +118,11 @@ msfl_status net_mhd_start(const net_mhd_options *o, const net_mhd_hooks *hooks, 
                                       {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)o->priorities},
                                       {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
-    /* A pool of one thread is refused by the library: none means one. */
-    struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)o->threads, NULL},
-                                    {MHD_OPTION_END, 0, NULL}};
-    /* poll and not epoll: edge-triggered, the library misses the end of a connection that was cut inside a TLS record,
-     * since GnuTLS asks for more and no further edge comes. Such connections would stay until their timeout. */
-    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    /* A thread per connection: a handler that takes its time, or a reader of events, holds up nobody else. In a pool
+     * one thread tends to win all connections. poll and not epoll: edge-triggered, the library misses the end of a
+     * connection that was cut inside a TLS record, since GnuTLS asks for more and no further edge comes. Such
+     * connections would stay until their timeout. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ERROR_LOG;
     if (tls) flags |= MHD_USE_TLS;
     if (address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
     d->daemon = MHD_start_daemon(
@@ -130,7 +132,7 @@ msfl_status net_mhd_start(const net_mhd_options *o, const net_mhd_hooks *hooks, 
         (unsigned)o->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->connections_per_address_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, o->memory_bytes,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, o->memory_bytes / 4, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY, o->threads > 1 ? pool : plain, MHD_OPTION_ARRAY,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_ARRAY,
         tls ? secure : plain, MHD_OPTION_END);
     if (d->daemon == NULL) {
         msfl_free(d);
@@ -221,12 +223,4 @@ bool net_mhd_answer(struct MHD_Connection *connection, uint32_t status, const ne
     good = good && MHD_queue_response(connection, status, response) == MHD_YES;
     MHD_destroy_response(response);
     return good;
-}
-
-void net_mhd_suspend(struct MHD_Connection *connection) {
-    MHD_suspend_connection(connection);
-}
-
-void net_mhd_resume(struct MHD_Connection *connection) {
-    MHD_resume_connection(connection);
 }

@@ -25,9 +25,9 @@ typedef struct net_mhd_hooks {
 } net_mhd_hooks;
 
 typedef struct net_mhd_options {
-    const char *address;                                            /**< numerical, IPv4 or IPv6 */
-    uint16_t port;                                                  /**< 0: any free one */
-    uint32_t threads, connections_max, connections_per_address_max; /**< per address 0: no limit */
+    const char *address;                                   /**< numerical, IPv4 or IPv6 */
+    uint16_t port;                                         /**< 0: any free one */
+    uint32_t connections_max, connections_per_address_max; /**< per address 0: no limit */
     uint32_t idle_timeout_s;
     size_t memory_bytes;                     /**< per connection: headers, and a piece of a body */
     const char *key, *certificate, *anchors; /**< PEM; NULL: plain HTTP */
@@ -41,7 +41,7 @@ msfl_status net_mhd_start(const net_mhd_options *options, const net_mhd_hooks *h
 uint16_t net_mhd_port(const net_mhd *daemon);
 /** No new connections. */
 void net_mhd_quiesce(net_mhd *daemon);
-/** Cuts what is left. Suspended connections must have been resumed. */
+/** Cuts what is left, and waits for the threads: nobody may wait in `read` any more. */
 void net_mhd_stop(net_mhd *daemon);
 
 /* --- a request --- */
@@ -59,7 +59,7 @@ typedef struct net_mhd_body {
     const void *bytes; /**< copied; or */
     int fd;            /**< closed afterwards, also on failure; -1: none; or */
     uint64_t offset, length;
-    ssize_t (*read)(void *ctx, char *out, size_t max); /**< more bytes; 0 after net_mhd_suspend; -1: the end */
+    ssize_t (*read)(void *ctx, char *out, size_t max); /**< more bytes, may wait for them; -1: the end */
     void (*release)(void *ctx);
     void *ctx;
 } net_mhd_body;
@@ -73,9 +73,5 @@ typedef struct net_mhd_field {
 /** False: the connection will be cut. `body` is released in any case. */
 bool net_mhd_answer(struct MHD_Connection *connection, uint32_t status, const net_mhd_field *fields, size_t n_fields,
                     const net_mhd_body *body);
-
-/** Within `read`, before it returns 0; and later, from any thread, once. */
-void net_mhd_suspend(struct MHD_Connection *connection);
-void net_mhd_resume(struct MHD_Connection *connection);
 
 #endif

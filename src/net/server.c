@@ -10,8 +10,7 @@
 
 net_limits net_limits_default(void) {
     return (net_limits){
-        .threads = 4,
-        .connections_max = 256,        /* 64 KiB each: 16 MiB */
+        .connections_max = 256,        /* 64 KiB and a thread each */
         .connections_per_peer_max = 8, /* an upload, a download, a question, and those that are just ending */
         .connections_per_address_max = 0,
         .header_bytes_max = 16384,
@@ -105,10 +104,10 @@ static void closed(void *ctx, void *socket) {
 
 static msfl_status check(const net_server_options *o) {
     const net_limits *l = &o->limits;
-    if (l->threads < 1 || l->threads > 64 || l->connections_max < l->threads || l->connections_max > 65536 ||
-        l->connections_per_peer_max < 1 || l->header_bytes_max < 1024 ||
-        l->header_bytes_max > NET_CONNECTION_MEMORY / 2 || l->header_timeout_ms < 1 || l->idle_timeout_s < 1 ||
-        l->request_timeout_ms < 1 || !(l->requests_per_second > 0) || !(l->requests_burst >= 1)) {
+    if (l->connections_max < 1 || l->connections_max > 65536 || l->connections_per_peer_max < 1 ||
+        l->header_bytes_max < 1024 || l->header_bytes_max > NET_CONNECTION_MEMORY / 2 || l->header_timeout_ms < 1 ||
+        l->idle_timeout_s < 1 || l->request_timeout_ms < 1 || !(l->requests_per_second > 0) ||
+        !(l->requests_burst >= 1)) {
         return msfl_fail(MSFL_ERR_USAGE, "a limit of the server is out of its range");
     }
     if (o->local_address != NULL && strcmp(o->local_address, "127.0.0.1") != 0 &&
@@ -124,7 +123,6 @@ static msfl_status listen_all(net_server *server, const net_server_options *o) {
     net_mhd_hooks hooks = {server, opened_secure, closed, net_dispatch, net_dispatch_completed};
     net_mhd_options secure = {.address = o->address,
                               .port = o->port,
-                              .threads = l->threads,
                               .connections_max = l->connections_max,
                               .connections_per_address_max = l->connections_per_address_max,
                               .idle_timeout_s = l->idle_timeout_s,
@@ -140,7 +138,6 @@ static msfl_status listen_all(net_server *server, const net_server_options *o) {
     if (status != MSFL_OK || o->local_address == NULL) return status;
     net_mhd_options local = {.address = o->local_address,
                              .port = o->local_port,
-                             .threads = 1,
                              .connections_max = 64,
                              .idle_timeout_s = l->idle_timeout_s,
                              .memory_bytes = NET_CONNECTION_MEMORY};

@@ -1,7 +1,7 @@
 /* The coordinator's HTTPS server: who may come in, how much of everything, and which function gets a request.
  *
- * Threads: handlers of different requests run at the same time, on the server's few threads; those of one request run
- * one after the other. A handler that computes for long takes a thread away from other hospitals: hand such work on.
+ * Threads: one per connection. Handlers of different connections run at the same time; those of one request run one
+ * after the other. A handler may take its time: it holds up its own party alone, and the stop of the server.
  */
 #ifndef MSFL_NET_SERVER_H
 #define MSFL_NET_SERVER_H
@@ -47,7 +47,6 @@ typedef struct net_route {
 
 /** Bounds of everything. net_limits_default has the reasons. */
 typedef struct net_limits {
-    uint32_t threads;                           /**< 1 to 64 */
     uint32_t connections_max;                   /**< in all */
     uint32_t connections_per_peer_max;          /**< of one party */
     uint32_t connections_per_address_max;       /**< 0: none; hospitals may share a proxy's address */

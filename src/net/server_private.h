@@ -74,7 +74,7 @@ bool net_answer_error(net_request *request, uint32_t status, const char *error, 
 msfl_status net_answer_body(net_request *request, uint32_t status, const char *type, const net_mhd_body *body);
 
 /* events.c */
-msfl_status net_events_open(net_events *events, struct MHD_Connection *connection, uint64_t last_id, net_mhd_body *out);
+msfl_status net_events_open(net_events *events, uint64_t last_id, net_mhd_body *out);
 
 /* server_watch.c */
 msfl_status net_watch_start(net_server *server);

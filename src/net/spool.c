@@ -158,6 +158,7 @@ static void put_back(net_spool *spool, upload *u) {
 static msfl_status hold(net_spool *spool, net_request *request, upload **out) {
     const char *key = net_request_param(request, 0);
     *out = NULL;
+    if (net_request_peer(request) == NULL) return msfl_fail(MSFL_ERR_POLICY, "uploads have an owner");
     if (key[0] == '.') return msfl_fail(MSFL_ERR_FORMAT, "a key does not begin with '.'");
     pthread_mutex_lock(&spool->lock);
     msfl_status status = find(spool, net_request_peer(request)->name, key, out);
@@ -222,7 +223,7 @@ static msfl_status ask(void *ctx, net_request *request) {
     bool complete;
     uint64_t length;
     msfl_status status = hold(spool, request, &u);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || u == NULL) return status;
     pthread_mutex_lock(&u->lock);
     status = whole_length(u, &complete, &length);
     if (status == MSFL_OK && !complete) status = open_part(spool, u, false);
@@ -258,7 +259,7 @@ static msfl_status send_begin(void *ctx, net_request *request) {
     piece *p = msfl_alloc(1, sizeof *p);
     if (p == NULL) return MSFL_NO_MEMORY;
     msfl_status status = hold(spool, request, &p->to);
-    if (status != MSFL_OK) {
+    if (status != MSFL_OK || p->to == NULL) {
         msfl_free(p);
         return status;
     }
@@ -381,7 +382,7 @@ static msfl_status discard(void *ctx, net_request *request) {
     net_spool *spool = ctx;
     upload *u;
     msfl_status status = hold(spool, request, &u);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || u == NULL) return status;
     pthread_mutex_lock(&u->lock);
     u->writer++;
     if (u->fd >= 0) close(u->fd);

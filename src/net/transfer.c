@@ -12,19 +12,18 @@ enum { STEP = 65536, RESTARTS_MAX = 2 };
 /* --- up --- */
 
 typedef struct outgoing {
+    msfl_hash done;    /**< of the first `hashed` bytes */
+    msfl_hash running; /**< the same and what has gone of the piece on its way */
     net_client *client;
     const char *path;
     char *url;
     const net_source *source;
-    msfl_hash done; /**< of the first `hashed` bytes */
     uint64_t hashed;
     /* of the piece on its way: */
-    uint64_t first, at, length;
-    msfl_hash running;
+    uint64_t first, at, length, offset;
     msfl_status failed;
     uint32_t wait_ms;
     bool has_offset;
-    uint64_t offset;
 } outgoing;
 
 static ssize_t read_piece(void *ctx, uint8_t *out, size_t max) {

@@ -160,7 +160,7 @@ msfl_status pki_authority_admit(pki_authority *a, const pki_request *request, bo
     }
     pki_party *p = NULL;
     msfl_status status = place_of(a, request, rotate, &p);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || p == NULL) return status;
     const char *hosts[PKI_HOSTS_MAX];
     for (uint32_t i = 0; i < a->plan->n_hosts; i++)
         hosts[i] = a->plan->hosts[i];

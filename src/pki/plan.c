@@ -85,7 +85,7 @@ static msfl_status get_plan(const char *name, const msfl_yaml *root, pki_plan *p
     if (status == MSFL_OK && (hospitals == NULL || hospitals->kind != MSFL_YAML_SEQUENCE)) {
         status = msfl_yaml_fail(name, hospitals != NULL ? hospitals : root, "hospitals is a list");
     }
-    const msfl_yaml *at = status == MSFL_OK ? hospitals->first : NULL;
+    const msfl_yaml *at = status == MSFL_OK && hospitals != NULL ? hospitals->first : NULL;
     for (; status == MSFL_OK && at != NULL; at = at->next)
         status = add_party(name, at, PKI_HOSPITAL, plan);
     if (status == MSFL_OK && authority != NULL) status = add_party(name, authority, PKI_AUTHORITY, plan);

@@ -84,7 +84,13 @@ msfl_status pki_roster_may_follow(const pki_roster *current, const pki_roster *n
                          "again",
                          next->epoch, current->epoch);
     }
-    if (memcmp(current, next, sizeof *current) == 0) return MSFL_OK; /* both began as zeros, padding included */
+    msfl_buffer a = {0}, b = {0};
+    msfl_status status = pki_roster_text(current, &a);
+    if (status == MSFL_OK) status = pki_roster_text(next, &b);
+    bool same = status == MSFL_OK && a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+    msfl_buffer_clear(&a);
+    msfl_buffer_clear(&b);
+    if (same || status != MSFL_OK) return status;
     return msfl_fail(MSFL_ERR_MISMATCH, "two different rosters of epoch %u exist: the authority's folder was copied",
                      next->epoch);
 }

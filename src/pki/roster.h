@@ -52,6 +52,8 @@ pki_roster *pki_roster_new(void);
 /** Everything that a reader demands: names once, one coordinator, keys and serial numbers once. ERR_FORMAT. */
 msfl_status pki_roster_check(const pki_roster *roster) MSFL_NODISCARD;
 
+/** The text that is signed: the same for the same content. Clear `out` in any case. */
+msfl_status pki_roster_text(const pki_roster *roster, msfl_buffer *out) MSFL_NODISCARD;
 /** The signed text of a roster whose `consortium` is the key of `secret`. Clear `out` in any case. */
 msfl_status pki_roster_sign(const pki_roster *roster, const uint8_t secret[MSFL_SIGN_SECRET_BYTES],
                             msfl_buffer *out) MSFL_NODISCARD;

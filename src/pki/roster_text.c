@@ -30,9 +30,7 @@ static void put_party(msfl_buffer *b, const pki_party *p) {
     }
 }
 
-msfl_status pki_roster_sign(const pki_roster *r, const uint8_t secret[MSFL_SIGN_SECRET_BYTES], msfl_buffer *out) {
-    msfl_status status = pki_roster_check(r);
-    if (status != MSFL_OK) return status;
+msfl_status pki_roster_text(const pki_roster *r, msfl_buffer *out) {
     msfl_put_text(out, "format: %s\nversion: %d\nfederation: %s\nepoch: %u\ncreated: %lld\nurl: \"%s\"\n", FORMAT,
                   VERSION, r->federation, r->epoch, (long long)r->created, r->url);
     put_hex(out, "consortium", r->consortium, sizeof r->consortium);
@@ -48,7 +46,13 @@ msfl_status pki_roster_sign(const pki_roster *r, const uint8_t secret[MSFL_SIGN_
         msfl_put_text(out, "    when: %lld\n    not_after: %lld\n    reason: \"%s\"\n", (long long)x->when,
                       (long long)x->not_after, x->reason);
     }
-    return pki_signed_close(out, LABEL, secret);
+    return out->status;
+}
+
+msfl_status pki_roster_sign(const pki_roster *r, const uint8_t secret[MSFL_SIGN_SECRET_BYTES], msfl_buffer *out) {
+    msfl_status status = pki_roster_check(r);
+    if (status == MSFL_OK) status = pki_roster_text(r, out);
+    return status == MSFL_OK ? pki_signed_close(out, LABEL, secret) : status;
 }
 
 /* --- reading --- */

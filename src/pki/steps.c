@@ -178,7 +178,7 @@ msfl_status msfl_provision_rotate(const char *authority, const char *name, const
     if (status == MSFL_OK && p == NULL) {
         status = msfl_fail(MSFL_ERR_MISSING, "'%.*s' is not in the roster", MSFL_PROVISION_NAME_MAX, name);
     }
-    if (status == MSFL_OK) status = make_kit(&a, p->name, p->role, out, true, options);
+    if (status == MSFL_OK && p != NULL) status = make_kit(&a, p->name, p->role, out, true, options);
     if (status == MSFL_OK) status = pki_authority_commit(&a);
     if (status == MSFL_OK) status = copy_roster(&a, out);
     if (status == MSFL_OK) fill(&a, 1, 0, result);

@@ -132,7 +132,6 @@ static void log_line(void *ctx, const char *text) {
 
 static net_limits limits(void) {
     net_limits l = net_limits_default();
-    l.threads = (uint32_t)setting("threads", l.threads);
     l.connections_max = (uint32_t)setting("connections", l.connections_max);
     l.connections_per_peer_max = (uint32_t)setting("per_peer", l.connections_per_peer_max);
     l.header_timeout_ms = (uint32_t)setting("header_ms", l.header_timeout_ms);
