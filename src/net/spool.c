@@ -1,4 +1,4 @@
-#include "net/spool.h"
+#include "net/upload.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -6,44 +6,25 @@
 #include "base/output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* An upload that was touched since the start. What is on disk counts; the hash state is a memory of it. */
-typedef struct upload {
-    char peer[PKI_NAME_MAX + 1], key[NET_PARAM_MAX + 1];
-    char *part, *whole;
-    int fd;
-    uint64_t offset;  /**< bytes that are written, in order */
-    uint64_t writer;  /**< number of the request that may write; an older one has lost its turn */
-    uint64_t used;    /**< for throwing out the one that was not used for longest */
-    uint32_t holders; /**< requests that point here */
-    pthread_mutex_t lock;
-    msfl_hash hash;
-} upload;
 
 struct net_spool {
     net_spool_options options;
     char *folder;
     pthread_mutex_t lock;
-    upload *open[NET_SPOOL_OPEN_MAX];
+    net_upload *open[NET_SPOOL_OPEN_MAX];
     uint64_t counter;
 };
 
 /* One PUT on its way. */
 typedef struct piece {
-    upload *to;
+    net_upload *to;
     uint64_t writer;
     net_range range;
 } piece;
-
-void net_upload_hash_init(msfl_hash *h) {
-    msfl_hash_init(h, "msfl.net.upload.v1");
-}
 
 msfl_status net_spool_new(const net_spool_options *options, net_spool **out) {
     *out = NULL;
@@ -63,69 +44,21 @@ msfl_status net_spool_new(const net_spool_options *options, net_spool **out) {
     return MSFL_OK;
 }
 
-static void upload_free(upload *u) {
-    if (u == NULL) return;
-    if (u->fd >= 0) close(u->fd);
-    (void)pthread_mutex_destroy(&u->lock);
-    msfl_free(u->part);
-    msfl_free(u->whole);
-    msfl_free(u);
-}
-
 void net_spool_free(net_spool *spool) {
     if (spool == NULL) return;
     for (size_t i = 0; i < NET_SPOOL_OPEN_MAX; i++)
-        upload_free(spool->open[i]);
+        net_upload_free(spool->open[i]);
     (void)pthread_mutex_destroy(&spool->lock);
     msfl_free(spool->folder);
     msfl_free(spool);
 }
 
-/* Hash what is on disk already: after a restart. A file that is being read does not change. */
-static msfl_status rehash(upload *u) {
-    enum { STEP = 65536 };
-    uint8_t *bytes = msfl_alloc(STEP, 1);
-    if (bytes == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = MSFL_OK;
-    net_upload_hash_init(&u->hash);
-    u->offset = 0;
-    for (;;) {
-        ssize_t n = pread(u->fd, bytes, STEP, (off_t)u->offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) status = msfl_fail_errno(errno, "cannot read %s", u->part);
-        if (n <= 0) break;
-        msfl_hash_add(&u->hash, bytes, (size_t)n);
-        u->offset += (uint64_t)n;
-    }
-    msfl_free(bytes);
-    return status;
-}
-
-static msfl_status upload_new(const net_spool *spool, const char *peer, const char *key, upload **out) {
-    *out = NULL;
-    upload *u = msfl_alloc(1, sizeof *u);
-    if (u == NULL) return MSFL_NO_MEMORY;
-    u->fd = -1;
-    (void)pthread_mutex_init(&u->lock, NULL);
-    memcpy(u->peer, peer, strlen(peer) + 1);
-    memcpy(u->key, key, strlen(key) + 1);
-    u->part = msfl_format("%s/%s/%s.part", spool->folder, peer, key);
-    u->whole = msfl_format("%s/%s/%s.whole", spool->folder, peer, key);
-    if (u->part == NULL || u->whole == NULL) {
-        upload_free(u);
-        return MSFL_NO_MEMORY;
-    }
-    net_upload_hash_init(&u->hash);
-    *out = u;
-    return MSFL_OK;
-}
-
 /* Under the spool's lock: the upload, taken into the table if it is not there. Its holder calls put_back. */
-static msfl_status find(net_spool *spool, const char *peer, const char *key, upload **out) {
+static msfl_status find(net_spool *spool, const char *peer, const char *key, net_upload **out) {
     size_t free_at = NET_SPOOL_OPEN_MAX;
     *out = NULL;
     for (size_t i = 0; i < NET_SPOOL_OPEN_MAX; i++) {
-        upload *u = spool->open[i];
+        net_upload *u = spool->open[i];
         if (u != NULL && strcmp(u->peer, peer) == 0 && strcmp(u->key, key) == 0) {
             u->used = ++spool->counter;
             u->holders++;
@@ -140,22 +73,22 @@ static msfl_status find(net_spool *spool, const char *peer, const char *key, upl
     if (free_at == NET_SPOOL_OPEN_MAX) {
         return msfl_fail(MSFL_ERR_CANCELLED, "%d uploads are being written at once", NET_SPOOL_OPEN_MAX);
     }
-    msfl_status status = upload_new(spool, peer, key, out);
+    msfl_status status = net_upload_new(spool->folder, peer, key, out);
     if (status != MSFL_OK) return status;
-    upload_free(spool->open[free_at]);
+    net_upload_free(spool->open[free_at]);
     spool->open[free_at] = *out;
     (*out)->used = ++spool->counter;
     (*out)->holders = 1;
     return MSFL_OK;
 }
 
-static void put_back(net_spool *spool, upload *u) {
+static void put_back(net_spool *spool, net_upload *u) {
     pthread_mutex_lock(&spool->lock);
     u->holders--;
     pthread_mutex_unlock(&spool->lock);
 }
 
-static msfl_status hold(net_spool *spool, net_request *request, upload **out) {
+static msfl_status hold(net_spool *spool, net_request *request, net_upload **out) {
     const char *key = net_request_param(request, 0);
     *out = NULL;
     if (net_request_peer(request) == NULL) return msfl_fail(MSFL_ERR_POLICY, "uploads have an owner");
@@ -163,35 +96,6 @@ static msfl_status hold(net_spool *spool, net_request *request, upload **out) {
     pthread_mutex_lock(&spool->lock);
     msfl_status status = find(spool, net_request_peer(request)->name, key, out);
     pthread_mutex_unlock(&spool->lock);
-    return status;
-}
-
-/* Under the upload's lock: open its file if there is one; `create` makes it. */
-static msfl_status open_part(net_spool *spool, upload *u, bool create) {
-    if (u->fd >= 0) return MSFL_OK;
-    if (create && !msfl_file_exists(u->part)) {
-        char *folder = msfl_path_join(spool->folder, u->peer), **names = NULL;
-        size_t n = 0, unfinished = 0;
-        msfl_status status = folder == NULL ? MSFL_NO_MEMORY : msfl_folder_make(folder);
-        if (status == MSFL_OK) status = msfl_folder_list(folder, 100000, &names, &n);
-        for (size_t i = 0; i < n; i++)
-            unfinished += strlen(names[i]) > 5 && strcmp(names[i] + strlen(names[i]) - 5, ".part") == 0;
-        msfl_names_free(names, n);
-        msfl_free(folder);
-        if (status == MSFL_OK && unfinished >= spool->options.uploads_peer_max) {
-            status = msfl_fail(MSFL_ERR_LIMIT, "this party has %zu unfinished uploads; discard one", unfinished);
-        }
-        if (status != MSFL_OK) return status;
-    }
-    int fd = open(u->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
-    if (fd < 0 && errno == ENOENT && !create) return MSFL_OK;
-    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", u->part);
-    u->fd = fd;
-    msfl_status status = rehash(u);
-    if (status != MSFL_OK) {
-        close(u->fd);
-        u->fd = -1;
-    }
     return status;
 }
 
@@ -208,25 +112,17 @@ static msfl_status say(net_request *request, uint32_t http, uint64_t offset, con
     return status == MSFL_OK ? net_answer_text(request, http, "application/json", text) : status;
 }
 
-static msfl_status whole_length(const upload *u, bool *is, uint64_t *length) {
-    struct stat info;
-    *is = stat(u->whole, &info) == 0 && S_ISREG(info.st_mode);
-    *length = *is ? (uint64_t)info.st_size : 0;
-    return MSFL_OK;
-}
-
 /* --- GET: how far are we? --- */
 
 static msfl_status ask(void *ctx, net_request *request) {
     net_spool *spool = ctx;
-    upload *u;
-    bool complete;
+    net_upload *u;
     uint64_t length;
     msfl_status status = hold(spool, request, &u);
     if (status != MSFL_OK || u == NULL) return status;
     pthread_mutex_lock(&u->lock);
-    status = whole_length(u, &complete, &length);
-    if (status == MSFL_OK && !complete) status = open_part(spool, u, false);
+    bool complete = net_upload_is_complete(u, &length);
+    if (!complete) status = net_upload_open(u, spool->folder, false, 0);
     if (status == MSFL_OK) {
         status = complete ? say(request, 200, length, "complete") : say(request, 200, u->offset, "partial");
     }
@@ -263,16 +159,14 @@ static msfl_status send_begin(void *ctx, net_request *request) {
         msfl_free(p);
         return status;
     }
-    upload *u = p->to;
-    bool complete;
+    net_upload *u = p->to;
     uint64_t whole;
     p->range = range;
     pthread_mutex_lock(&u->lock);
-    status = whole_length(u, &complete, &whole);
-    if (status == MSFL_OK && complete) {
+    if (net_upload_is_complete(u, &whole)) {
         status = say(request, 409, whole, "complete");
-    } else if (status == MSFL_OK) {
-        status = open_part(spool, u, true);
+    } else {
+        status = net_upload_open(u, spool->folder, true, spool->options.uploads_peer_max);
         /* The newest request has the word: one before it may hang on a connection that is dead already. */
         p->writer = ++u->writer;
         if (status == MSFL_OK && range.first != u->offset) status = say(request, 409, u->offset, "partial");
@@ -287,27 +181,10 @@ static msfl_status send_begin(void *ctx, net_request *request) {
     return MSFL_OK;
 }
 
-/* Under the upload's lock. All of it, or the file is as before. */
-static msfl_status append(upload *u, const uint8_t *bytes, size_t length) {
-    for (size_t done = 0; done < length;) {
-        ssize_t n = pwrite(u->fd, bytes + done, length - done, (off_t)(u->offset + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            msfl_status status = msfl_fail_errno(errno, "cannot write %s", u->part);
-            if (ftruncate(u->fd, (off_t)u->offset) != 0) u->writer++; /* and the next one looks at the file anew */
-            return status;
-        }
-        done += (size_t)n;
-    }
-    msfl_hash_add(&u->hash, bytes, length);
-    u->offset += length;
-    return MSFL_OK;
-}
-
 static msfl_status send_body(void *ctx, net_request *request, const uint8_t *bytes, size_t length) {
     (void)ctx;
     piece *p = net_request_user(request);
-    upload *u = p->to;
+    net_upload *u = p->to;
     pthread_mutex_lock(&u->lock);
     msfl_status status = MSFL_OK;
     if (p->writer != u->writer) {
@@ -315,34 +192,23 @@ static msfl_status send_body(void *ctx, net_request *request, const uint8_t *byt
     } else if (u->offset + length > p->range.first + p->range.length) {
         status = msfl_fail(MSFL_ERR_FORMAT, "the piece is longer than its Content-Range");
     } else {
-        status = append(u, bytes, length);
+        status = net_upload_append(u, bytes, length);
     }
     pthread_mutex_unlock(&u->lock);
     return status;
 }
 
-/* Under the lock: from the beginning. */
-static msfl_status start_over(upload *u) {
-    if (ftruncate(u->fd, 0) != 0) return msfl_fail_errno(errno, "cannot empty %s", u->part);
-    u->offset = 0;
-    net_upload_hash_init(&u->hash);
-    return MSFL_OK;
-}
-
-static msfl_status complete(net_spool *spool, net_request *request, upload *u) {
+static msfl_status complete(net_spool *spool, net_request *request, net_upload *u) {
     uint8_t told[MSFL_HASH_BYTES], hash[MSFL_HASH_BYTES];
     const char *text = net_request_header(request, "Upload-Hash");
     msfl_hash h = u->hash;
     msfl_hash_final(&h, hash);
     if (text == NULL || !pki_hex_read(text, told, sizeof told) || !msfl_equal(told, hash, sizeof hash)) {
-        msfl_status status = start_over(u);
+        msfl_status status = net_upload_restart(u);
         return status == MSFL_OK ? say(request, 422, 0, "hash") : status;
     }
     uint64_t length = u->offset;
-    close(u->fd);
-    u->fd = -1;
-    u->offset = 0;
-    net_upload_hash_init(&u->hash);
+    net_upload_forget(u);
     msfl_status status = msfl_file_rename(u->part, u->whole, true);
     const net_spool_hooks *hooks = &spool->options.hooks;
     if (status == MSFL_OK && hooks->complete != NULL) {
@@ -354,7 +220,7 @@ static msfl_status complete(net_spool *spool, net_request *request, upload *u) {
 static msfl_status send_finish(void *ctx, net_request *request) {
     net_spool *spool = ctx;
     piece *p = net_request_user(request);
-    upload *u = p->to;
+    net_upload *u = p->to;
     pthread_mutex_lock(&u->lock);
     msfl_status status = MSFL_OK;
     if (p->writer != u->writer) {
@@ -380,15 +246,12 @@ static void send_done(void *ctx, net_request *request) {
 
 static msfl_status discard(void *ctx, net_request *request) {
     net_spool *spool = ctx;
-    upload *u;
+    net_upload *u;
     msfl_status status = hold(spool, request, &u);
     if (status != MSFL_OK || u == NULL) return status;
     pthread_mutex_lock(&u->lock);
     u->writer++;
-    if (u->fd >= 0) close(u->fd);
-    u->fd = -1;
-    u->offset = 0;
-    net_upload_hash_init(&u->hash);
+    net_upload_forget(u);
     if (unlink(u->part) != 0 && errno != ENOENT) status = msfl_fail_errno(errno, "cannot remove %s", u->part);
     pthread_mutex_unlock(&u->lock);
     put_back(spool, u);

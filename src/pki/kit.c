@@ -189,3 +189,20 @@ void pki_kit_free(pki_kit *kit) {
     msfl_free(kit->certificate);
     msfl_free(kit);
 }
+
+msfl_status pki_kit_take_roster(pki_kit *kit, const char *folder, const char *text, size_t length) {
+    pki_roster *next;
+    msfl_status status = pki_roster_parse("the new roster", text, length, kit->config.consortium, &next);
+    if (status != MSFL_OK) return status;
+    status = pki_roster_may_follow(kit->roster, next);
+    if (status == MSFL_OK && next->epoch > kit->roster->epoch) {
+        status = pki_folder_write(folder, PKI_FILE_ROSTER, text, length);
+    }
+    if (status == MSFL_OK) {
+        pki_roster *old = kit->roster;
+        kit->roster = next;
+        next = old;
+    }
+    msfl_free(next);
+    return status;
+}

@@ -47,6 +47,13 @@ typedef struct pki_kit {
 msfl_status pki_kit_load(const char *folder, const msfl_unlock *unlock, int64_t now, pki_kit **out) MSFL_NODISCARD;
 void pki_kit_free(pki_kit *kit);
 
+/**
+ * A newer roster, as the coordinator sends it or the authority's folder has it: checked against the kit's consortium
+ * and pki_roster_may_follow, written to `folder`, and the kit's from then on. The same one again is fine. On error
+ * nothing changes. For a server: pki_gate_replace with `kit->roster` afterwards.
+ */
+msfl_status pki_kit_take_roster(pki_kit *kit, const char *folder, const char *text, size_t length) MSFL_NODISCARD;
+
 /** The text of a file of `folder`; msfl_free. */
 msfl_status pki_folder_read(const char *folder, const char *file, size_t bytes_max, char **text,
                             size_t *length) MSFL_NODISCARD;

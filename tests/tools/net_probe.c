@@ -196,18 +196,15 @@ static void service_stop(service *s) {
     pki_gate_free(s->gate);
 }
 
-static msfl_status reload(service *s, const pki_kit *kit, const char *kit_folder) {
+/* The file in the kit is what an operator has put there; what the kit holds in memory says what may follow. */
+static msfl_status reload(service *s, pki_kit *kit, const char *kit_folder) {
     char *text;
     size_t length;
-    pki_roster *roster;
     msfl_status status = pki_folder_read(kit_folder, PKI_FILE_ROSTER, 1 << 18, &text, &length);
     if (status != MSFL_OK) return status;
-    status = pki_roster_parse("roster.yaml", text, length, kit->config.consortium, &roster);
+    status = pki_kit_take_roster(kit, kit_folder, text, length);
     msfl_free(text);
-    if (status != MSFL_OK) return status;
-    status = pki_gate_replace(s->gate, roster);
-    msfl_free(roster);
-    return status;
+    return status == MSFL_OK ? pki_gate_replace(s->gate, kit->roster) : status;
 }
 
 static int serve(const char *kit_folder) {

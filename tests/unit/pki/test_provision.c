@@ -197,6 +197,23 @@ static void test_gate(void **state) {
     assert_false(pki_gate_still(gate, &peer));
     fails(pki_gate_replace(gate, hub->roster), MSFL_ERR_POLICY, "cannot follow");
     assert_int_equal(pki_gate_epoch(gate), next->epoch);
+    /* a kit takes a newer roster, and keeps it */
+    char *text;
+    size_t length;
+    ok(pki_folder_read(at(folder, "kits/ca"), PKI_FILE_ROSTER, 1 << 18, &text, &length));
+    text[length - 2] ^= 1;
+    fails(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length), MSFL_ERR_CRYPTO, "not signed");
+    text[length - 2] ^= 1;
+    ok(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length));
+    ok(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length));
+    assert_int_equal(hub->roster->epoch, next->epoch);
+    msfl_free(text);
+    ok(pki_folder_read(at(folder, "kits/a"), PKI_FILE_ROSTER, 1 << 18, &text, &length));
+    fails(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length), MSFL_ERR_POLICY, "cannot follow");
+    msfl_free(text);
+    pki_kit_free(hub);
+    ok(pki_kit_load(at(folder, "kits/hub"), NULL, now, &hub));
+    assert_int_equal(hub->roster->epoch, next->epoch);
     msfl_free(next);
     msfl_free(wrong);
     pki_gate_free(gate);
