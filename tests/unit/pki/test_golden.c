@@ -4,7 +4,7 @@
 static char *read_golden(const char *name, size_t *length) {
     const char *source = getenv("MSFL_SOURCE");
     char *text, folder[512];
-    snprintf(folder, sizeof folder, "%s/tests/golden", source != NULL ? source : ".");
+    snprintf(folder, sizeof folder, "%s/tests/golden-kit", source != NULL ? source : ".");
     ok(pki_folder_read(folder, name, 1 << 18, &text, length));
     return text;
 }
@@ -13,12 +13,12 @@ static void test_golden(void **state) {
     (void)state;
     size_t n;
     pki_config *config = msfl_alloc(1, sizeof *config);
-    char *text = read_golden("kit-config.yaml", &n);
+    char *text = read_golden("config.yaml", &n);
     ok(pki_config_parse("config", text, n, config));
     msfl_free(text);
     assert_string_equal(config->name, "a");
     pki_roster *roster;
-    text = read_golden("kit-roster.yaml", &n);
+    text = read_golden("roster.yaml", &n);
     ok(pki_roster_parse("roster", text, n, config->consortium, &roster));
     /* what is written now is what was written then, up to the signature */
     msfl_buffer again = {0};
@@ -30,18 +30,18 @@ static void test_golden(void **state) {
     assert_int_equal(roster->epoch, 3);
     assert_string_equal(roster->revoked[0].reason, "the sample of a revocation");
     pki_anchor *anchor;
-    text = read_golden("kit-ca.pem", &n);
+    text = read_golden("ca.pem", &n);
     ok(pki_anchor_new(text, n, &anchor));
     msfl_free(text);
     pki_facts facts;
-    text = read_golden("kit-tls.pem", &n);
-    ok(pki_anchor_check(anchor, "kit-tls.pem", text, n, roster->created, &facts));
+    text = read_golden("tls.pem", &n);
+    ok(pki_anchor_check(anchor, "tls.pem", text, n, roster->created, &facts));
     msfl_free(text);
     const pki_party *a = pki_roster_find(roster, "a");
     assert_memory_equal(a->certificates[0].key, facts.key, sizeof facts.key);
     assert_memory_equal(a->certificates[0].serial, facts.serial, sizeof facts.serial);
     pki_request *request = msfl_alloc(1, sizeof *request);
-    text = read_golden("kit-c.request", &n);
+    text = read_golden("c.request", &n);
     ok(pki_request_parse("request", text, n, request));
     msfl_free(text);
     assert_string_equal(request->name, "c");
@@ -50,7 +50,7 @@ static void test_golden(void **state) {
     size_t length;
     pki_identity *identity;
     ok(msfl_unlock_passphrase("golden samples are public", 25, &unlock));
-    text = read_golden("kit-identity.sealed", &n);
+    text = read_golden("identity.sealed", &n);
     ok(pki_unseal("identity", PKI_FILE_IDENTITY, (const uint8_t *)text, n, unlock, &plain, &length));
     assert_int_equal(length, 44);
     ok(pki_identity_new(plain + 12, &identity));
