@@ -1,0 +1,42 @@
+/* Private keys of a kit on disk: plain with mode 0600, or sealed. And the identity that follows from 32 bytes. */
+#ifndef MSFL_PKI_SECRET_H
+#define MSFL_PKI_SECRET_H
+
+#include "base/sodium.h"
+#include "medsecurefl/keyfile.h"
+
+enum { PKI_SECRET_BYTES_MAX = 4096, PKI_SEED_BYTES = 32 };
+
+/** Write a new file, never over another: the bytes as they are, or, with an unlock, sealed. `label` binds the seal to
+ *  what the file is ("tls.key"). ERR_EXISTS. */
+msfl_status pki_secret_write(const char *path, const char *label, const uint8_t *bytes, size_t length,
+                             const msfl_unlock *unlock) MSFL_NODISCARD;
+/** Read either kind; free with msfl_secret_free. ERR_POLICY (rights), ERR_USAGE (sealed, and no unlock), ERR_CRYPTO. */
+msfl_status pki_secret_read(const char *path, const char *label, const msfl_unlock *unlock, uint8_t **bytes,
+                            size_t *length) MSFL_NODISCARD;
+
+/** The seal itself: `out` gets the file's bytes. */
+msfl_status pki_seal(const char *label, const uint8_t *bytes, size_t length, const msfl_unlock *unlock, uint8_t **out,
+                     size_t *out_length) MSFL_NODISCARD;
+bool pki_is_sealed(const uint8_t *bytes, size_t length);
+/** `name` stands in messages. Free `*out` with msfl_secret_free. */
+msfl_status pki_unseal(const char *name, const char *label, const uint8_t *bytes, size_t length,
+                       const msfl_unlock *unlock, uint8_t **out, size_t *out_length) MSFL_NODISCARD;
+
+/** Keys of the round protocol that follow from 32 secret bytes; in secret memory. */
+typedef struct pki_identity {
+    uint8_t seed[PKI_SEED_BYTES];
+    uint8_t sign_secret[MSFL_SIGN_SECRET_BYTES];
+    uint8_t box_secret[MSFL_X25519_BYTES];
+    uint8_t sign[MSFL_SIGN_PUBLIC_BYTES], box[MSFL_X25519_BYTES];
+} pki_identity;
+
+/** From `seed`, or from the operating system where it is NULL. Free with msfl_secret_free. */
+msfl_status pki_identity_new(const uint8_t *seed, pki_identity **out) MSFL_NODISCARD;
+/** As a file, sealed or not. */
+msfl_status pki_identity_write(const char *path, const char *label, const pki_identity *identity,
+                               const msfl_unlock *unlock) MSFL_NODISCARD;
+msfl_status pki_identity_read(const char *path, const char *label, const msfl_unlock *unlock,
+                              pki_identity **out) MSFL_NODISCARD;
+
+#endif

@@ -1,0 +1,162 @@
+/* What a site does itself: making its keys, asking, looking at its kit. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "pki/authority.h"
+#include "text/yaml.h"
+
+#include <time.h>
+
+static msfl_status refuse_keys(const char *path) {
+    if (!msfl_file_exists(path)) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_EXISTS, "%s is there; keys are never overwritten", path);
+}
+
+msfl_status msfl_provision_request(const char *federation, const char *name, const char *role, const char *folder,
+                                   const msfl_unlock *unlock, uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    pki_role r = PKI_HOSPITAL;
+    memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
+    msfl_status status = msfl_crypto_init();
+    if (status == MSFL_OK) status = pki_name_check("the federation", federation);
+    if (status == MSFL_OK) status = pki_name_check("the party", name);
+    if (status == MSFL_OK) status = pki_role_find(role, &r);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    if (status != MSFL_OK) return status;
+    char *key_path = msfl_path_join(folder, PKI_FILE_KEY), *id_path = msfl_path_join(folder, PKI_FILE_IDENTITY);
+    char *file = msfl_format("%s.request", name), *csr = NULL;
+    uint8_t *key = NULL;
+    size_t key_length;
+    pki_identity *identity = NULL;
+    pki_request *check = msfl_alloc(1, sizeof *check);
+    msfl_buffer text = {0};
+    if (key_path == NULL || id_path == NULL || file == NULL || check == NULL) {
+        status = MSFL_NO_MEMORY;
+        goto done;
+    }
+    status = refuse_keys(key_path);
+    if (status == MSFL_OK) status = refuse_keys(id_path);
+    if (status == MSFL_OK) status = pki_key_new(&key, &key_length);
+    if (status == MSFL_OK) status = pki_identity_new(NULL, &identity);
+    if (status == MSFL_OK) status = pki_csr_new(key, key_length, name, &csr);
+    if (status == MSFL_OK) status = pki_request_make(federation, name, r, identity, csr, &text);
+    if (status == MSFL_OK) status = pki_request_parse(file, (const char *)text.bytes, text.length, check);
+    if (status == MSFL_OK) status = pki_secret_write(key_path, PKI_FILE_KEY, key, key_length, unlock);
+    if (status == MSFL_OK) status = pki_identity_write(id_path, PKI_FILE_IDENTITY, identity, unlock);
+    if (status == MSFL_OK) status = pki_folder_write(folder, file, text.bytes, text.length);
+    if (status == MSFL_OK) memcpy(fingerprint, check->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
+done:
+    msfl_buffer_clear(&text);
+    msfl_secret_free(identity);
+    msfl_secret_free(key);
+    msfl_free(check);
+    msfl_free(csr);
+    msfl_free(file);
+    msfl_free(key_path);
+    msfl_free(id_path);
+    return status;
+}
+
+msfl_status msfl_provision_request_read(const char *path, char name[MSFL_PROVISION_NAME_MAX + 1],
+                                        uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    uint8_t *text = NULL;
+    size_t length;
+    memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
+    name[0] = 0;
+    pki_request *request = msfl_alloc(1, sizeof *request);
+    msfl_status status = request == NULL ? MSFL_NO_MEMORY : msfl_crypto_init();
+    if (status == MSFL_OK) status = msfl_file_read(path, PKI_REQUEST_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = pki_request_parse(path, (const char *)text, length, request);
+    if (status == MSFL_OK) {
+        memcpy(name, request->name, sizeof request->name);
+        memcpy(fingerprint, request->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
+    }
+    msfl_free(text);
+    msfl_free(request);
+    return status;
+}
+
+static void fill(const pki_roster *r, msfl_provision_result *out) {
+    *out = (msfl_provision_result){.epoch = r->epoch, .n_parties = r->n_parties};
+    memcpy(out->federation, r->federation, sizeof out->federation);
+    pki_federation_fingerprint(r, out->fingerprint);
+}
+
+msfl_status msfl_provision_check(const char *folder, const msfl_unlock *unlock, int64_t now,
+                                 char name[MSFL_PROVISION_NAME_MAX + 1], int64_t *not_after,
+                                 msfl_provision_result *result) {
+    *result = (msfl_provision_result){0};
+    name[0] = 0;
+    *not_after = 0;
+    pki_kit *kit;
+    msfl_status status = pki_kit_load(folder, unlock, now != 0 ? now : (int64_t)time(NULL), &kit);
+    if (status != MSFL_OK) return status;
+    memcpy(name, kit->config.name, sizeof kit->config.name);
+    *not_after = kit->facts.not_after;
+    fill(kit->roster, result);
+    pki_kit_free(kit);
+    return MSFL_OK;
+}
+
+/* The consortium's public key as the roster of this folder names it. A kit pins it in its configuration; beside an
+ * authority's own roster there is no better source than that roster. */
+static msfl_status consortium_of(const char *folder, const char *text, size_t length, uint8_t out[32]) {
+    char *config;
+    size_t config_length;
+    if (pki_folder_read(folder, PKI_FILE_CONFIG, 65536, &config, &config_length) == MSFL_OK) {
+        pki_config *c = msfl_alloc(1, sizeof *c);
+        msfl_status status = c == NULL ? MSFL_NO_MEMORY : pki_config_parse(PKI_FILE_CONFIG, config, config_length, c);
+        if (status == MSFL_OK) memcpy(out, c->consortium, sizeof c->consortium);
+        msfl_free(c);
+        msfl_free(config);
+        return status;
+    }
+    msfl_yaml *root;
+    msfl_status status = msfl_yaml_parse(PKI_FILE_ROSTER, text, length, &root);
+    if (status != MSFL_OK) return status;
+    const msfl_yaml *key = msfl_yaml_get(root, "consortium");
+    if (key == NULL || key->kind != MSFL_YAML_SCALAR || !pki_hex_read(key->text, out, 32)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s/%s is not a roster", folder, PKI_FILE_ROSTER);
+    }
+    msfl_yaml_free(root);
+    return status;
+}
+
+msfl_status msfl_provision_list(const char *folder, msfl_provision_result *result, msfl_provision_party **parties,
+                                uint32_t *n) {
+    *result = (msfl_provision_result){0};
+    *parties = NULL;
+    *n = 0;
+    char *text;
+    size_t length;
+    uint8_t consortium[32];
+    pki_roster *roster = NULL;
+    msfl_status status = msfl_crypto_init();
+    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    if (status != MSFL_OK) return status;
+    status = consortium_of(folder, text, length, consortium);
+    if (status == MSFL_OK) status = pki_roster_parse(PKI_FILE_ROSTER, text, length, consortium, &roster);
+    msfl_provision_party *list = NULL;
+    if (status == MSFL_OK) {
+        list = msfl_alloc(roster->n_parties, sizeof *list);
+        if (list == NULL) status = MSFL_NO_MEMORY;
+    }
+    for (uint32_t i = 0; status == MSFL_OK && i < roster->n_parties; i++) {
+        const pki_party *p = &roster->parties[i];
+        memcpy(list[i].name, p->name, sizeof p->name);
+        list[i].role = pki_role_name(p->role);
+        list[i].n_certificates = p->n_certificates;
+        list[i].not_after = p->n_certificates > 0 ? p->certificates[0].not_after : 0;
+    }
+    if (status == MSFL_OK) {
+        fill(roster, result);
+        *parties = list;
+        *n = roster->n_parties;
+    }
+    msfl_free(roster);
+    msfl_free(text);
+    return status;
+}
+
+void msfl_provision_parties_free(msfl_provision_party *parties) {
+    msfl_free(parties);
+}
