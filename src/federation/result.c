@@ -354,7 +354,7 @@ static void put_costs(const fed_job *job, const fed_track *track, json_t *result
         json_object_set_new(result, "bytes_header_per_client_round", json_integer((json_int_t)r->bytes_header));
         json_object_set_new(result, "bytes_down_per_client_round", json_integer((json_int_t)r->bytes_down));
     }
-    json_object_set_new(result, "bytes_float32", json_integer((json_int_t)(track->n_values * sizeof(float))));
+    json_object_set_new(result, "bytes_float32", json_integer((json_int_t)track->n_values * (json_int_t)sizeof(float)));
     json_object_set_new(result, "crypto_share_of_round",
                         encrypts && wall > 0 ? msfl_json_real(crypto / (wall * threads)) : json_null());
     json_object_set_new(result, "peak_rss_bytes", json_integer((json_int_t)msfl_peak_rss_bytes()));

@@ -23,7 +23,7 @@ msfl_status fed_workers_new(const msfl_model *model, uint32_t batch, uint32_t n_
     msfl_status status = msfl_pool_new(n_threads, &w->pool);
     if (status != MSFL_OK) goto done;
     w->n = msfl_pool_threads(w->pool);
-    w->trainers = msfl_alloc(w->n, sizeof *w->trainers);
+    w->trainers = msfl_alloc(w->n, sizeof(msfl_trainer *));
     w->busy = msfl_alloc(w->n, sizeof *w->busy);
     if (w->trainers == NULL || w->busy == NULL) {
         status = MSFL_ERR_MEMORY;

@@ -48,7 +48,7 @@ static msfl_status draw_key(const msfl_packed *ctx, msfl_packed_key *key) {
     }
     if (status == MSFL_OK) {
         for (size_t i = 0; i < n; i++)
-            key->s[i] = scratch->noise[i];
+            key->s[i] = scratch->noise[i]; /* NOLINT(bugprone-signed-char-misuse,cert-str34-c): samples have a sign */
         msfl_prepare_key(ctx, key->s, key->prepared);
     }
     msfl_scratch_give(&key->pool, scratch);

@@ -80,7 +80,8 @@ msfl_status msfl_rlwe_draw(const msfl_rlwe *r, msfl_rlwe_scratch *scratch, const
     status = msfl_expand_noise(r->kernel, scratch->aes, scratch->stream, MSFL_RLWE_COINS, r->degree, scratch->noise);
     if (status != MSFL_OK) return status;
     for (size_t i = 0; i < r->degree; i++)
-        scratch->small[i] = scratch->noise[i];
+        scratch->small[i] =
+            scratch->noise[i]; /* NOLINT(bugprone-signed-char-misuse,cert-str34-c): samples have a sign */
     return MSFL_OK;
 }
 

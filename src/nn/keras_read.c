@@ -177,7 +177,7 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
     nn_layer *l = &arch->layers[arch->n_layers];
     *l = (nn_layer){.kind = classes[k].kind, .stride_h = 1, .stride_w = 1, .bias = true, .epsilon = 1e-3};
     memcpy(l->name, name, strlen(name));
-    double rate;
+    double rate = 0;
     switch (l->kind) {
     case NN_CONV:
     case NN_DENSE:

@@ -49,7 +49,7 @@ typedef struct nn_kernels {
 } nn_kernels;
 
 static inline size_t nn_tile(size_t c) {
-    return c * ((64 + c - 1) / c);
+    return c * ((64 + c - 1) / c); /* NOLINT(clang-analyzer-core.DivideZero): c channels, at least one */
 }
 
 /** The best table for this processor; the environment variable MSFL_NN_KERNELS (generic, avx2) forces one. */

@@ -282,6 +282,7 @@ msfl_status msfl_model_load(const char *path, msfl_model **model, float **weight
     }
     status = read_model(path, &file, &m);
     const nn_arch *arch = m == NULL ? NULL : nn_model_arch(m);
+    if (status == MSFL_OK && arch == NULL) status = MSFL_ERR_FORMAT;
     if (status == MSFL_OK) status = check_weights(path, arch, &file);
     if (status == MSFL_OK) {
         w = msfl_alloc(arch->n_values, sizeof *w);

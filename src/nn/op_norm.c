@@ -43,7 +43,8 @@ static void fold(const double *s, size_t tile, size_t c, double *channel) {
 /* Mean and sum of squared differences from it, per channel, of `n` values. */
 static void channel_moments(const nn_kernels *k, const float *x, size_t n, size_t c, tiles *t) {
     size_t tile = nn_tile(c);
-    double count = (double)(n / c);
+    const size_t rows = n / c;
+    double count = (double)rows;
     memcpy(t->pivot, x, c * sizeof *x);
     repeat(t->pivot, c, tile);
     k->moments(x, n, tile, t->pivot, t->s1, t->s2, t->scratch);
@@ -153,7 +154,8 @@ void nn_batch_norm_sums(const nn_op *op, const nn_run *run, const float *x) {
     size_t c = op->layer->in.c, n = real_values(op, run);
     double *sums = shard_sums(op, run);
     tiles t = tiles_of(run);
-    sums[2 * c] = (double)(n / c);
+    const size_t rows = n / c;
+    sums[2 * c] = (double)rows;
     if (n == 0) return;
     channel_moments(run->net->kernels, x, n, c, &t);
     memcpy(sums, t.channel1, c * sizeof *sums);

@@ -133,7 +133,7 @@ static msfl_status run_epochs(msfl_trainer *t, const msfl_train_options *o, cons
             }
             if (status == MSFL_ERR_NUMERIC) {
                 status = msfl_fail_in(status, "training, epoch %llu, step %u of %u; lower the learning rate",
-                                      (unsigned long long)(o->first_epoch + e + 1), b + 1, per_epoch);
+                                      (unsigned long long)o->first_epoch + e + 1, b + 1, per_epoch);
             }
             if (status == MSFL_OK) tell(observer, track, client, ++done, total, sum);
             current = 1 - current;

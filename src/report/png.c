@@ -23,6 +23,7 @@ static void shrink(const msfl_report_picture *p, uint32_t factor, uint32_t width
                         count++;
                     }
                 }
+                /* At least one pixel of the source. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
                 out[((size_t)y * width + x) * p->channels + c] = (uint8_t)((sum + count / 2) / count);
             }
         }

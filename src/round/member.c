@@ -273,7 +273,7 @@ static msfl_status make_answer(const msfl_member *m, const proposal *p, const ui
     const uint32_t n = to_clients ? p->n : 1, degree = p->a.info.params.ring_degree;
     const size_t length = msfl_answer_bytes(degree, n);
     msfl_status status = MSFL_NO_MEMORY;
-    const msfl_identity **receivers = msfl_alloc(n, sizeof *receivers);
+    const msfl_identity **receivers = msfl_alloc(n, sizeof(const msfl_identity *));
     uint8_t *body = msfl_alloc(length, 1);
     if (receivers == NULL || body == NULL) goto done;
     receivers[0] = &m->r->coordinator;

@@ -126,7 +126,7 @@ msfl_status msfl_site_replay(msfl_site *s, const uint8_t *record, size_t length)
     msfl_reader body;
     msfl_status status = msfl_journal_read(record, length, s->config.task, &kind, &body);
     if (status == MSFL_OK && kind == MSFL_JOURNAL_JOINED) {
-        msfl_announcement a;
+        msfl_announcement a = {0};
         const uint8_t *announce = msfl_get_bytes(&body, MSFL_ANNOUNCE_BODY);
         status = announce == NULL ? msfl_journal_bad(kind) : msfl_announcement_read(announce, &a);
         if (status == MSFL_OK && a.info.number <= s->number) status = msfl_journal_bad(kind);

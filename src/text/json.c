@@ -43,9 +43,9 @@ msfl_status msfl_json_text(const json_t *value, bool compact, char **out) {
 }
 
 msfl_status msfl_json_write(const char *path, const json_t *value) {
-    char *text;
+    char *text = NULL;
     msfl_status status = msfl_json_text(value, false, &text);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || text == NULL) return status;
     status = msfl_file_write(path, text, strlen(text));
     msfl_free(text);
     return status;

@@ -334,7 +334,7 @@ msfl_status msfl_yaml_choice(const char *name, const msfl_yaml *node, const char
 
 msfl_status msfl_yaml_bool(const char *name, const msfl_yaml *node, const char *what, bool *out) {
     static const char *const words[] = {"false", "true", NULL};
-    uint32_t which;
+    uint32_t which = 0;
     msfl_status status = msfl_yaml_choice(name, node, what, words, &which);
     if (status == MSFL_OK) *out = which == 1;
     return status;
