@@ -12,7 +12,8 @@ enum { NET_SEGMENT_BYTES = 8 << 20, NET_SPOOL_OPEN_MAX = 256 };
 typedef struct net_spool net_spool;
 
 /** A complete upload: it lies in `path` and is the callee's to move or delete. A failure is answered to the party, and
- *  the upload counts as complete all the same: asked again, it is announced again. */
+ *  the upload counts as complete all the same. It is called at most once for a file, and not at all if the process dies
+ *  right after the last byte: whoever starts a spool looks for KEY.whole files that nobody took. */
 typedef struct net_spool_hooks {
     msfl_status (*complete)(void *ctx, const pki_peer *peer, const char *key, const char *path, uint64_t length,
                             const uint8_t hash[MSFL_HASH_BYTES]);
