@@ -6,7 +6,8 @@
  *
  * Forking a process with threads: only the calling thread lives on in the child, so a lock held by another thread at
  * that moment stays held. What runs in the child must therefore use nothing but memory allocation (glibc makes that
- * safe across a fork), plain system calls, and libraries that this process uses in such children only.
+ * safe across a fork; the sanitizers' allocators are not, so tests under them fork from one thread), plain system
+ * calls, and libraries that this process uses in such children only.
  */
 #ifndef MSFL_BASE_CHILD_H
 #define MSFL_BASE_CHILD_H

@@ -36,6 +36,10 @@ ERRORS = {"missing", "unreadable", "empty", "unknown_format", "name_mismatch", "
           "decoder_died", "out_of_time", "out_of_memory", "system"}
 
 
+# The sanitizers' allocators are not safe across a fork while other threads allocate, as glibc's is: a child may hang.
+THREADS = ("--threads", "1") if SANITIZED else ()
+
+
 def digest(array, order="C"):
     """The digest of samples in memory, little-endian."""
     raw = np.asarray(array)
@@ -46,7 +50,7 @@ def digest(array, order="C"):
 
 def objects(*paths, **kwargs):
     """One object for each file, whatever the exit status; and that."""
-    r = run("data", "inspect", "--json", *paths, **kwargs)
+    r = run("data", "inspect", "--json", *THREADS, *paths, **kwargs)
     lines = [json.loads(line) for line in r.stdout.splitlines()]
     assert len(lines) == len(paths), (r.returncode, r.stdout[-500:], r.stderr[-500:])
     assert all("error" not in o or o["error"] in ERRORS for o in lines), lines
@@ -305,7 +309,7 @@ class Series(ReaderTest):
                                                x00280030=("DS", [0.5, 0.25]), **options))
 
     def volumes(self, *paths):
-        r = run("data", "inspect", "--series", "--json", *paths)
+        r = run("data", "inspect", "--series", "--json", *THREADS, *paths)
         return r.returncode, [json.loads(line) for line in r.stdout.splitlines()]
 
     def test_by_position(self):
@@ -332,7 +336,7 @@ class Series(ReaderTest):
         self.assertEqual([(v["gaps"], v["missing"], v["duplicates"]) for v in volumes], [(1, 2, 1), (0, 0, 0), (0, 0, 0)])
         self.assertEqual([o["error"] for o in got if "error" in o], ["empty", "unknown_format"])
         self.assertEqual(code, 12)
-        page = run("data", "inspect", "--series", self.path("s")).stdout
+        page = run("data", "inspect", "--series", self.path("s"), *THREADS).stdout
         self.assertIn("2 slices missing in 1 gaps, 1 duplicates", page)
         self.assertNotIn("ZZ", page)
         self.fails(2, "--series goes with", "data", "inspect", "--series")
@@ -490,10 +494,10 @@ class Others(ReaderTest):
 
     def test_one_line_each(self):
         a = self.put("a b.dcm", df.native(np.zeros((1, 4, 4, 1), "u2")))
-        page = self.ok("data", "inspect", a, a).stdout
+        page = self.ok("data", "inspect", a, a, *THREADS).stdout
         self.assertEqual(len(page.splitlines()), 2)
         self.assertIn("1 x 4 x 4 x 1 uint16", page)
-        r = self.fails(5, "1 of 2 files cannot be read", "data", "inspect", a, self.put("bad.dcm", b"x" * 200))
+        r = self.fails(5, "1 of 2 files cannot be read", "data", "inspect", a, self.put("bad.dcm", b"x" * 200), *THREADS)
         self.assertIn("unknown_format", r.stdout)
 
     @unittest.skipIf(SANITIZED, "sanitizers have memory of their own")
@@ -619,7 +623,7 @@ class RealFiles(ReaderTest):
             self.assertIn(b"ZZPHI", f.read())  # the search below could find something
         out = self.path("out")
         r = self.ok("simulate", "--data", folder, "--label", "pneumonia", "--clients", 3, "--rounds", 1, "--size", 32,
-                    "--compare", "none", "--bootstrap", 20, "--seed", 1, "--out", out)
+                    "--compare", "none", "--bootstrap", 20, "--seed", 1, "--out", out, *THREADS)
         self.assertNotIn("ZZ", r.stdout + r.stderr)
         found = 0
         for root, _, names in os.walk(out):
@@ -632,7 +636,7 @@ class RealFiles(ReaderTest):
                 found += 1
         self.assertGreater(found, 3)
         # The twelve bits of MONOCHROME1 become what the others are: mean intensities of one class agree.
-        r = self.ok_json("data", "inspect", "--data", folder)
+        r = self.ok_json("data", "inspect", "--data", folder, *THREADS)
         self.assertEqual(r["n_skipped"], 0)
 
     def test_hippocampus(self):
