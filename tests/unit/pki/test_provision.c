@@ -201,9 +201,10 @@ static void test_gate(void **state) {
     char *text;
     size_t length;
     ok(pki_folder_read(at(folder, "kits/ca"), PKI_FILE_ROSTER, 1 << 18, &text, &length));
-    text[length - 2] ^= 1;
+    const char digit = text[length - 2]; /* the last of the signature */
+    text[length - 2] = digit == '0' ? '1' : '0';
     fails(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length), MSFL_ERR_CRYPTO, "not signed");
-    text[length - 2] ^= 1;
+    text[length - 2] = digit;
     ok(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length));
     ok(pki_kit_take_roster(hub, at(folder, "kits/hub"), text, length));
     assert_int_equal(hub->roster->epoch, next->epoch);
