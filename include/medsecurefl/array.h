@@ -28,6 +28,7 @@ typedef struct msfl_array {
  * @retval MSFL_ERR_USAGE        several arrays and no name, or a name for a file that holds one array only
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_array_load(const char *path, const char *name, msfl_array *out);
+/** Frees what it holds and empties it; an empty one is fine. */
 MSFL_API void msfl_array_clear(msfl_array *array);
 
 /** As .npy if `path` ends in it, otherwise as text, one number a line, nine digits: it reads back the same. ERR_EXISTS

@@ -14,6 +14,7 @@
 
 MSFL_BEGIN_DECLS
 
+/** Frees what a function of this header gave as `text`; NULL is fine. */
 MSFL_API void msfl_bench_text_free(char *text);
 
 /* --- the machine, measured in the same run --- */
@@ -84,7 +85,9 @@ typedef struct msfl_bench_he {
 /** ERR_USAGE, ERR_PARAMS for what cannot be measured; ERR_CRYPTO if a sum was wrong; ERR_CANCELLED. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_he_run(const msfl_bench_he_options *options,
                                                       const msfl_observer *observer, msfl_bench_he **out);
+/** NULL is fine. */
 MSFL_API void msfl_bench_he_free(msfl_bench_he *report);
+/** The report as JSON text, docs/design/benchmarks.md; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_he_json(const msfl_bench_he *report, char **text);
 
 /* --- what is sent: a list of tensors with values --- */
@@ -98,8 +101,11 @@ typedef struct msfl_bench_subject msfl_bench_subject; /**< immutable */
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_subject_new(const char *model, uint64_t n_values,
                                                            msfl_bench_subject **out);
+/** NULL is fine. */
 MSFL_API void msfl_bench_subject_free(msfl_bench_subject *subject);
+/** What it was made from; lives as long as the subject. */
 MSFL_API const char *msfl_bench_subject_name(const msfl_bench_subject *subject);
+/** Values in all its tensors. */
 MSFL_API uint64_t msfl_bench_subject_values(const msfl_bench_subject *subject);
 
 /* --- all schemes on one model --- */
@@ -139,11 +145,15 @@ typedef struct msfl_bench_compare {
     size_t n_rows;
 } msfl_bench_compare;
 
+/** Every scheme on the subject, each opened sum held against the plain one. Errors as msfl_bench_he_run. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_compare_run(const msfl_bench_compare_options *options,
                                                            const msfl_bench_subject *subject,
                                                            const msfl_observer *observer, msfl_bench_compare **out);
+/** NULL is fine. */
 MSFL_API void msfl_bench_compare_free(msfl_bench_compare *report);
+/** The report as JSON text; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_compare_json(const msfl_bench_compare *report, char **text);
+/** One row a scheme; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_compare_csv(const msfl_bench_compare *report, char **text);
 /** Small multiples on logarithmic axes: a file of its own, for light and dark. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_compare_svg(const msfl_bench_compare *report, char **text);
@@ -168,10 +178,13 @@ typedef struct msfl_bench_layers {
     msfl_bench_layers_row whole; /**< the model in one vector */
 } msfl_bench_layers;
 
+/** Each tensor encrypted on its own, and all in one vector. Errors as msfl_bench_he_run. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_layers_run(const msfl_bench_compare_options *options,
                                                           const msfl_bench_subject *subject,
                                                           const msfl_observer *observer, msfl_bench_layers **out);
+/** NULL is fine. */
 MSFL_API void msfl_bench_layers_free(msfl_bench_layers *report);
+/** The report as JSON text; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_layers_json(const msfl_bench_layers *report, char **text);
 
 /* --- a whole round, and a cost model of it --- */
@@ -238,11 +251,15 @@ typedef struct msfl_bench_round {
     msfl_bench_costs costs;
 } msfl_bench_round;
 
+/** Whole rounds over the grid of sizes and clients, and the cost model fitted to them. Errors as msfl_bench_he_run. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_round_run(const msfl_bench_round_options *options,
                                                          const msfl_bench_subject *const *subjects, size_t n_subjects,
                                                          const msfl_observer *observer, msfl_bench_round **out);
+/** NULL is fine. */
 MSFL_API void msfl_bench_round_free(msfl_bench_round *report);
+/** The report as JSON text; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_round_json(const msfl_bench_round *report, char **text);
+/** One row a measured round; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_round_csv(const msfl_bench_round *report, char **text);
 /** Measured against fitted seconds, both logarithmic. ERR_MISSING without a cost model. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_round_svg(const msfl_bench_round *report, char **text);
@@ -270,6 +287,7 @@ typedef struct msfl_bench_prediction {
  *  per second of every party's line, each direction. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_predict(const msfl_bench_costs *costs, uint32_t n_clients,
                                                        uint64_t n_values, double link_mbps, msfl_bench_prediction *out);
+/** Costs and prediction as JSON text; free with msfl_bench_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_prediction_json(const msfl_bench_costs *costs,
                                                                const msfl_bench_prediction *prediction, char **text);
 
