@@ -30,13 +30,13 @@ typedef struct stage {
 
 static stage *on_stage;
 
-static const char *stage_path(const stage *s, int which) {
+static inline const char *stage_path(const stage *s, int which) {
     static const char *const names[] = {"audit-hub", "audit-a", "audit-d"};
     return at(s->folder, names[which]);
 }
 
 /* What the process of hospital a or d would do with what it hears and says. */
-static void stage_listen(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
+static inline void stage_listen(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
     stage *s = on_stage;
     const uint32_t kind = msfl_load32(e->bytes + 8), site = from == MSFL_COORDINATOR ? to : from;
     const int which = site == 0 ? STAGE_A : STAGE_D;
@@ -58,7 +58,7 @@ static void stage_listen(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
     }
 }
 
-static void stage_keep_record(stage *s) {
+static inline void stage_keep_record(stage *s) {
     for (int i = 0; i < STAGE_FOLDERS; i++) {
         if (i == STAGE_D && s->away) continue;
         ok(msfl_audit_add_record(s->writers[i], s->h.record, s->h.record_length));
@@ -67,7 +67,7 @@ static void stage_keep_record(stage *s) {
 }
 
 /* Machines under the roster that lies at the authority now. */
-static void stage_seat(stage *s, uint32_t n) {
+static inline void stage_seat(stage *s, uint32_t n) {
     hall *h = &s->h;
     memset(h, 0, sizeof *h);
     const msfl_params_request request = {.n_clients = n, .value_bits = 2, .n_values = 3000, .ring_degree = 1024};
@@ -106,7 +106,7 @@ static void stage_seat(stage *s, uint32_t n) {
     msfl_free(text);
 }
 
-static void stage_leave(stage *s) {
+static inline void stage_leave(stage *s) {
     hall_clear(&s->h);
     msfl_free(s->pki);
     for (int i = 0; i < 2; i++) {
@@ -116,7 +116,7 @@ static void stage_leave(stage *s) {
 }
 
 /* A round of the first `n_upload` hospitals. */
-static void stage_round(stage *s, uint8_t model, uint32_t n_upload, bool aborted) {
+static inline void stage_round(stage *s, uint8_t model, uint32_t n_upload, bool aborted) {
     hall *h = &s->h;
     msfl_effects effects = {0};
     assert_int_equal(hall_open(h, model), MSFL_OK);
@@ -134,18 +134,18 @@ static void stage_round(stage *s, uint8_t model, uint32_t n_upload, bool aborted
     stage_keep_record(s);
 }
 
-static void stage_open(stage *s) {
+static inline void stage_open(stage *s) {
     for (int i = 0; i < STAGE_FOLDERS; i++)
         ok(msfl_audit_writer_open(stage_path(s, i), (const uint8_t *)STAGE_JOB, STAGE_JOB_BYTES, &s->writers[i]));
 }
 
-static void stage_close(stage *s) {
+static inline void stage_close(stage *s) {
     for (int i = 0; i < STAGE_FOLDERS; i++)
         msfl_audit_writer_free(s->writers[i]);
 }
 
 /* Everything: afterwards the folders are complete and nobody is on stage. */
-static void stage_play(stage *s, const char *folder) {
+static inline void stage_play(stage *s, const char *folder) {
     static const char *const names[] = {"kits/a", "kits/b", "kits/c", "kits/d"};
     const msfl_provision_options plain = {0};
     msfl_provision_result r;
@@ -185,7 +185,7 @@ typedef struct shelf {
     audit_folder view;
 } shelf;
 
-static msfl_status shelf_read(void *self, const char *name, size_t bytes_max, uint8_t **bytes, size_t *length) {
+static inline msfl_status shelf_read(void *self, const char *name, size_t bytes_max, uint8_t **bytes, size_t *length) {
     shelf *f = self;
     for (size_t i = 0; i < f->n; i++) {
         if (strcmp(f->names[i], name) != 0) continue;
@@ -199,7 +199,7 @@ static msfl_status shelf_read(void *self, const char *name, size_t bytes_max, ui
     return msfl_fail(MSFL_ERR_MISSING, "%s is not there", name);
 }
 
-static void shelf_put(shelf *f, const char *name, const void *bytes, size_t length) {
+static inline void shelf_put(shelf *f, const char *name, const void *bytes, size_t length) {
     size_t i = 0;
     while (i < f->n && strcmp(f->names[i], name) < 0)
         i++;
@@ -219,7 +219,7 @@ static void shelf_put(shelf *f, const char *name, const void *bytes, size_t leng
     f->view = (audit_folder){.names = f->names, .n = f->n, .self = f, .read = shelf_read};
 }
 
-static void shelf_drop(shelf *f, const char *name) {
+static inline void shelf_drop(shelf *f, const char *name) {
     size_t i = 0;
     while (i < f->n && strcmp(f->names[i], name) != 0)
         i++;
@@ -234,7 +234,7 @@ static void shelf_drop(shelf *f, const char *name) {
     f->view.n = f->n;
 }
 
-static uint8_t *shelf_get(const shelf *f, const char *name, size_t *length) {
+static inline uint8_t *shelf_get(const shelf *f, const char *name, size_t *length) {
     for (size_t i = 0; i < f->n; i++) {
         if (strcmp(f->names[i], name) != 0) continue;
         *length = f->length[i];
@@ -244,7 +244,7 @@ static uint8_t *shelf_get(const shelf *f, const char *name, size_t *length) {
     return NULL;
 }
 
-static void shelf_double(shelf *f, const char *from, const char *to) {
+static inline void shelf_double(shelf *f, const char *from, const char *to) {
     size_t length;
     const uint8_t *bytes = shelf_get(f, from, &length);
     uint8_t *copy = malloc(length + 1);
@@ -253,12 +253,12 @@ static void shelf_double(shelf *f, const char *from, const char *to) {
     free(copy);
 }
 
-static void shelf_move(shelf *f, const char *from, const char *to) {
+static inline void shelf_move(shelf *f, const char *from, const char *to) {
     shelf_double(f, from, to);
     shelf_drop(f, from);
 }
 
-static void shelf_load(shelf *f, const char *path) {
+static inline void shelf_load(shelf *f, const char *path) {
     audit_folder folder;
     memset(f, 0, sizeof *f);
     ok(audit_folder_open(path, &folder));
@@ -272,12 +272,12 @@ static void shelf_load(shelf *f, const char *path) {
     audit_folder_clear(&folder);
 }
 
-static void shelf_clear(shelf *f) {
+static inline void shelf_clear(shelf *f) {
     while (f->n > 0)
         shelf_drop(f, f->names[0]);
 }
 
-static void shelf_copy(const shelf *from, shelf *to) {
+static inline void shelf_copy(const shelf *from, shelf *to) {
     memset(to, 0, sizeof *to);
     for (size_t i = 0; i < from->n; i++)
         shelf_put(to, from->names[i], from->bytes[i], from->length[i]);
