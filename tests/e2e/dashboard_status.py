@@ -212,7 +212,7 @@ def authority():
 
 
 EVIL = ["<img src=x onerror=\"window.pwned=1\">", "</script><script>window.pwned=1</script>", "javascript:window.pwned=1",
-        "'\"><svg onload=window.pwned=1>", "\u202egnp.exe\u2066 \u0000 \u200b end", "{{7*7}} ${7*7}", "__proto__",
+        "'\"><svg onload=window.pwned=1>", "\u202egnp.exe\u2066 \u0001 \u200b end", "{{7*7}} ${7*7}", "__proto__",
         "x" * 5000, "constructor", "<a href=//evil.example/>click</a><iframe src=//evil.example></iframe>"]
 
 

@@ -37,6 +37,19 @@ function bars(label, tone, kind, data) {
   return {label, data, backgroundColor: hatch(colour(tone), kind), borderColor: colour(tone), borderWidth: 1, maxBarThickness: 40};
 }
 
+/* Ticks at full seconds, minutes, hours: at most five of them. */
+function timeTicks(sums) {
+  const most = Math.max(1, ...sums), s = 1000, min = 60 * s, h = 60 * min;
+  const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, s, 2 * s, 5 * s, 10 * s, 15 * s, 30 * s, min, 2 * min, 5 * min, 10 * min, 15 * min, 30 * min, h, 2 * h, 3 * h, 6 * h, 12 * h, 24 * h];
+  return {beginAtZero: true, step: steps.find((x) => most / x <= 5) || most / 5};
+}
+
+function tickDuration(ms) {
+  const units = [[3600000, " h"], [60000, " min"], [1000, " s"]];
+  const unit = units.find(([size]) => ms >= size && ms % (size / 2) === 0);
+  return ms === 0 ? "0" : unit ? ms / unit[0] + unit[1] : duration(ms);
+}
+
 function options(kind, format, bounds) {
   const soft = colour("soft"), rule = colour("rule"), font = {family: getComputedStyle(document.body).fontFamily, size: 12};
   const stacked = kind === "bar";
@@ -44,10 +57,10 @@ function options(kind, format, bounds) {
     animation: false, responsive: true, maintainAspectRatio: false, normalized: true, interaction: {mode: "index", intersect: false},
     scales: {
       x: {stacked, title: {display: true, text: "round", color: soft, font}, ticks: {color: soft, font, maxRotation: 0, autoSkipPadding: 12}, grid: {display: false}},
-      y: {stacked, ...bounds, ticks: {color: soft, font, maxTicksLimit: 6, callback: format}, grid: {color: rule, borderColor: rule}},
+      y: {stacked, ...bounds, ticks: {color: soft, font, maxTicksLimit: 7, stepSize: bounds.step, callback: bounds.step ? tickDuration : format}, grid: {color: rule, borderColor: rule}},
     },
     plugins: {
-      legend: {position: "bottom", align: "start", labels: {color: colour("ink"), font, usePointStyle: !stacked, boxWidth: stacked ? 14 : 24, padding: 10}},
+      legend: {position: "bottom", align: "start", labels: {color: colour("ink"), font, usePointStyle: !stacked, boxWidth: stacked ? 14 : 8, boxHeight: stacked ? 10 : 8, padding: 10}},
       tooltip: {animation: false, callbacks: {title: (items) => "round " + items[0].label, label: (item) => item.dataset.label + ": " + (stacked ? format(item.raw) : figure(item.raw))},
         backgroundColor: colour("ink"), titleColor: colour("paper"), bodyColor: colour("paper"), titleFont: font, bodyFont: font, footerFont: font},
     },
@@ -91,15 +104,16 @@ function viewCharts(job, again) {
   draw("loss", "line", labels, [line("training", "plain", [6, 4], "rect", of("train_loss")), line("validation", "encrypted", [], "circle", of("validation_loss"))], plain, {beginAtZero: true});
   draw("accuracy", "line", labels, [line("training", "plain", [6, 4], "rect", of("train_accuracy")), line("validation", "encrypted", [], "circle", of("validation_accuracy"))], plain, unit);
   draw("auc", "line", labels, [line("validation", "encrypted", [], "circle", of("validation_auc"))], plain, unit);
+  const spent = (names) => rounds.map((r) => names.reduce((s, n) => s + (known(r[n]) ? r[n] : 0), 0));
   const short = [bars("certify", "plain", 1, of("ms_certify")), bars("release", "central", 2, of("ms_release")), bars("open", "alone", 3, of("ms_open"))];
-  draw("time", "bar", labels, [bars("collect", "encrypted", 0, of("ms_collect")), ...short.map((d) => ({...d}))], duration, {beginAtZero: true});
-  draw("protocol", "bar", labels, short, duration, {beginAtZero: true});
+  draw("time", "bar", labels, [bars("collect", "encrypted", 0, of("ms_collect")), ...short.map((d) => ({...d}))], duration, timeTicks(spent(["ms_collect", "ms_certify", "ms_release", "ms_open"])));
+  draw("protocol", "bar", labels, short, duration, timeTicks(spent(["ms_certify", "ms_release", "ms_open"])));
   draw("bytes", "bar", labels, [bars("received", "encrypted", 0, of("bytes_in")), bars("sent", "plain", 1, of("bytes_out"))], bytes, {beginAtZero: true});
   caption("loss", "Loss", rounds, "validation_loss", (x) => figure(x), "lower is better; validation");
   caption("accuracy", "Accuracy", rounds, "validation_accuracy", (x) => figure(x), "validation");
   caption("auc", "AUC", rounds, "validation_auc", (x) => figure(x), "validation");
-  caption("time", "Time of a round", rounds, "ms_collect", duration, "collecting, training included, took");
-  caption("protocol", "Of which after collecting", rounds, "ms_release", duration, "the release of the key sum took");
+  caption("time", "Time of a round", rounds, "ms_collect", duration, "collecting, training included:");
+  caption("protocol", "After collecting", rounds, "ms_release", duration, "the release took");
   caption("bytes", "Bytes of a round", rounds, "bytes_in", bytes, "received");
 }
 

@@ -58,6 +58,7 @@ function listen() {
   });
   live.source.onopen = () => {
     live.open = true;
+    showLink();
     refresh(); /* what was missed meanwhile */
   };
   live.source.onerror = () => {

@@ -1,6 +1,6 @@
 /* Putting it together: what is shown, what is said aloud, what the few buttons do. */
 
-const shown = {job: null, before: null, spoken: ""};
+const shown = {job: null, wanted: "", before: null};
 
 function say(text) {
   $("say").textContent = text;
@@ -23,6 +23,12 @@ function speak(status, job) {
   if (lines.length > 0) say(lines.slice(0, 5).join(" "));
 }
 
+/* The parts of the page that are there. */
+function viewPlaces() {
+  put("places", [...document.querySelectorAll("main section:not([hidden])")].map((s) =>
+    h("li", {"data-key": s.id}, h("a", {href: "#" + s.id}, s.querySelector("h2").firstChild.textContent))));
+}
+
 function changed() {
   const status = live.status;
   showLink();
@@ -43,6 +49,7 @@ function changed() {
   viewTrust(status, job);
   viewParties(status, now);
   viewLog(status);
+  viewPlaces();
   speak(status, job);
   document.title = (job ? (job.state === "running" ? "Round " + count(job.round) + " of " + count(job.rounds) : words(job.state, 20)) + " · " + words(job.name, 60) : "No job") +
     (live.since !== 0 ? " (connection lost)" : "") + " · MedSecureFL";
@@ -120,11 +127,12 @@ addEventListener("DOMContentLoaded", () => {
   $("abort-no").addEventListener("click", () => $("abort").close());
   $("abort-form").addEventListener("submit", sendAbort);
   addEventListener("hashchange", () => {
+    if (!location.hash.startsWith("#job=")) return;
     changed();
     if (shown.job) say("Showing job " + words(shown.job.name, 60) + ".");
   });
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
   $("zone").textContent = "Times are those of " + (Intl.DateTimeFormat().resolvedOptions().timeZone || "this computer") + ".";
-  refresh();
+  tick();
   setInterval(tick, 1000);
 });

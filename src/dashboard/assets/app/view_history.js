@@ -4,7 +4,7 @@ function viewRounds(job) {
   const rounds = job ? list(job.history) : [], newest = [...rounds].reverse(), keys = newest.map((r) => "r " + r.number + " " + r.round);
   $("curves").hidden = $("cost").hidden = rounds.length === 0;
   if (rounds.length === 0) return;
-  const name = (r) => [count(r.round), r.round === job.best_round ? h("span", {class: "small good"}, " best") : null, isOpened(r) ? null : [" ", h("span", {class: "small bad"}, words(r.outcome, 30))]];
+  const name = (r) => [count(r.round), r.round === job.best_round ? h("span", {class: "good"}, " best") : null, isOpened(r) ? null : [" ", h("span", {class: "bad"}, words(r.outcome, 30))]];
   put("curves-body", table("Learning, round by round, the newest first",
     [["round", ""], ["hospitals", "num"], ["training loss", "num"], ["training accuracy", "num"], ["validation loss", "num"], ["validation accuracy", "num"], ["validation AUC", "num"], ["learning rate", "num"], ["clipped values", "num"]],
     newest.map((r) => [name(r), count(r.cohort), figure(r.train_loss), figure(r.train_accuracy), figure(r.validation_loss),
@@ -27,8 +27,8 @@ function viewAttempts(job) {
 
 function viewAudit(job) {
   const audit = job && job.audit;
-  $("audit").hidden = !audit;
-  if (!audit) return;
+  $("audit").hidden = !audit || (job.encrypts === false && !audit.records);
+  if ($("audit").hidden) return;
   put("audit-body",
     facts([["records", count(audit.records)], ["chain checked here", known(audit.verified_ms) ? time(audit.verified_ms) : "not yet"]]),
     facts([["hash of the newest record", audit.head ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),

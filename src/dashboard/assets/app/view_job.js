@@ -1,17 +1,19 @@
 /* The job that is looked at: where it is, what it waits for, how it ended. */
 
-/* Which job is shown: the one in the address, else what runs, else what waits, else the newest. */
+/* Which job is shown: the one in the address, else what runs, else the one before (its end should not go unseen), else what
+ * waits, else the newest. */
 function chosenJob(status) {
   const jobs = list(status.jobs);
-  let wanted = "";
-  try {
-    wanted = decodeURIComponent(location.hash.slice(1)).replace(/^job=/, "");
-  } catch (e) {
-    wanted = "";
+  if (location.hash.startsWith("#job=")) {
+    try {
+      shown.wanted = decodeURIComponent(location.hash.slice(5));
+    } catch (e) {
+      shown.wanted = "";
+    }
   }
   const newest = [...jobs].reverse();
-  return newest.find((j) => j.id === wanted) || newest.find((j) => j.state === "running") ||
-    jobs.find((j) => j.state === "queued") || newest[0] || null;
+  return newest.find((j) => j.id === shown.wanted) || newest.find((j) => j.state === "running") ||
+    newest.find((j) => shown.job !== null && j.id === shown.job.id) || jobs.find((j) => j.state === "queued") || newest[0] || null;
 }
 
 function progressWords(job) {
@@ -69,8 +71,8 @@ function keyFigures(job) {
     ["AUC on validation images" + (judged ? ", round " + count(judged.round) : ""), judged && known(judged.validation_auc) ? figure(judged.validation_auc) : null],
     ["accuracy on validation images", judged && known(judged.validation_accuracy) ? figure(judged.validation_accuracy) : null],
     ["best so far, by validation loss", best ? "round " + count(best.round) : null],
-    ["the last round took", duration(total(last))],
-    ["received in all rounds", bytes(sum("bytes_in"))],
+    ["for the last round", duration(total(last))],
+    ["received in these rounds", bytes(sum("bytes_in"))],
   ], "keys");
 }
 
@@ -108,7 +110,7 @@ function viewJob(status, job, me, now) {
     ending(job),
     running ? h("div", {class: "live", "data-key": "live"},
       h("p", {class: "round"}, h("b", {}, "Round " + count(job.round) + " of " + count(job.rounds)), bar(stepShare(job), "rounds finished"),
-        known(job.number) ? h("span", {class: "soft"}, "announcement " + count(job.number)) : null),
+        known(job.number) ? h("span", {class: "soft"}, "announced as number " + count(job.number)) : null),
       job.phase === "idle" ? null : steps(job, status.trust || {}),
       h("p", {class: "phase"}, foreign(job.phase_text || job.phase)),
       known(job.deadline_ms) ? h("p", {class: "deadline"}, "Deadline ", time(job.deadline_ms), ", ",

@@ -21,7 +21,7 @@ function advance(x) {
     return [of === null ? null : bar(of, name + ", uploaded"), h("span", {class: "amount"}, bytes(x.bytes), of === null ? "" : " of " + bytes(x.bytes_total) + ", " + percent(of))];
   }
   if (known(x.progress) && x.progress > 0 && ["downloading", "training", "encrypting", "uploading", "evaluating"].includes(x.state))
-    return [bar(x.progress, name + ", " + x.state), h("span", {class: "amount"}, percent(x.progress))];
+    return [bar(x.progress, name + ", " + words(x.state, 30)), h("span", {class: "amount"}, percent(x.progress))];
   return null;
 }
 
@@ -40,7 +40,7 @@ function viewHospitals(status, job, now) {
       dated(x.changed_ms) ? time(x.changed_ms, clock(x.changed_ms)) : DASH,
     ];
   });
-  const needs = known(job.min_cohort) ? "At least " + count(job.min_cohort) + " must take part" +
+  const needs = job.state === "running" && known(job.min_cohort) ? "At least " + count(job.min_cohort) + " must take part" +
     (known(job.target_cohort) && job.target_cohort > 0 ? "; the round closes when " + count(job.target_cohort) + " have uploaded, or at its deadline." : ".") : "";
   put("hospitals-body", tally(hospitals), h("p", {class: "note"}, needs, " What stands under “it says” is the hospital’s own word."),
     table("Where each of " + plural(hospitals.length, "hospital", "hospitals") + " stands",
@@ -54,12 +54,12 @@ function viewCommittee(status, job) {
   if (!show) return;
   const title = {committee: "Committee", authority: "Key authority", coordinator: "Key holder: this coordinator"};
   $("committee-title").textContent = Object.hasOwn(title, trust.custody) ? title[trust.custody] : "Key holders";
-  const yes = (x, word) => (x ? pill(word, "good", "✓") : h("span", {class: "soft"}, "not yet"));
+  const yes = (x, word) => (x ? pill(word, "good", "✓") : h("span", {class: "soft"}, job.state === "running" ? "not yet" : "no"));
   const voted = members.filter((m) => m.voted).length, answered = members.filter((m) => m.answered).length;
   put("committee-body",
     facts([["members", "k = " + count(trust.k)], ["needed to open", "t = " + count(trust.t)], ["corrupt at most", "f = " + count(trust.f)],
-      ["this round", count(voted) + " voted, " + count(answered) + " answered"]]),
-    members.length === 0 ? null : table("Who did what in this round", [["member", ""], ["voted who is in", ""], ["gave its share", ""], ["honest", ""]],
+      [job.state === "running" ? "this round" : "last round", count(voted) + " voted, " + count(answered) + " answered"]]),
+    members.length === 0 ? null : table("Who did what in " + (job.state === "running" ? "this" : "the last") + " round", [["member", ""], ["voted who is in", ""], ["gave its share", ""], ["honest", ""]],
       members.map((m) => [foreign(m.name, 60), yes(m.voted, "voted"), yes(m.answered, "answered"),
         m.cheated ? pill("cheated", "bad", "!") : h("span", {class: "soft"}, m.answered ? "yes" : DASH)]), members.map((m) => "m " + m.name)));
 }
