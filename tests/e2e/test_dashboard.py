@@ -280,7 +280,21 @@ class DashboardTest(unittest.TestCase):
     def test_many(self):
         page = self.check_fixture("many", "hospital-40", "10 uploaded", "hospital-18 failed.", "out of memory in epoch 2", "1:10:",
                                   "round 61 of 100", "12.5 GB")
-        self.assertEqual(page.run("document.querySelectorAll('#hospitals tbody tr').length"), 40)
+        rows = "document.querySelectorAll('#hospitals tbody tr').length"
+        self.assertEqual(page.run(rows), 40)
+        page.run("document.querySelector('[data-filter=\"failed\"]').click()")
+        self.assertEqual(page.run(rows), 1)
+        self.assertEqual(page.run("document.querySelector('[data-filter=\"failed\"]').getAttribute('aria-pressed')"), "true")
+        page.run("document.querySelector('[data-filter=\"failed\"]').click()")
+        self.assertEqual(page.run(rows), 40)
+
+    def test_a_thousand(self):
+        """More than anybody reads: those that need attention are listed, and the page stays quick."""
+        page = self.page(dashboard_status.many(1000))
+        self.assertEqual(page.run("document.querySelectorAll('#hospitals tbody tr').length"), 200)
+        self.assertIn("200 of 1,000 are listed", self.text(page, "#hospitals"))
+        self.assertIn("hospital-18", self.text(page, "#hospitals tbody tr"))
+        self.clean(page)
 
     def test_plain(self):
         page = self.check_fixture("plain", "Not encrypted.", "receives every hospital’s update in the clear", "the coordinator adds what it can read",

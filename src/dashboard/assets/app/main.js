@@ -1,6 +1,7 @@
 /* Putting it together: what is shown, what is said aloud, what the few buttons do. */
 
-const shown = {job: null, wanted: "", before: null};
+const shown = {job: null, wanted: "", filter: "", before: null, due: false};
+const PAINT_MS = 100;
 
 function say(text) {
   $("say").textContent = text;
@@ -14,7 +15,7 @@ function speak(status, job) {
   shown.before = now;
   if (!old) return;
   for (const j of list(status.jobs))
-    if (old.states.has(j.id) && old.states.get(j.id) !== j.state) lines.push("Job " + words(j.name, 60) + ": " + words(j.state, 30) + ".");
+    if (old.states.has(j.id) && old.states.get(j.id) !== j.state) lines.push("Job " + words(nameOf(j), 60) + ": " + words(j.state, 30) + ".");
   if (job && old.id === now.id) {
     if (old.phase !== now.phase && job.state === "running") lines.push("Round " + count(job.round) + ", " + words(job.phase, 30) + ": " + words(job.phase_text, 200));
     for (const [name, state] of now.hospitals)
@@ -29,11 +30,19 @@ function viewPlaces() {
     h("li", {"data-key": s.id}, h("a", {href: "#" + s.id}, s.querySelector("h2").firstChild.textContent))));
 }
 
+/* Many events may come at once; one picture is enough. */
 function changed() {
+  if (!shown.due) setTimeout(paint, PAINT_MS);
+  shown.due = true;
+}
+
+function paint() {
+  shown.due = false;
   const status = live.status;
   showLink();
   if (status === null) return;
   const now = serverNow(), job = chosenJob(status);
+  if (!job || !shown.job || job.id !== shown.job.id) shown.filter = "";
   shown.job = job;
   viewServer(status, live.me, now);
   viewBanners(status, job, now);
@@ -51,7 +60,7 @@ function changed() {
   viewLog(status);
   viewPlaces();
   speak(status, job);
-  document.title = (job ? (job.state === "running" ? "Round " + count(job.round) + " of " + count(job.rounds) : words(job.state, 20)) + " · " + words(job.name, 60) : "No job") +
+  document.title = (job ? (job.state === "running" ? "Round " + count(job.round) + " of " + count(job.rounds) : words(job.state, 20)) + " · " + words(nameOf(job), 60) : "No job") +
     (live.since !== 0 ? " (connection lost)" : "") + " · MedSecureFL";
   document.body.dataset.ready = "1";
 }
@@ -80,7 +89,7 @@ function openAbort(id) {
   const job = list(live.status && live.status.jobs).find((j) => words(j.id) === id);
   if (!job) return;
   $("abort").dataset.job = id;
-  put("abort-text", "Job ", h("b", {}, foreign(job.name, 60)), " (", h("code", {}, id), ") ends now, and cannot be continued. The round that is open is given up; models of finished rounds stay.");
+  put("abort-text", "Job ", h("b", {}, foreign(nameOf(job), 60)), " (", h("code", {}, id), ") ends now, and cannot be continued. The round that is open is given up; models of finished rounds stay.");
   $("abort-error").textContent = "";
   $("abort-reason").value = "";
   $("abort").showModal();
@@ -119,17 +128,21 @@ addEventListener("DOMContentLoaded", () => {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => viewCharts(shown.job, true));
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-abort], [data-retry]");
+    const target = event.target.closest("[data-abort], [data-retry], [data-filter]");
     if (!target) return;
-    if (target.dataset.retry) refresh();
-    else openAbort(target.dataset.abort);
+    if (target.dataset.retry) {
+      refresh();
+    } else if (target.dataset.filter !== undefined) {
+      shown.filter = shown.filter === target.dataset.filter ? "" : target.dataset.filter;
+      paint();
+    } else openAbort(target.dataset.abort);
   });
   $("abort-no").addEventListener("click", () => $("abort").close());
   $("abort-form").addEventListener("submit", sendAbort);
   addEventListener("hashchange", () => {
     if (!location.hash.startsWith("#job=")) return;
-    changed();
-    if (shown.job) say("Showing job " + words(shown.job.name, 60) + ".");
+    paint();
+    if (shown.job) say("Showing job " + words(nameOf(shown.job), 60) + ".");
   });
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
   $("zone").textContent = "Times are those of " + (Intl.DateTimeFormat().resolvedOptions().timeZone || "this computer") + ".";

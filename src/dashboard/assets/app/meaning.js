@@ -32,6 +32,7 @@ const statePill = (table, state) => {
 
 /* Arrays and objects of a status that may lack them. */
 const list = (x) => (Array.isArray(x) ? x : []);
+const nameOf = (job) => job.name || job.id;
 const isOpened = (round) => round.outcome === "opened";
 const holders = (trust) => (trust.custody === "committee" ? "committee" : trust.custody === "authority" ? "authority" : "coordinator");
 
@@ -47,7 +48,7 @@ function expiring(status, now) {
 function banners(status, job) {
   const out = [], trust = status.trust || {}, plain = list(status.jobs).filter((j) => j.encrypts === false);
   if (job && job.encrypts === false) {
-    out.push(["bad", "Not encrypted.", "The job ", foreign(job.name), " runs under the scheme ", foreign(job.scheme),
+    out.push(["bad", "Not encrypted.", "The job ", foreign(nameOf(job)), " runs under the scheme ", foreign(job.scheme),
       ": this coordinator receives every hospital’s update in the clear and can read it. Images can be rebuilt from updates."]);
   } else if (plain.some((j) => j.state === "running" || j.state === "queued")) {
     out.push(["bad", "Not encrypted.", "Another job here, ", foreign(plain.find((j) => j.state === "running" || j.state === "queued").name),

@@ -34,10 +34,10 @@ function viewJobs(status, chosen) {
     return some.length === 0 ? null : h("div", {"data-key": title}, h("h3", {}, title + " ", h("span", {class: "soft"}, "(" + some.length + ")")),
       h("ul", {}, some.map((job) => h("li", {"data-key": "job " + words(job.id)},
         h("a", {href: "#job=" + encodeURIComponent(words(job.id)), "aria-current": job === chosen ? "true" : null},
-          h("span", {class: "name"}, foreign(job.name, 60)), statePill(JOB, job.state),
+          h("span", {class: "name"}, foreign(nameOf(job), 60)), statePill(JOB, job.state),
           h("span", {class: "soft"}, progressWords(job), job.encrypts === false ? [", ", h("b", {class: "bad"}, "not encrypted")] : null,
             job.ended_ms ? [", ", time(job.ended_ms)] : null),
-          job.state === "running" ? bar(stepShare(job), words(job.name, 60) + ": " + progressWords(job)) : null)))));
+          job.state === "running" ? bar(stepShare(job), words(nameOf(job), 60) + ": " + progressWords(job)) : null)))));
   }));
 }
 
@@ -103,7 +103,7 @@ function viewJob(status, job, me, now) {
     return;
   }
   const running = job.state === "running";
-  morphChildren($("job-title"), [...h("div", {}, h("span", {}, foreign(job.name, 60)), " ", statePill(JOB, job.state)).childNodes]);
+  morphChildren($("job-title"), [...h("div", {}, h("span", {}, foreign(nameOf(job), 60)), " ", statePill(JOB, job.state)).childNodes]);
   put("job-body",
     h("p", {class: "soft ids"}, h("code", {}, words(job.id, 60)), " submitted ", time(job.submitted_ms),
       job.started_ms ? [", started ", time(job.started_ms)] : null, job.ended_ms ? [", ended ", time(job.ended_ms)] : null),

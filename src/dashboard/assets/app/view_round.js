@@ -2,13 +2,25 @@
 
 const ORDER = ["failed", "refused", "dropped", "absent", "idle", "waiting", "downloading", "training", "encrypting", "evaluating", "uploading", "uploaded", "certified"];
 
+const ROWS_MAX = 200, FILTER_FROM = 12;
+
+/* No more rows than a browser draws with ease, those that somebody should look at among them: [items, what is left out]. */
+function few(items, rank) {
+  if (items.length <= ROWS_MAX) return [items, null];
+  const some = [...items].sort((a, b) => rank(a) - rank(b)).slice(0, ROWS_MAX);
+  return [some, h("p", {class: "note"}, count(ROWS_MAX) + " of " + count(items.length) + " are listed, those that may need attention first.")];
+}
+
+/* How many are in which state; where they are many, each is a button that shows these alone. */
 function tally(hospitals) {
   const states = new Map();
   for (const x of hospitals) states.set(x.state, (states.get(x.state) || 0) + 1);
   const place = (s) => (ORDER.includes(s) ? ORDER.indexOf(s) : -1);
   return h("p", {class: "tally"}, [...states].sort((a, b) => place(b[0]) - place(a[0])).map(([state, n]) => {
-    const [tone, sign, text] = meaning(HOSPITAL, state);
-    return [pill(count(n) + " " + text, tone, sign), " "];
+    const [tone, sign, text] = meaning(HOSPITAL, state), key = "tally " + words(state, 30);
+    if (hospitals.length <= FILTER_FROM) return [pill(count(n) + " " + text, tone, sign), " "];
+    return h("button", {type: "button", class: "pill " + tone, "data-key": key, "data-filter": words(state, 30), "aria-pressed": String(shown.filter === words(state, 30))},
+      h("span", {class: "sign", "aria-hidden": "true"}, sign), count(n) + " " + text);
   }));
 }
 
@@ -30,7 +42,10 @@ function viewHospitals(status, job, now) {
   $("hospitals").hidden = hospitals.length === 0;
   if (hospitals.length === 0) return;
   $("hospitals-title").textContent = job.state === "running" ? "Hospitals in this round" : "Hospitals, as the job left them";
-  const rows = hospitals.map((x) => {
+  if (!hospitals.some((x) => words(x.state, 30) === shown.filter)) shown.filter = "";
+  const [listed, rest] = few(hospitals.filter((x) => shown.filter === "" || words(x.state, 30) === shown.filter),
+    (x) => (["failed", "refused", "dropped", "absent"].includes(x.state) ? ORDER.indexOf(x.state) : ORDER.length));
+  const rows = listed.map((x) => {
     const party = seen.get(x.name);
     return [
       [foreign(x.name, 60), party && party.connected === false ? h("span", {class: "soft small"}, "not connected" + (known(party.seen_ms) ? ", seen " + when(party.seen_ms) : "")) : null],
@@ -43,8 +58,9 @@ function viewHospitals(status, job, now) {
   const needs = job.state === "running" && known(job.min_cohort) ? "At least " + count(job.min_cohort) + " must take part" +
     (known(job.target_cohort) && job.target_cohort > 0 ? "; the round closes when " + count(job.target_cohort) + " have uploaded, or at its deadline." : ".") : "";
   put("hospitals-body", tally(hospitals), h("p", {class: "note"}, needs, " What stands under “it says” is the hospital’s own word."),
-    table("Where each of " + plural(hospitals.length, "hospital", "hospitals") + " stands",
-      [["hospital", ""], ["state", ""], ["progress", "progress"], ["it says", "text"], ["since", "time"]], rows, hospitals.map((x) => "h " + x.name), "hospitals"));
+    rest,
+    table(shown.filter !== "" ? plural(listed.length, "hospital", "hospitals") + " of " + count(hospitals.length) + ": " + shown.filter + " only" : "Where each of " + plural(hospitals.length, "hospital", "hospitals") + " stands",
+      [["hospital", ""], ["state", ""], ["progress", "progress"], ["it says", "text"], ["since", "time"]], rows, listed.map((x) => "h " + x.name), "hospitals"));
 }
 
 function viewCommittee(status, job) {

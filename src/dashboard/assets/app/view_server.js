@@ -31,11 +31,12 @@ function viewParties(status, now) {
   const parties = list(status.parties);
   $("parties").hidden = parties.length === 0;
   if (parties.length === 0) return;
-  put("parties-body", table(plural(parties.length, "party", "parties") + " of this federation, roster epoch " + count((status.server || {}).epoch),
+  const [listed, rest] = few(parties, (p) => (p.certificate_not_after_ms - now < WARN_DAYS * DAY ? 0 : p.revoked || !p.connected ? 1 : 2));
+  put("parties-body", rest, table(plural(parties.length, "party", "parties") + " of this federation, roster epoch " + count((status.server || {}).epoch),
     [["name", ""], ["role", ""], ["holds key shares", ""], ["connection", ""], ["certificate valid until", ""]],
-    parties.map((p) => [foreign(p.name, 60), foreign(p.role, 30), p.member ? "yes" : "no",
+    listed.map((p) => [foreign(p.name, 60), foreign(p.role, 30), p.member ? "yes" : "no",
       p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
-      certificateWords(p, now)]), parties.map((p) => "p " + p.name)));
+      certificateWords(p, now)]), listed.map((p) => "p " + p.name)));
 }
 
 function viewLog(status) {
