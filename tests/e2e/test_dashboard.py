@@ -423,7 +423,7 @@ class DashboardTest(unittest.TestCase):
     def test_events(self):
         status = dashboard_status.running()
         page = self.page(status)
-        page.run("window.row = document.querySelector('#hospitals tbody tr:nth-child(3)'); document.querySelector('#curves .scroll').focus()")
+        page.run("window.row = document.querySelector('#hospitals tbody tr:nth-child(3)'); document.querySelector('#curves .scroll').tabIndex = 0; document.querySelector('#curves .scroll').focus()")
         job = json.loads(json.dumps(status["jobs"][1]))
         del job["history"]
         job["hospitals"][2].update(state="failed", text="the power went")
@@ -472,7 +472,8 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run(CONTRAST)["bad"], [])
         self.picture(page, "lost")
         line.cut = False
-        page.wait("(document.querySelector('[data-retry]') || document.body).click() || live.since === 0")
+        page.run("live.earliest = 0; document.querySelector('[data-retry]').click()")
+        page.wait("live.since === 0")
         page.wait("live.open && document.getElementById('link').textContent.includes('Live')", 30)
         self.assertEqual(page.run("document.getElementById('lost').innerText"), "")
 
@@ -485,10 +486,10 @@ class DashboardTest(unittest.TestCase):
         page.open(line.url)
         page.wait("document.getElementById('link').textContent.includes('Asking every 5 s')")
         self.coordinator.show(dashboard_status.finished())
-        page.run("live.next = 0")
+        page.run("live.earliest = 0; refresh(); 0")
         page.wait("document.getElementById('job-title').textContent.includes('done')")
         line.refused["/v1/status"] = 403
-        page.run("live.next = 0")
+        page.run("live.earliest = 0; refresh(); 0")
         page.wait("document.getElementById('lost').innerText.includes('the server answers 403')")
 
     # --- people ---
@@ -507,6 +508,12 @@ class DashboardTest(unittest.TestCase):
             visible.append(outline)
         self.assertEqual(order, wanted)
         self.assertTrue(all(visible), visible)
+        # what does not fit can be scrolled with the keyboard, and says what it is
+        page.size(360, 740, 2, True)
+        page.wait("document.querySelectorAll('.scroll[tabindex=\"0\"]').length > 0")
+        self.assertEqual(page.run("""[...document.querySelectorAll('.scroll')].filter((e) =>
+          (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) !== (e.tabIndex === 0 && e.ariaLabel !== '')).length"""), 0)
+        page.size(1280, 900)
         page.run("document.querySelector('.skip').focus()")
         self.assertTrue(page.run("document.querySelector('.skip').getBoundingClientRect().left >= 0"))
         page.key("Enter")
@@ -529,6 +536,20 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run("document.getElementById('theme').value"), "dark")
         page.media(prefers_color_scheme="light", prefers_reduced_motion="reduce")
         self.assertEqual(paper(), "rgb(20, 23, 26)", "chosen by hand")
+
+    def test_of_the_tests(self):
+        """Twins that are wrong are found."""
+        page = self.page(dashboard_status.running())
+        page.run("document.documentElement.style.setProperty('--soft', '#7e8790')")
+        self.assertNotEqual(page.run(CONTRAST)["bad"], [])
+        page.run("document.querySelector('caption').remove(); document.querySelector('progress').removeAttribute('aria-label')")
+        self.assertEqual([x[:12] for x in page.run(STRUCTURE)], ["table withou", "bar without ", "inline: <htm"])
+        page.size(360, 740, 2, True)
+        page.run("document.querySelector('#job-body p').style.width = '400px'")
+        self.assertGreater(page.run("document.documentElement.scrollWidth"), 360)
+        page.run("console.log('x'); fetch('http://127.0.0.1:9/').catch(() => 0)")
+        page.wait("true")
+        self.assertNotEqual(page.complaints, [])
 
     def test_paper_and_motion(self):
         page = self.page(dashboard_status.running(), scheme="dark")

@@ -59,6 +59,7 @@ function paint() {
   viewParties(status, now);
   viewLog(status);
   viewPlaces();
+  reach();
   speak(status, job);
   document.title = (job ? (job.state === "running" ? "Round " + count(job.round) + " of " + count(job.rounds) : words(job.state, 20)) + " · " + words(nameOf(job), 60) : "No job") +
     (live.since !== 0 ? " (connection lost)" : "") + " · MedSecureFL";
@@ -148,4 +149,5 @@ addEventListener("DOMContentLoaded", () => {
   $("zone").textContent = "Times are those of " + (Intl.DateTimeFormat().resolvedOptions().timeZone || "this computer") + ".";
   tick();
   setInterval(tick, 1000);
+  addEventListener("resize", reach);
 });

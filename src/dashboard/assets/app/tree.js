@@ -22,9 +22,12 @@ function time(ms, text) {
 
 const keyOf = (node) => (node.nodeType === 1 ? node.getAttribute("data-key") : null);
 
+/* What `reach` has set. */
+const REACH = ["tabindex", "role", "aria-label"];
+
 function morphAttributes(from, to) {
   for (const a of [...from.attributes])
-    if (!to.hasAttribute(a.name) && !(from.nodeName === "DETAILS" && a.name === "open")) from.removeAttribute(a.name);
+    if (!to.hasAttribute(a.name) && !(from.classList.contains("scroll") && REACH.includes(a.name))) from.removeAttribute(a.name);
   for (const a of to.attributes)
     if (from.getAttribute(a.name) !== a.value) from.setAttribute(a.name, a.value);
 }
@@ -72,12 +75,25 @@ function put(id, ...children) {
   morphChildren($(id), [...h("div", {}, ...children).childNodes]);
 }
 
-/* A table whose rows are arrays of cells; the first cell heads its row. Columns: [title, "num" or ""]. `keys`: one a
- * row. The region can be scrolled with the keyboard. */
+/* What is wider or higher than its place must be scrolled with the keyboard too; what is not should not be in the way. */
+function reach() {
+  for (const e of document.querySelectorAll(".scroll")) {
+    const over = e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1;
+    if (over && e.tabIndex !== 0) {
+      e.tabIndex = 0;
+      e.setAttribute("role", "region");
+      e.setAttribute("aria-label", e.textContent === "" ? "" : e.querySelector("caption, code").textContent);
+    } else if (!over && e.tabIndex === 0 && e !== document.activeElement) {
+      for (const name of REACH) e.removeAttribute(name);
+    }
+  }
+}
+
+/* A table whose rows are arrays of cells; the first cell heads its row. Columns: [title, "num" or ""]. `keys`: one a row. */
 function table(caption, columns, rows, keys, kind = "") {
   /* The roles say what the elements say already, but also where the style sheet makes cards of rows. */
   const cell = (content, c) => h(c === 0 ? "th" : "td", {scope: c === 0 ? "row" : null, role: c === 0 ? "rowheader" : "cell", class: columns[c][1] || null}, content);
-  return h("div", {class: "scroll " + kind, tabindex: "0", role: "region", "aria-label": caption},
+  return h("div", {class: "scroll " + kind},
     h("table", {class: kind, role: "table"},
       h("caption", {}, caption),
       h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, columns.map(([title, type]) => h("th", {scope: "col", role: "columnheader", class: type || null}, title)))),
