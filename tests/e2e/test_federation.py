@@ -165,7 +165,7 @@ class Federation(CliTest):
                 self.assertEqual(value.tobytes(), other[key].tobytes(), f"{name}: {key}")
 
 
-class TestFederation(Federation):
+class TestThree(Federation):
     def test_same_as_simulate(self):
         self.start_hub()
         job = self.submit(rounds=2)
@@ -186,6 +186,91 @@ class TestFederation(Federation):
             z.extractall(self.path("audit"))
         self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
 
+    def test_killed_and_stopped(self):
+        """kill -9 whenever the coordinator is found in another phase, SIGTERM in between; the model is the same."""
+        self.start_hub()
+        job = self.submit(rounds=3, more="local_epochs: 2\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        seen, deaths, end = set(), 0, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            at = (found["round"], found["kind"], found["phase"], sum(h["state"] == "uploaded" for h in found["hospitals"]))
+            if at in seen or len(seen) >= 12:
+                time.sleep(0.01)
+                continue
+            seen.add(at)
+            code = self.stop("hub", signal.SIGKILL if deaths % 3 != 2 else signal.SIGTERM)
+            self.assertEqual(code, -signal.SIGKILL if deaths % 3 != 2 else 0, self.logs())
+            deaths += 1
+            self.start_hub()
+        self.assertEqual(self.job(job)["state"], "done", self.logs())
+        self.assertGreater(deaths, 4)
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3, 3], self.logs())
+        self.same_model(self.fetch(job), self.simulate(3, "--local-epochs", 2))
+
+
+class TestFour(Federation):
+    hospitals = ("hospital-a", "hospital-b", "hospital-c", "hospital-d")
+
+    def test_a_hospital_that_is_late(self):
+        """Three of four are enough; the fourth comes later and takes part from the next round on."""
+        self.start_hub()
+        job = self.submit(rounds=2, deadline=20, more="target_cohort: 3\n")
+        for name in self.hospitals[:3]:
+            self.start_hospital(name)
+        self.wait(job, lambda j: j["round"] >= 2)
+        self.start_hospital(self.hospitals[3])
+        self.wait(job)
+        history = self.show(job)["history"]
+        self.assertEqual(history[0]["cohort"], 3)
+        self.assertGreaterEqual(history[1]["cohort"], 3)
+
+    def test_too_few(self):
+        """Below the minimum at the deadline: given up, tried again, and failed in the end; abort is for those who wait."""
+        self.start_hub()
+        job = self.submit(rounds=1, deadline=5, more="attempts: 2\n")
+        other = self.submit(rounds=1, deadline=5)
+        self.ok("job", "abort", other, "--kit", self.path("kits", "ada"), "--reason", "not this one")
+        self.start_hospital(self.hospitals[0])
+        found = self.wait(job)
+        self.assertEqual(found["state"], "failed")
+        self.assertIn("too few uploads", found["why"])
+        self.assertEqual([a["outcome"] for a in self.show(job)["attempts"]], ["aborted", "aborted"])
+        self.assertEqual(self.wait(other)["state"], "aborted")
+        self.fails(9, "has ended", "job", "abort", job, "--kit", self.path("kits", "ada"), "--reason", "x")
+        self.fails(14, "no job", "job", "show", "tiny-00000000", "--kit", self.path("kits", "ada"))
+
+    def test_roster_changes(self):
+        """A hospital is revoked while a round is open: the round is given up, the job goes on as another task."""
+        self.start_hub()
+        job = self.submit(rounds=2)
+        for name in self.hospitals[:2]:
+            self.start_hospital(name)
+        before = self.wait(job, lambda j: sum(h["state"] == "uploaded" for h in j["hospitals"]) == 2)
+        self.ok("provision", "revoke", "--name", self.hospitals[3], "--ca", self.path("kits", "ca"), "--reason", "moved")
+        with open(self.path("kits", "ca", "roster.yaml"), "rb") as f:
+            roster = f.read()
+        with open(self.path("kits", "hub", "roster.yaml"), "wb") as f:
+            f.write(roster)
+        self.running["hub"].send_signal(signal.SIGHUP)
+        self.start_hospital(self.hospitals[2])
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.assertNotEqual(found["task"], before["task"])
+        self.assertEqual(len(found["hospitals"]), 0)
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3])
+        self.assertIn("roster", shown["attempts"][0]["why"])
+        with zipfile.ZipFile(os.path.join(self.fetch(job), "audit.zip")) as z:
+            self.assertEqual(sum(n.startswith("roster-") for n in z.namelist()), 2)
+
 
 if __name__ == "__main__":
+    if "  client " not in run("help").stdout:
+        print("skipped: this program has no client")
+        sys.exit(77)
     main()
