@@ -147,6 +147,29 @@ static msfl_status open_data(fed_job *job) {
     return msfl_dataset_open(o->data, &d, &job->dataset);
 }
 
+static msfl_status list_tensors(fed_job *job) {
+    const uint32_t n = msfl_model_info_borrow(job->model)->n_tensors;
+    job->counts = msfl_alloc(n, sizeof *job->counts);
+    job->weight = msfl_alloc(n, sizeof *job->weight);
+    if (job->counts == NULL || job->weight == NULL) return MSFL_ERR_MEMORY;
+    for (uint32_t i = 0; i < n; i++) {
+        const msfl_tensor *tensor = msfl_model_tensor(job->model, i);
+        job->counts[i] = tensor->count;
+        job->weight[i] = tensor->role == MSFL_TENSOR_WEIGHT;
+    }
+    return MSFL_OK;
+}
+
+job_clip_rule fed_clip_rule(const fed_job *job) {
+    const msfl_model_info *info = msfl_model_info_borrow(job->model);
+    return (job_clip_rule){.clip = job->options->clip,
+                           .value_bits = job->options->value_bits,
+                           .n_tensors = info->n_tensors,
+                           .counts = job->counts,
+                           .weight = job->weight,
+                           .n_values = info->n_values};
+}
+
 /* The job's public name: everything that decides what is computed. */
 static void name_task(fed_job *job, const uint8_t config[MSFL_HASH_BYTES]) {
     msfl_hash h;
@@ -177,6 +200,8 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     if (status != MSFL_OK) return status;
     status = fed_model_for_data(options->model, job->dataset, &job->model);
     if (status != MSFL_OK) return status;
+    status = list_tensors(job);
+    if (status != MSFL_OK) return status;
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
     job->initial = msfl_alloc(info->n_values, sizeof *job->initial);
     if (job->initial == NULL) return MSFL_ERR_MEMORY;
@@ -198,6 +223,8 @@ void fed_job_clear(fed_job *job) {
     fed_channel_clear(&job->updates);
     fed_channel_clear(&job->evaluation);
     msfl_free(job->initial);
+    msfl_free(job->counts);
+    msfl_free(job->weight);
     msfl_model_free(job->model);
     for (uint32_t k = 0; k < job->n_hospitals; k++) {
         msfl_indices_clear(&job->hospitals[k].train);

@@ -205,7 +205,7 @@ static msfl_status put_score(const fed_job *job, const fed_track *track, const c
     if (!used(track) || track->n_records == 0) return MSFL_OK;
     msfl_status status = best_score(job, track, &job->split.test, job->options->n_bootstrap, &score);
     if (status != MSFL_OK) return status;
-    json_object_set_new(score, "best_round", json_integer(track->best_round));
+    json_object_set_new(score, "best_round", json_integer(track->course.best_round));
     json_object_set_new(result, key, score);
     return MSFL_OK;
 }
@@ -226,7 +226,7 @@ static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_
             return status;
         }
         json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
-        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].best_round));
+        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].course.best_round));
         json_array_append_new(list, score);
         for (int i = 0; i < N; i++) {
             const json_t *v = json_object_get(score, names[i]);
@@ -423,7 +423,7 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
         "seed", (json_int_t)job->options->seed, "threads", (int)msfl_pool_threads(fed_workers_pool(job->workers)),
         "scheme", msfl_scheme_name(job->scheme), "custody", custody_of(job), "trust", trust_json(job), "complete",
         complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds, "stopped",
-        track->stopped ? track->why : NULL, "best_round", (int)track->best_round);
+        track->course.stopped ? track->course.why : NULL, "best_round", (int)track->course.best_round);
     msfl_status status;
     json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));

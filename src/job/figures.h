@@ -26,8 +26,8 @@ uint64_t job_count_clipped(const uint64_t *counts, uint32_t n_tensors, const flo
 /** Counters 1 to JOB_UPDATE_COUNTERS - 1 of an update. */
 void job_update_counters(const msfl_train_result *result, uint64_t n_clipped,
                          uint64_t counters[JOB_UPDATE_COUNTERS - 1]);
-/** n x n_classes probabilities, n labels; `loss` is their mean cross-entropy. */
-void job_eval_counters(const float *probabilities, const uint32_t *labels, uint32_t n, uint32_t n_classes, double loss,
+/** n x n_classes probabilities, n labels. */
+void job_eval_counters(const float *probabilities, const uint32_t *labels, uint32_t n, uint32_t n_classes,
                        uint64_t counters[JOB_EVAL_COUNTERS]);
 /** From summed bins (values that share a bin count one half); NaN when a class is missing. */
 double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]);

@@ -6,14 +6,18 @@
 #include "job/course.h"
 #include "medsecurefl/machine.h"
 #include "medsecurefl/train.h"
+#include "text/yaml.h"
 
-enum { JOB_NAME_MAX = 40, JOB_ID_MAX = JOB_NAME_MAX + 9, JOB_TEXT_MAX = 1 << 20, JOB_CLASSES_MAX = 64 };
+enum { JOB_NAME_MAX = 40, JOB_ID_MAX = JOB_NAME_MAX + 9, JOB_CLASSES_MAX = 64, JOB_RANK_MAX = 8 };
+/** Bytes of a description: what text/yaml.h reads. */
+enum { JOB_TEXT_MAX = MSFL_YAML_BYTES_MAX };
 
 /** One tensor of a network that only the hospitals' own trainers know. */
 typedef struct job_tensor {
     char name[80];
     uint32_t rank;
-    uint64_t shape[8], count; /**< count: product of the shape */
+    uint64_t shape[JOB_RANK_MAX], count; /**< count: product of the shape */
+    bool statistic;                      /**< not trained by gradient */
 } job_tensor;
 
 typedef struct job_spec {
@@ -26,14 +30,14 @@ typedef struct job_spec {
     char scheme[16]; /**< "packed" or "plain" */
     msfl_delivery delivery;
     uint32_t value_bits, security_bits;
-    uint32_t min_cohort;    /**< 3 or more; 2 by name */
-    uint32_t target_cohort; /**< uploads that are enough; 0: all hospitals */
-    uint32_t deadline_s;    /**< of a round */
-    uint32_t attempts_max;  /**< how often one round is tried before the job fails */
-    uint64_t samples_max;   /**< public bound on one hospital's training images */
-    double clip;            /**< 0: from public facts */
-    job_rule rule;          /**< rounds, patience, ... */
-    char aggregate[24];     /**< "fedavg": job/aggregate.h */
+    uint32_t min_cohort;      /**< 3 or more; 2 by name */
+    uint32_t target_cohort;   /**< uploads that are enough; 0: all hospitals */
+    uint32_t deadline_s;      /**< of a round */
+    uint32_t attempts_max;    /**< how often one round is tried before the job fails */
+    uint64_t samples_max;     /**< public bound on one hospital's training images; must be named */
+    double clip;              /**< 0: from public facts */
+    job_rule rule;            /**< rounds, patience, ... */
+    char aggregate[24];       /**< "fedavg": job/aggregate.h */
     msfl_train_options train; /**< for the built-in trainer; seed, first_epoch, class_weights unused */
     bool flip_horizontal;
     char normalise[16]; /**< "image", "set", "none" */
@@ -41,7 +45,7 @@ typedef struct job_spec {
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
     uint8_t initial[MSFL_HASH_BYTES]; /**< hash of the initial weights (job_weights_hash); zero: by `seed` */
-    char nonce[33];                   /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
+    char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
 } job_spec;
 
 /** All defaults of `simulate`. */
