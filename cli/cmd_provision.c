@@ -66,18 +66,42 @@ static msfl_status print_json(json_t *object) {
     return MSFL_OK;
 }
 
+/* null where no round can be run. */
+static json_t *rounds_json(const msfl_provision_result *r) {
+    if (r->custody == 0) return json_null();
+    return json_pack("{ss si si si si ss}", "custody", msfl_custody_name(r->custody), "hospitals", (int)r->n_hospitals,
+                     "members", (int)r->members, "threshold", (int)r->threshold, "corrupt", (int)r->corrupt, "trust",
+                     msfl_custody_trust(r->custody));
+}
+
+static void print_rounds(const msfl_provision_result *r) {
+    if (r->custody == 0) {
+        printf("rounds       none can be run under this roster: %u hospitals are admitted", r->n_hospitals);
+        printf(r->n_awaited > 0 ? ", %u parties awaited\n" : "; see 'committee' in the plan\n", r->n_awaited);
+        return;
+    }
+    if (r->custody == MSFL_CUSTODY_COMMITTEE) {
+        printf("rounds       %u hospitals; key shares: %u of %u members, of which %u may be corrupt\n", r->n_hospitals,
+               r->threshold, r->members, r->corrupt);
+    } else {
+        printf("rounds       %u hospitals; keys: %s\n", r->n_hospitals, msfl_custody_name(r->custody));
+    }
+    printf("             %s\n", msfl_custody_trust(r->custody));
+}
+
 static msfl_status print_result(const args *a, const msfl_provision_result *r) {
     char hex[2 * MSFL_PROVISION_FINGERPRINT_BYTES + 1];
     char grouped[3 * MSFL_PROVISION_FINGERPRINT_BYTES];
     msfl_hex(r->fingerprint, sizeof r->fingerprint, hex);
     cli_grouped_hex(r->fingerprint, sizeof r->fingerprint, grouped);
     if (a->json) {
-        return print_json(json_pack("{ss ss si si si si}", "federation", r->federation, "fingerprint", hex, "epoch",
+        return print_json(json_pack("{ss ss si si si si so}", "federation", r->federation, "fingerprint", hex, "epoch",
                                     (int)r->epoch, "parties", (int)r->n_parties, "kits", (int)r->n_kits, "waiting",
-                                    (int)r->n_waiting));
+                                    (int)r->n_waiting, "rounds", rounds_json(r)));
     }
     printf("federation   %s, fingerprint %s\n", r->federation, grouped);
     printf("roster       epoch %u, %u parties\n", r->epoch, r->n_parties);
+    print_rounds(r);
     if (r->n_kits > 0) printf("written      %u kit%s\n", r->n_kits, r->n_kits == 1 ? "" : "s");
     if (r->n_waiting > 0)
         printf("waiting      for the requests of %u parties that make their own keys\n", r->n_waiting);

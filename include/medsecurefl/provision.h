@@ -6,6 +6,7 @@
 #define MEDSECUREFL_PROVISION_H
 
 #include "medsecurefl/keyfile.h"
+#include "medsecurefl/roster.h"
 
 MSFL_BEGIN_DECLS
 
@@ -27,6 +28,10 @@ typedef struct msfl_provision_result {
     uint32_t n_parties;                                    /**< admitted parties, the coordinator among them */
     uint32_t n_kits;                                       /**< folders written by this step */
     uint32_t n_waiting;                                    /**< parties of the plan that make their keys on site */
+    msfl_custody custody;                                  /**< 0: no round can be run under this roster yet */
+    uint32_t n_hospitals;                                  /**< that take part in rounds: admitted, not revoked */
+    uint32_t members, threshold, corrupt;                  /**< of the committee: k, t, f */
+    uint32_t n_awaited; /**< parties of rounds that are planned and not in the roster yet */
 } msfl_provision_result;
 
 /**
@@ -41,7 +46,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_provision_create(const char *plan, cons
                                                           msfl_provision_result *result);
 
 /** At a site: make its keys in `folder`, which never leave it, and NAME.request beside them. `role`: "hospital",
- *  "authority", "coordinator". `unlock` seals the keys; NULL: plain, 0600. ERR_EXISTS if there are keys. */
+ *  "authority", "coordinator", "operator". `unlock` seals the keys; NULL: plain, 0600. ERR_EXISTS if there are keys. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_request(const char *federation, const char *name, const char *role,
                                                            const char *folder, const msfl_unlock *unlock,
                                                            uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "pki/round.h"
 #include "text/yaml.h"
 
 #include <time.h>
@@ -102,7 +103,7 @@ msfl_status pki_authority_open(const char *folder, const msfl_provision_options 
     if (status == MSFL_OK) status = msfl_file_lock(ca_path, &a->lock);
     if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_CA, PKI_PEM_BYTES_MAX, &a->ca, &length);
     if (status == MSFL_OK) status = read_keys(a, options->authority);
-    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
     if (status == MSFL_OK) {
         status = pki_roster_parse(PKI_FILE_ROSTER, text, length, a->consortium->sign, &a->roster);
         msfl_free(text);
@@ -223,7 +224,26 @@ msfl_status pki_authority_revoke(pki_authority *a, const char *name, bool previo
     return status;
 }
 
-msfl_status pki_authority_commit(pki_authority *a) {
+msfl_status pki_authority_is_settled(const pki_authority *a, bool *settled) {
+    *settled = false;
+    pki_roster *wanted = pki_roster_new();
+    if (wanted == NULL) return MSFL_NO_MEMORY;
+    memcpy(wanted, a->roster, sizeof *wanted);
+    msfl_status status = pki_committee_set(a->plan, wanted);
+    if (status == MSFL_OK) *settled = pki_committee_same(a->roster, wanted);
+    msfl_free(wanted);
+    return status;
+}
+
+static msfl_status settle(pki_authority *a, bool even_without) {
+    msfl_status status = pki_committee_set(a->plan, a->roster);
+    if (status == MSFL_OK && a->roster->n_members > 0) status = pki_round_sign(a->roster, a->consortium);
+    if (status == MSFL_OK || status == MSFL_ERR_MEMORY || !even_without) return status;
+    pki_committee_clear(a->roster);
+    return MSFL_OK;
+}
+
+msfl_status pki_authority_commit(pki_authority *a, bool even_without) {
     pki_roster *r = a->roster;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < r->n_revoked; i++) /* what has expired is refused for that */
@@ -232,5 +252,6 @@ msfl_status pki_authority_commit(pki_authority *a) {
     if (r->epoch == UINT32_MAX) return msfl_fail(MSFL_ERR_LIMIT, "no epoch is left");
     r->epoch++;
     r->created = a->now;
-    return write_roster(a->folder, r, a->consortium);
+    msfl_status status = settle(a, even_without);
+    return status == MSFL_OK ? write_roster(a->folder, r, a->consortium) : status;
 }

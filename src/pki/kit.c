@@ -105,7 +105,7 @@ static msfl_status load_public(const char *folder, int64_t now, pki_kit *kit) {
         status = pki_anchor_check(kit->anchor, PKI_FILE_CERT, kit->certificate, certificate_length, now, &kit->facts);
     }
     if (status == MSFL_OK) {
-        status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &roster, &roster_length);
+        status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &roster, &roster_length);
     }
     if (status == MSFL_OK) {
         status = pki_roster_parse(PKI_FILE_ROSTER, roster, roster_length, kit->config.consortium, &kit->roster);

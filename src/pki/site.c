@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "pki/authority.h"
+#include "pki/round.h"
 #include "text/yaml.h"
 
 #include <time.h>
@@ -75,8 +76,15 @@ msfl_status msfl_provision_request_read(const char *path, char name[MSFL_PROVISI
     return status;
 }
 
-static void fill(const pki_roster *r, msfl_provision_result *out) {
-    *out = (msfl_provision_result){.epoch = r->epoch, .n_parties = r->n_parties};
+void pki_roster_facts(const pki_roster *r, msfl_provision_result *out) {
+    *out = (msfl_provision_result){.epoch = r->epoch,
+                                   .n_parties = r->n_parties,
+                                   .custody = r->n_members > 0 ? r->custody : (msfl_custody)0,
+                                   .n_hospitals = pki_round_hospitals(r),
+                                   .members = r->n_members,
+                                   .threshold = r->threshold,
+                                   .corrupt = r->corrupt,
+                                   .n_awaited = r->n_awaited};
     memcpy(out->federation, r->federation, sizeof out->federation);
     pki_federation_fingerprint(r, out->fingerprint);
 }
@@ -92,7 +100,7 @@ msfl_status msfl_provision_check(const char *folder, const msfl_unlock *unlock, 
     if (status != MSFL_OK) return status;
     memcpy(name, kit->config.name, sizeof kit->config.name);
     *not_after = kit->facts.not_after;
-    fill(kit->roster, result);
+    pki_roster_facts(kit->roster, result);
     pki_kit_free(kit);
     return MSFL_OK;
 }
@@ -111,7 +119,8 @@ static msfl_status consortium_of(const char *folder, const char *text, size_t le
         return status;
     }
     msfl_yaml *root;
-    msfl_status status = msfl_yaml_parse(PKI_FILE_ROSTER, text, length, &root);
+    msfl_status status =
+        msfl_yaml_parse_within(PKI_FILE_ROSTER, text, length, PKI_ROSTER_BYTES_MAX, PKI_ROSTER_NODES_MAX, &root);
     if (status != MSFL_OK) return status;
     const msfl_yaml *key = msfl_yaml_get(root, "consortium");
     if (key == NULL || key->kind != MSFL_YAML_SCALAR || !pki_hex_read(key->text, out, 32)) {
@@ -131,7 +140,7 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
     uint8_t consortium[32];
     pki_roster *roster = NULL;
     msfl_status status = msfl_crypto_init();
-    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
     if (status != MSFL_OK) return status;
     status = consortium_of(folder, text, length, consortium);
     if (status == MSFL_OK) status = pki_roster_parse(PKI_FILE_ROSTER, text, length, consortium, &roster);
@@ -148,7 +157,7 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
         list[i].not_after = p->n_certificates > 0 ? p->certificates[0].not_after : 0;
     }
     if (status == MSFL_OK) {
-        fill(roster, result);
+        pki_roster_facts(roster, result);
         *parties = list;
         *n = roster->n_parties;
     }

@@ -9,10 +9,9 @@
 
 static void fill(const pki_authority *a, uint32_t n_kits, uint32_t n_waiting, msfl_provision_result *out) {
     const pki_roster *r = a->roster;
-    *out =
-        (msfl_provision_result){.epoch = r->epoch, .n_parties = r->n_parties, .n_kits = n_kits, .n_waiting = n_waiting};
-    memcpy(out->federation, r->federation, sizeof out->federation);
-    pki_federation_fingerprint(r, out->fingerprint);
+    pki_roster_facts(r, out);
+    out->n_kits = n_kits;
+    out->n_waiting = n_waiting;
 }
 
 /* A folder of its own: what is there is never mixed with what is new. */
@@ -30,7 +29,7 @@ static msfl_status make_folder(const char *folder) {
 static msfl_status copy_roster(const pki_authority *a, const char *folder) {
     char *text;
     size_t length;
-    msfl_status status = pki_folder_read(a->folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    msfl_status status = pki_folder_read(a->folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
     if (status != MSFL_OK) return status;
     status = pki_folder_write(folder, PKI_FILE_ROSTER, text, length);
     msfl_free(text);
@@ -66,9 +65,9 @@ static msfl_status options_check(const msfl_provision_options *options) {
     return msfl_fail(MSFL_ERR_USAGE, "certificates are valid for at most %d days", MSFL_PROVISION_DAYS_MAX);
 }
 
-static msfl_status admit_planned(pki_authority *a, const pki_plan *plan, const char *out,
-                                 const msfl_provision_options *options, bool *made, uint32_t *n_kits,
-                                 uint32_t *n_waiting) {
+static msfl_status admit_planned(pki_authority *a, const char *out, const msfl_provision_options *options, bool *made,
+                                 uint32_t *n_kits, uint32_t *n_waiting) {
+    const pki_plan *plan = a->plan;
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; status == MSFL_OK && i < plan->n_parties; i++) {
         const pki_plan_party *p = &plan->parties[i];
@@ -86,7 +85,8 @@ static msfl_status admit_planned(pki_authority *a, const pki_plan *plan, const c
     return status;
 }
 
-static msfl_status distribute(const pki_authority *a, const pki_plan *plan, const char *out, const bool *made) {
+static msfl_status distribute(const pki_authority *a, const char *out, const bool *made) {
+    const pki_plan *plan = a->plan;
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; status == MSFL_OK && i < plan->n_parties; i++) {
         if (!made[i]) continue;
@@ -104,7 +104,7 @@ msfl_status msfl_provision_create(const char *plan_path, const char *out, const 
     size_t length;
     pki_plan *plan = NULL;
     pki_authority a = {.lock = -1};
-    bool made[PKI_PARTIES_MAX] = {false};
+    bool made[PKI_PARTIES_MAX] = {false}, settled = false;
     uint32_t n_kits = 0, n_waiting = 0;
     char *ca = msfl_path_join(out, "ca"), *roster = ca == NULL ? NULL : msfl_path_join(ca, PKI_FILE_ROSTER);
     msfl_status status = roster == NULL ? MSFL_NO_MEMORY : options_check(options);
@@ -122,10 +122,16 @@ msfl_status msfl_provision_create(const char *plan_path, const char *out, const 
         status = msfl_fail(MSFL_ERR_MISMATCH, "the coordinator of '%s' is at %s; every kit says so", plan->federation,
                            a.roster->url);
     }
-    if (status == MSFL_OK) status = admit_planned(&a, plan, out, options, made, &n_kits, &n_waiting);
-    if (status == MSFL_OK && n_kits > 0) status = pki_authority_commit(&a);
+    if (status == MSFL_OK) { /* from here on this plan is the authority's: it stands on disk once the roster does */
+        pki_plan *old = a.plan;
+        a.plan = plan;
+        plan = old;
+        status = pki_authority_is_settled(&a, &settled);
+    }
+    if (status == MSFL_OK) status = admit_planned(&a, out, options, made, &n_kits, &n_waiting);
+    if (status == MSFL_OK && (n_kits > 0 || !settled)) status = pki_authority_commit(&a, false);
     if (status == MSFL_OK) status = pki_folder_write(ca, PKI_FILE_PLAN, text, length);
-    if (status == MSFL_OK) status = distribute(&a, plan, out, made);
+    if (status == MSFL_OK) status = distribute(&a, out, made);
     if (status == MSFL_OK) fill(&a, n_kits, n_waiting, result);
     pki_authority_close(&a);
     msfl_free(plan);
@@ -141,6 +147,7 @@ msfl_status msfl_provision_approve(const char *path, const char *authority, cons
     uint8_t *text = NULL;
     size_t length;
     char *certificate = NULL;
+    bool settled;
     pki_authority a = {.lock = -1};
     pki_request *request = msfl_alloc(1, sizeof *request);
     msfl_status status = request == NULL ? MSFL_NO_MEMORY : msfl_crypto_init();
@@ -154,11 +161,12 @@ msfl_status msfl_provision_approve(const char *path, const char *authority, cons
     }
     if (status == MSFL_OK) status = pki_authority_open(authority, options, &a);
     if (status == MSFL_OK) status = pki_authority_admit(&a, request, rotate, options->valid_days, &certificate);
+    if (status == MSFL_OK && !rotate) status = pki_authority_is_settled(&a, &settled);
     if (status == MSFL_OK) status = make_folder(out);
     if (status == MSFL_OK) {
         status = pki_kit_write(out, a.roster, request->name, request->role, a.ca, certificate, false);
     }
-    if (status == MSFL_OK) status = pki_authority_commit(&a);
+    if (status == MSFL_OK) status = pki_authority_commit(&a, rotate);
     if (status == MSFL_OK) status = copy_roster(&a, out);
     if (status == MSFL_OK) fill(&a, 1, 0, result);
     pki_authority_close(&a);
@@ -179,7 +187,7 @@ msfl_status msfl_provision_rotate(const char *authority, const char *name, const
         status = msfl_fail(MSFL_ERR_MISSING, "'%.*s' is not in the roster", MSFL_PROVISION_NAME_MAX, name);
     }
     if (status == MSFL_OK && p != NULL) status = make_kit(&a, p->name, p->role, out, true, options);
-    if (status == MSFL_OK) status = pki_authority_commit(&a);
+    if (status == MSFL_OK) status = pki_authority_commit(&a, true);
     if (status == MSFL_OK) status = copy_roster(&a, out);
     if (status == MSFL_OK) fill(&a, 1, 0, result);
     pki_authority_close(&a);
@@ -192,7 +200,7 @@ msfl_status msfl_provision_revoke(const char *authority, const char *name, bool 
     pki_authority a = {.lock = -1};
     msfl_status status = pki_authority_open(authority, options, &a);
     if (status == MSFL_OK) status = pki_authority_revoke(&a, name, previous_only, reason);
-    if (status == MSFL_OK) status = pki_authority_commit(&a);
+    if (status == MSFL_OK) status = pki_authority_commit(&a, true);
     if (status == MSFL_OK) fill(&a, 0, 0, result);
     pki_authority_close(&a);
     return status;
