@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 client_policy client_policy_default(void) {
@@ -82,9 +83,9 @@ static msfl_status read_models(const char *name, const msfl_yaml *list, client_p
 }
 
 msfl_status client_policy_parse(const char *name, const char *text, size_t length, client_policy *out) {
-    static const char *const keys[] = {"schemes",      "custody",      "delivery",   "min_cohort", "security_bits",
-                                       "sums_per_job", "sums_per_day", "values_max", "models",     "trainers",
-                                       NULL};
+    static const char *const keys[] = {
+        "schemes",    "custody", "delivery", "min_cohort", "security_bits", "sums_per_job", "sums_per_day",
+        "values_max", "models",  "trainers", NULL};
     static const word schemes[] = {{"packed", 1}, {"plain", 2}, {NULL, 0}};
     static const word custodies[] = {{"committee", 1}, {"authority", 2}, {"coordinator", 4}, {NULL, 0}};
     static const word deliveries[] = {{"coordinator", 1}, {"clients", 2}, {NULL, 0}};
@@ -140,17 +141,15 @@ msfl_status client_policy_read(const char *folder, client_policy *out) {
 char *client_policy_text(const client_policy *p) {
     char models[32] = "any";
     if (!p->any_model) (void)snprintf(models, sizeof models, "%" PRIu32 " named", p->n_models);
-    return msfl_format("%s: schemes%s%s; custody%s%s%s; delivery%s%s; %" PRIu32 " hospitals or more; %" PRIu32
-                       " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64
-                       " values; models: %s; trainers%s%s",
-                       p->from_file ? "policy.yaml" : "no policy.yaml, so the strict defaults",
-                       p->packed ? " packed" : "", p->plain ? " plain (NOT encrypted)" : "",
-                       p->committee ? " committee" : "", p->authority ? " authority" : "",
-                       p->coordinator ? " coordinator (which could open single updates)" : "",
-                       p->to_coordinator ? " coordinator" : "", p->to_clients ? " clients" : "", p->min_cohort,
-                       p->security_bits, p->sums_per_job, p->sums_per_day, p->values_max, models,
-                       (p->trainers & CLIENT_BUILTIN) != 0 ? " built-in" : "",
-                       (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "");
+    return msfl_format(
+        "%s: schemes%s%s; custody%s%s%s; delivery%s%s; %" PRIu32 " hospitals or more; %" PRIu32
+        " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64 " values; models: %s; trainers%s%s",
+        p->from_file ? "policy.yaml" : "no policy.yaml, so the strict defaults", p->packed ? " packed" : "",
+        p->plain ? " plain (NOT encrypted)" : "", p->committee ? " committee" : "", p->authority ? " authority" : "",
+        p->coordinator ? " coordinator (which could open single updates)" : "", p->to_coordinator ? " coordinator" : "",
+        p->to_clients ? " clients" : "", p->min_cohort, p->security_bits, p->sums_per_job, p->sums_per_day,
+        p->values_max, models, (p->trainers & CLIENT_BUILTIN) != 0 ? " built-in" : "",
+        (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "");
 }
 
 /* --- a job --- */

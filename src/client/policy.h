@@ -14,9 +14,9 @@ enum { CLIENT_MODELS_MAX = 64 };
 typedef enum client_trainer_kind { CLIENT_BUILTIN = 1, CLIENT_COMMAND = 2 } client_trainer_kind;
 
 typedef struct client_policy {
-    bool packed, plain;                       /**< schemes */
-    bool committee, authority, coordinator;   /**< custodies */
-    bool to_coordinator, to_clients;          /**< deliveries */
+    bool packed, plain;                     /**< schemes */
+    bool committee, authority, coordinator; /**< custodies */
+    bool to_coordinator, to_clients;        /**< deliveries */
     uint32_t min_cohort, security_bits;
     uint32_t sums_per_job, sums_per_day; /**< encrypted sums that this hospital takes part in: training and figures */
     uint64_t values_max;                 /**< of a network */

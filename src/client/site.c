@@ -82,8 +82,9 @@ static bool is_variable(const char *key) {
 
 static msfl_status read_command(const char *name, const msfl_yaml *list, client_trainer *t) {
     if (list == NULL || list->kind != MSFL_YAML_SEQUENCE || list->n == 0 || list->n > CLIENT_WORDS_MAX) {
-        return msfl_yaml_fail(name, list, "command is a list of 1 to %d words, the program first: [/usr/bin/python3, "
-                                          "train.py]; no shell reads it",
+        return msfl_yaml_fail(name, list,
+                              "command is a list of 1 to %d words, the program first: [/usr/bin/python3, "
+                              "train.py]; no shell reads it",
                               CLIENT_WORDS_MAX);
     }
     for (const msfl_yaml *at = list->first; at != NULL; at = at->next) {

@@ -5,8 +5,8 @@
 #include "medsecurefl/status.h"
 
 enum {
-    CLIENT_WORDS_MAX = 32,      /* of a trainer's command, and of its environment */
-    CLIENT_SHARES_MAX = 256,    /* hospitals among which an experiment deals one data set */
+    CLIENT_WORDS_MAX = 32,   /* of a trainer's command, and of its environment */
+    CLIENT_SHARES_MAX = 256, /* hospitals among which an experiment deals one data set */
     CLIENT_TRAINER_S_MAX = 7 * 24 * 3600,
     CLIENT_MEMORY_MB_MAX = 1 << 20
 };
