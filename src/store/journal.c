@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "base/sodium.h"
 #include "store/sqlite.h"
 
@@ -99,6 +100,15 @@ static msfl_status check_name(const char *name, size_t most, size_t length) {
     return MSFL_OK;
 }
 
+/* One step that lasts; within begin and commit nothing does. */
+static msfl_status step(store *s, store_query *q) {
+    if (!s->together && !msfl_file_step()) {
+        store_query_reset(q);
+        return msfl_fail(MSFL_ERR_IO, "%s cannot be written", s->path);
+    }
+    return store_query_run(q);
+}
+
 /* --- journals --- */
 
 msfl_status store_append(store *s, const uint8_t task[MSFL_HASH_BYTES], const char *owner, const uint8_t *record,
@@ -113,7 +123,7 @@ msfl_status store_append(store *s, const uint8_t task[MSFL_HASH_BYTES], const ch
     store_bind_text(q, 2, owner);
     store_bind_bytes(q, 3, record, length);
     store_bind_bytes(q, 4, sum, sizeof sum);
-    status = store_query_run(q);
+    status = step(s, q);
     if (status == MSFL_OK && sequence != NULL) *sequence = (uint64_t)store_db_row(s->db);
     pthread_mutex_unlock(&s->lock);
     return status;
@@ -160,7 +170,7 @@ msfl_status store_cut(store *s, const uint8_t task[MSFL_HASH_BYTES], const char 
     store_bind_text(q, 2, owner);
     store_bind_number(q, 3, (int64_t)sequence);
     store_bind_number(q, 4, (int64_t)keep);
-    msfl_status status = store_query_run(q);
+    msfl_status status = step(s, q);
     pthread_mutex_unlock(&s->lock);
     return status;
 }
@@ -177,7 +187,7 @@ msfl_status store_put(store *s, const char *name, const void *bytes, size_t leng
     store_bind_text(q, 1, name);
     store_bind_bytes(q, 2, bytes, length);
     store_bind_bytes(q, 3, sum, sizeof sum);
-    status = store_query_run(q);
+    status = step(s, q);
     pthread_mutex_unlock(&s->lock);
     return status;
 }
@@ -210,7 +220,7 @@ msfl_status store_forget(store *s, const char *name) {
     pthread_mutex_lock(&s->lock);
     store_query *q = s->queries[FORGET];
     store_bind_text(q, 1, name);
-    msfl_status status = store_query_run(q);
+    msfl_status status = step(s, q);
     pthread_mutex_unlock(&s->lock);
     return status;
 }
@@ -238,7 +248,8 @@ static void undo(store *s) {
 }
 
 msfl_status store_commit(store *s) {
-    msfl_status status = store_db_run(s->db, "COMMIT");
+    msfl_status status = msfl_file_step() ? store_db_run(s->db, "COMMIT")
+                                          : msfl_fail(MSFL_ERR_IO, "%s cannot be written", s->path);
     if (status != MSFL_OK) {
         char message[1024];
         (void)snprintf(message, sizeof message, "%s", msfl_error_message());
