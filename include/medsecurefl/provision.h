@@ -6,6 +6,7 @@
 #define MEDSECUREFL_PROVISION_H
 
 #include "medsecurefl/keyfile.h"
+#include "medsecurefl/observe.h"
 #include "medsecurefl/roster.h"
 
 MSFL_BEGIN_DECLS
@@ -14,10 +15,11 @@ enum { MSFL_PROVISION_NAME_MAX = 40, MSFL_PROVISION_FINGERPRINT_BYTES = 16, MSFL
 
 /** What all steps of the authority take. */
 typedef struct msfl_provision_options {
-    const msfl_unlock *authority; /**< seals, and opens, the authority's keys; NULL: they lie there plain, 0600 */
-    const msfl_unlock *kits;      /**< seals the keys of kits that are made here; NULL: plain, 0600 */
-    int64_t now;                  /**< seconds since 1970; 0: the machine's clock */
-    uint32_t valid_days;          /**< of certificates: 1 to 825; 0: as the plan says, else 365 */
+    const msfl_unlock *authority;  /**< seals, and opens, the authority's keys; NULL: they lie there plain, 0600 */
+    const msfl_unlock *kits;       /**< seals the keys of kits that are made here; NULL: plain, 0600 */
+    int64_t now;                   /**< seconds since 1970; 0: the machine's clock */
+    uint32_t valid_days;           /**< of certificates: 1 to 825; 0: as the plan says, else 365 */
+    const msfl_observer *observer; /**< told of every kit; may stop the step between two; NULL: nobody watches */
 } msfl_provision_options;
 
 /** What a step did. */
@@ -40,6 +42,8 @@ typedef struct msfl_provision_result {
  * @retval MSFL_ERR_FORMAT    the plan; the message names the line
  * @retval MSFL_ERR_EXISTS    a kit's folder is there although its party is not admitted
  * @retval MSFL_ERR_MISMATCH  out/ca belongs to another federation
+ * @retval MSFL_ERR_CANCELLED the observer stopped it: parties whose kits were whole are admitted, a further call goes
+ * on
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_create(const char *plan, const char *out,
                                                           const msfl_provision_options *options,
@@ -50,27 +54,50 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_provision_create(const char *plan, cons
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_request(const char *federation, const char *name, const char *role,
                                                            const char *folder, const msfl_unlock *unlock,
                                                            uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]);
+/** At a site: a request that keeps the identity of a kit, whose certificate may have expired, with a new TLS key or the
+ *  kit's (`same_key`). Both keys and NAME.request go to `folder`, a new one; `unlock` opens the kit's and seals the new
+ *  files. Approved with MSFL_ROTATE_CERTIFICATE. */
+MSFL_API MSFL_NODISCARD msfl_status
+msfl_provision_request_renewal(const char *kit, const char *folder, bool same_key, const msfl_unlock *unlock,
+                               uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]);
 /** What a request says of itself, its signatures checked: to be compared with the site another way. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_request_read(const char *path,
                                                                 char name[MSFL_PROVISION_NAME_MAX + 1],
                                                                 uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]);
 
+/** What of a party is replaced. */
+typedef enum msfl_rotation {
+    MSFL_ROTATE_NONE = 0,       /**< nothing: the party is new */
+    MSFL_ROTATE_ALL = 1,        /**< certificate and identity: rounds know it by other keys from then on */
+    MSFL_ROTATE_CERTIFICATE = 2 /**< the certificate alone: its identity must be the one in the roster */
+} msfl_rotation;
+
 /**
- * At the authority: certify a request; `out` gets the kit without private keys. With `rotate` the party must be in the
- * roster, and its last certificate stays good until it expires; without, it must not be there.
+ * At the authority: certify a request; `out` gets the kit without private keys. With a rotation the party must be in
+ * the roster, and its last certificate stays good until it expires; without, it must not be there.
  * @retval MSFL_ERR_CRYPTO    the request's signatures
- * @retval MSFL_ERR_MISMATCH  another federation; `fingerprint` (NULL: not compared) is not that of the request
+ * @retval MSFL_ERR_MISMATCH  another federation; `fingerprint` (NULL: not compared) is not that of the request; another
+ *                            identity where only the certificate is rotated
+ * @retval MSFL_ERR_POLICY    only the certificate, of a party that was revoked: its keys may be known to others
  * @retval MSFL_ERR_EXISTS, MSFL_ERR_MISSING  in the roster, or not
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_approve(const char *request, const char *authority, const char *out,
-                                                           const uint8_t *fingerprint, bool rotate,
+                                                           const uint8_t *fingerprint, msfl_rotation rotation,
                                                            const msfl_provision_options *options,
                                                            msfl_provision_result *result);
 
-/** New keys and certificate for a party whose kit was made at the authority; otherwise as approve with `rotate`. */
+/** New keys and certificate for a party whose kit was made at the authority; otherwise as approve with
+ *  MSFL_ROTATE_ALL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_rotate(const char *authority, const char *name, const char *out,
                                                           const msfl_provision_options *options,
                                                           msfl_provision_result *result);
+
+/** A new certificate for a kit that lies here, with its identity and a new TLS key or the kit's (`same_key`); `out`
+ * gets a whole kit. `options->kits` opens the old keys and seals the new files. Otherwise as approve with
+ *  MSFL_ROTATE_CERTIFICATE. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_provision_renew(const char *authority, const char *kit, const char *out,
+                                                         bool same_key, const msfl_provision_options *options,
+                                                         msfl_provision_result *result);
 
 /** Take all certificates of a party out of the roster, into the list of what was revoked. `previous_only`: all but its
  *  newest. ERR_MISSING if there is nothing to revoke. */

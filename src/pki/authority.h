@@ -35,10 +35,10 @@ msfl_status pki_authority_open(const char *folder, const msfl_provision_options 
                                pki_authority *out) MSFL_NODISCARD;
 void pki_authority_close(pki_authority *authority);
 
-/** Certify a request and enter it into the roster in memory. `rotate`: the party is there, its newest certificate stays
- *  as the second. The certificate's PEM is the caller's (msfl_free). */
-msfl_status pki_authority_admit(pki_authority *authority, const pki_request *request, bool rotate, uint32_t days,
-                                char **certificate) MSFL_NODISCARD;
+/** Certify a request and enter it into the roster in memory. With a rotation the party is there, and its newest
+ *  certificate stays as the second. The certificate's PEM is the caller's (msfl_free). */
+msfl_status pki_authority_admit(pki_authority *authority, const pki_request *request, msfl_rotation rotation,
+                                uint32_t days, char **certificate) MSFL_NODISCARD;
 /** Out of the roster in memory, into its revocations. */
 msfl_status pki_authority_revoke(pki_authority *authority, const char *name, bool previous_only,
                                  const char *reason) MSFL_NODISCARD;

@@ -3,57 +3,66 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "pki/authority.h"
+#include "pki/keys.h"
 #include "pki/round.h"
 #include "text/yaml.h"
 
 #include <time.h>
 
-static msfl_status refuse_keys(const char *path) {
-    if (!msfl_file_exists(path)) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_EXISTS, "%s is there; keys are never overwritten", path);
+/* The request of keys that are here, in a file. */
+static msfl_status write_request(const pki_keys *keys, const char *federation, const char *name, pki_role role,
+                                 const char *folder, uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    char *file = msfl_format("%s.request", name);
+    pki_request *request = msfl_alloc(1, sizeof *request);
+    msfl_buffer text = {0};
+    msfl_status status = file == NULL || request == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = pki_keys_request(keys, federation, name, role, &text, request);
+    if (status == MSFL_OK) status = pki_folder_write(folder, file, text.bytes, text.length);
+    if (status == MSFL_OK) memcpy(fingerprint, request->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
+    msfl_buffer_clear(&text);
+    msfl_free(request);
+    msfl_free(file);
+    return status;
 }
 
 msfl_status msfl_provision_request(const char *federation, const char *name, const char *role, const char *folder,
                                    const msfl_unlock *unlock, uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
     pki_role r = PKI_HOSPITAL;
+    pki_keys keys = {0};
+    pki_sealer *sealer = NULL;
     memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
     msfl_status status = msfl_crypto_init();
     if (status == MSFL_OK) status = pki_name_check("the federation", federation);
     if (status == MSFL_OK) status = pki_name_check("the party", name);
     if (status == MSFL_OK) status = pki_role_find(role, &r);
     if (status == MSFL_OK) status = msfl_folder_make(folder);
-    if (status != MSFL_OK) return status;
-    char *key_path = msfl_path_join(folder, PKI_FILE_KEY), *id_path = msfl_path_join(folder, PKI_FILE_IDENTITY);
-    char *file = msfl_format("%s.request", name), *csr = NULL;
-    uint8_t *key = NULL;
-    size_t key_length;
-    pki_identity *identity = NULL;
-    pki_request *check = msfl_alloc(1, sizeof *check);
-    msfl_buffer text = {0};
-    if (key_path == NULL || id_path == NULL || file == NULL || check == NULL) {
-        status = MSFL_NO_MEMORY;
-        goto done;
+    if (status == MSFL_OK) status = pki_sealer_new(unlock, &sealer);
+    if (status == MSFL_OK) status = pki_keys_new(&keys);
+    if (status == MSFL_OK) status = pki_keys_write(&keys, folder, sealer);
+    if (status == MSFL_OK) status = write_request(&keys, federation, name, r, folder, fingerprint);
+    pki_keys_clear(&keys);
+    pki_sealer_free(sealer);
+    return status;
+}
+
+msfl_status msfl_provision_request_renewal(const char *kit, const char *folder, bool same_key,
+                                           const msfl_unlock *unlock,
+                                           uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    pki_keys keys = {0};
+    pki_sealer *sealer = NULL;
+    memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
+    pki_config *config = msfl_alloc(1, sizeof *config);
+    if (config == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = pki_keys_of(kit, unlock, same_key ? PKI_KEEP_BOTH : PKI_KEEP_IDENTITY, &keys, config);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    if (status == MSFL_OK) status = pki_sealer_new(unlock, &sealer);
+    if (status == MSFL_OK) status = pki_keys_write(&keys, folder, sealer);
+    if (status == MSFL_OK) {
+        status = write_request(&keys, config->federation, config->name, config->role, folder, fingerprint);
     }
-    status = refuse_keys(key_path);
-    if (status == MSFL_OK) status = refuse_keys(id_path);
-    if (status == MSFL_OK) status = pki_key_new(&key, &key_length);
-    if (status == MSFL_OK) status = pki_identity_new(NULL, &identity);
-    if (status == MSFL_OK) status = pki_csr_new(key, key_length, name, &csr);
-    if (status == MSFL_OK) status = pki_request_make(federation, name, r, identity, csr, &text);
-    if (status == MSFL_OK) status = pki_request_parse(file, (const char *)text.bytes, text.length, check);
-    if (status == MSFL_OK) status = pki_secret_write(key_path, PKI_FILE_KEY, key, key_length, unlock);
-    if (status == MSFL_OK) status = pki_identity_write(id_path, PKI_FILE_IDENTITY, identity, unlock);
-    if (status == MSFL_OK) status = pki_folder_write(folder, file, text.bytes, text.length);
-    if (status == MSFL_OK) memcpy(fingerprint, check->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
-done:
-    msfl_buffer_clear(&text);
-    msfl_secret_free(identity);
-    msfl_secret_free(key);
-    msfl_free(check);
-    msfl_free(csr);
-    msfl_free(file);
-    msfl_free(key_path);
-    msfl_free(id_path);
+    pki_keys_clear(&keys);
+    pki_sealer_free(sealer);
+    msfl_free(config);
     return status;
 }
 
@@ -110,7 +119,7 @@ msfl_status msfl_provision_check(const char *folder, const msfl_unlock *unlock, 
 static msfl_status consortium_of(const char *folder, const char *text, size_t length, uint8_t out[32]) {
     char *config;
     size_t config_length;
-    if (pki_folder_read(folder, PKI_FILE_CONFIG, 65536, &config, &config_length) == MSFL_OK) {
+    if (pki_folder_read(folder, PKI_FILE_CONFIG, PKI_CONFIG_BYTES_MAX, &config, &config_length) == MSFL_OK) {
         pki_config *c = msfl_alloc(1, sizeof *c);
         msfl_status status = c == NULL ? MSFL_NO_MEMORY : pki_config_parse(PKI_FILE_CONFIG, config, config_length, c);
         if (status == MSFL_OK) memcpy(out, c->consortium, sizeof c->consortium);
