@@ -1,9 +1,10 @@
 /* Hospitals over the network against a small coordinator: rounds, and what they keep. */
 #include "fake.h"
 
-static const char job[] = "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\nclasses: [normal, opacity]\n"
-                          "input: {height: 32, width: 32, channels: 1}\n"
-                          "rounds: 2\nvalidation_fraction: 0.2\nsamples_max: 64\nbatch: 16\nseed: 5\nlearning_rate: 0.05\n";
+static const char job[] =
+    "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\nclasses: [normal, opacity]\n"
+    "input: {height: 32, width: 32, channels: 1}\n"
+    "rounds: 2\nvalidation_fraction: 0.2\nsamples_max: 64\nbatch: 16\nseed: 5\nlearning_rate: 0.05\n";
 
 static void one_round(fake *f, uint32_t round) {
     uint64_t counters[JOB_EVAL_COUNTERS];
