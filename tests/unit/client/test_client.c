@@ -1,5 +1,6 @@
 /* Hospitals over the network against a small coordinator: rounds, and what they keep. */
 #include "fake.h"
+#include "medsecurefl/audit.h"
 
 static const char job[] =
     "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\nclasses: [normal, opacity]\n"
@@ -27,6 +28,25 @@ static void one_round(fake *f, uint32_t round) {
     assert_in_range(counters[JOB_EVAL_N], 10, 60);
 }
 
+/* What a hospital kept proves what it sent, and that this is what was opened. */
+static void check_record(const fake *f, const fake_site *s) {
+    char folder[300];
+    msfl_audit *audit;
+    uint32_t confirmed = 0, n = 0;
+    const msfl_audit_options options = {.kit = s->kit, .allow_gaps = true};
+    snprintf(folder, sizeof folder, "%s/state/audit/%s", s->kit, f->id);
+    ok(msfl_audit_verify(folder, &options, &audit));
+    const msfl_audit_round *round;
+    while ((round = msfl_audit_round_at(audit, n)) != NULL) {
+        assert_true(round->acknowledged);
+        confirmed += round->own == MSFL_AUDIT_OWN_CONFIRMED;
+        n++;
+    }
+    assert_int_equal(n, 5);
+    assert_in_range(confirmed, 1, 5);
+    msfl_audit_free(audit);
+}
+
 static void test_rounds(void **state) {
     fake f;
     fake_site sites[FAKE_SITES];
@@ -48,6 +68,7 @@ static void test_rounds(void **state) {
         fake_join(&sites[i]);
         if (sites[i].status != MSFL_OK) print_error("%s\n%s", sites[i].message, sites[i].log);
         assert_int_equal(sites[i].status, MSFL_OK);
+        check_record(&f, &sites[i]);
     }
     assert_int_equal(f.refusals, 0);
     fake_free(&f);
