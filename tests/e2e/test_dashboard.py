@@ -22,6 +22,7 @@ PROBE = os.path.join(os.environ.get("MSFL_TOOLS", ""), "dashboard_probe")
 PLAN = """federation: chest-2026
 coordinator: {name: coordinator, url: 'https://localhost:8443', hosts: [127.0.0.1]}
 hospitals: [{name: hospital-a}, {name: hospital-b}, {name: hospital-c}]
+operators: [{name: ada}]
 """
 SHOTS = os.environ.get("MSFL_SHOTS")  # a folder: pictures of every fixture are left there
 
@@ -206,7 +207,7 @@ class DashboardTest(unittest.TestCase):
         page.url = url or self.coordinator.url
         return page
 
-    def line(self, party="coordinator"):
+    def line(self, party="ada"):
         line = Line(self.kits, party, self.coordinator.port)
         self.addCleanup(line.close)
         return line
@@ -373,22 +374,25 @@ class DashboardTest(unittest.TestCase):
                          {"name": "hospital-a", "role": "hospital", "may_act": False, "local": False})
         self.assertEqual(json.loads(self.request("/v1/me", party="coordinator")[2]),
                          {"name": "coordinator", "role": "coordinator", "may_act": True, "local": False})
+        self.assertEqual(json.loads(self.request("/v1/me", party="ada")[2]),
+                         {"name": "ada", "role": "operator", "may_act": True, "local": False})
 
     def test_refused_actions(self):
         path, body = "/v1/jobs/chest-1a2b3c4d/abort", b'{"reason":"x"}'
         good = {"X-Msfl-Action": "1", "Content-Type": "application/json"}
-        for party, headers in [("hospital-a", good), ("coordinator", {}), ("coordinator", {"X-Msfl-Action": "yes"}),
-                               ("coordinator", {**good, "Sec-Fetch-Site": "cross-site"}),
-                               ("coordinator", {**good, "Sec-Fetch-Site": "same-site"})]:
+        for party, headers in [("hospital-a", good), ("ada", {}), ("ada", {"X-Msfl-Action": "yes"}),
+                               ("ada", {**good, "Sec-Fetch-Site": "cross-site"}),
+                               ("ada", {**good, "Sec-Fetch-Site": "same-site"})]:
             self.assertEqual(self.request(path, "POST", party, headers, body)[0], 403, (party, headers))
-        self.assertEqual(self.request(path, "GET", "coordinator", good)[0], 405)
+        self.assertEqual(self.request(path, "GET", "ada", good)[0], 405)
         self.assertEqual(self.request(path, "POST", None, good, body)[0], 404)  # not on the local listener
-        self.assertEqual(self.request(path, "OPTIONS", "coordinator")[0], 405)  # no preflight is ever answered
+        self.assertEqual(self.request(path, "OPTIONS", "ada")[0], 405)  # no preflight is ever answered
 
     def test_abort(self):
         line = self.line()
         page = self.page(dashboard_status.running(), line.url)
-        self.assertIn("coordinator, coordinator", self.text(page, "header"))
+        self.assertIn("ada, operator", self.text(page, "header"))
+        self.assertNotIn("read only", self.text(page, "header"))
         page.run("document.querySelector('[data-abort]').focus()")
         page.key("Enter")
         page.wait("document.getElementById('abort').open")
