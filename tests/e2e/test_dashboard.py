@@ -278,6 +278,10 @@ class DashboardTest(unittest.TestCase):
     def test_empty(self):
         self.check_fixture("empty", "No job yet", "medsecurefl submit", "3 parties are connected")
 
+    def test_waiting(self):
+        self.check_fixture("waiting", "No round can be run. waits for the requests of hospital-c", "queued",
+                           missing=("What has to be trusted", "0000", "null", "undefined", "NaN"))
+
     def test_many(self):
         page = self.check_fixture("many", "hospital-40", "10 uploaded", "hospital-18 failed.", "out of memory in epoch 2", "1:10:",
                                   "round 61 of 100", "12.5 GB")
@@ -432,6 +436,8 @@ class DashboardTest(unittest.TestCase):
         del job["history"]
         job["hospitals"][2].update(state="failed", text="the power went")
         job["phase"], job["phase_text"] = "certifying", "waits for 2 more votes"
+        status["jobs"][1].update({k: job[k] for k in ("hospitals", "phase", "phase_text")})
+        self.coordinator.show(status)
         del job["parameters"]
         self.coordinator.event("status", {"version": 12346, "jobs": [job]})
         page.wait("document.body.innerText.includes('the power went')")
@@ -441,6 +447,13 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run("charts.get('auc').data.datasets[0].data.length"), 8)
         self.assertIn("hospital-c: failed.", page.run("document.getElementById('say').textContent"))
         self.assertIn("Round 9, certifying: waits for 2 more votes", page.run("document.getElementById('say').textContent"))
+        # a round that ended is asked for, with its figures and what was logged
+        status["jobs"][1].update(round=10, phase="collecting", history=dashboard_status.history(9))
+        status["log"] += dashboard_status.log(("info", "chest-1a2b3c4d", "round 9 opened"))
+        self.coordinator.show(status)
+        self.coordinator.event("status", {"version": 12346, "jobs": [{"id": "chest-1a2b3c4d", "round": 10, "phase": "collecting"}]})
+        page.wait("charts.get('auc').data.datasets[0].data.length === 9")
+        self.assertIn("round 9 opened", self.text(page, "#log"))
         # too much for an event: everything anew
         status["jobs"][1].update(state="done", phase="idle", deadline_ms=None, version=12347)
         self.coordinator.show(status)

@@ -31,7 +31,7 @@ function viewAudit(job) {
   if ($("audit").hidden) return;
   put("audit-body",
     facts([["records", count(audit.records)], ["chain checked here", known(audit.verified_ms) ? time(audit.verified_ms) : "not yet"]]),
-    facts([["hash of the newest record", audit.head ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),
+    facts([["hash of the newest record", isHash(audit.head) ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),
     h("p", {class: "note"}, "Each record names the uploads that their hospitals signed and the members that opened their sum, and holds the hash of the record before it. To check it without trusting this page: an operator gets audit.zip of this job, every hospital has a folder of its own."),
     h("pre", {class: "scroll"}, h("code", {}, "unzip audit.zip -d audit\nmedsecurefl audit verify audit --kit KIT")),
     h("p", {class: "note"}, "The hash of the newest record that it prints must be the one above, and the one that every hospital has that missed no round."));
@@ -40,7 +40,7 @@ function viewAudit(job) {
 function viewParameters(job) {
   $("parameters").hidden = !job;
   if (!job) return;
-  const code = (x) => (x ? h("code", {}, words(x, 128)) : null);
+  const code = (x) => (isHash(x) ? h("code", {}, words(x, 128)) : null);
   put("parameters-body",
     facts([
       ["scheme", foreign(job.scheme, 30)], ["encrypted", job.encrypts === false ? h("b", {class: "bad"}, "no") : "yes"],

@@ -12,7 +12,7 @@ function viewBanners(status, job, now) {
 
 function viewTrust(status, job) {
   const trust = status.trust || {}, insecure = trust.custody === "coordinator" || (job && job.encrypts === false);
-  $("trust").hidden = !trust.custody && !trust.text;
+  $("trust").hidden = !trust.custody;
   put("trust-body", h("div", {class: insecure ? "trustbox bad" : "trustbox"}, trustWords(status, job).map((text) => h("p", {}, text)),
     words(trust.text) ? h("p", {class: "note"}, "In the words of the program: ", foreign(trust.text)) : null,
     h("p", {class: "note"}, "Beside this, every hospital trusts whoever signs the roster: the consortium could invent hospitals. A hospital that lies can spoil a sum, but not read it.")));
