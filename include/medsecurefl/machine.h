@@ -152,6 +152,13 @@ MSFL_API const msfl_announcement *msfl_coordinator_round(const msfl_coordinator 
 MSFL_API const uint32_t *msfl_coordinator_cohort(const msfl_coordinator *c, size_t *n);
 /** Members (party numbers) whose answers contradict the opened sum: each of them cheats or is broken. */
 MSFL_API const uint32_t *msfl_coordinator_cheats(const msfl_coordinator *c, size_t *n);
+/** Number of the round that is open or was the last (0: none yet), and the hash that the next one will name as its
+ *  predecessor; `chain` may be NULL. */
+MSFL_API uint64_t msfl_coordinator_number(const msfl_coordinator *c, uint8_t chain[MSFL_HASH_BYTES]);
+/** Chunks of this client's upload that were taken in the open round, in order. */
+MSFL_API uint64_t msfl_coordinator_chunks(const msfl_coordinator *c, uint32_t client);
+/** What the member at this place of the committee did in the open round; either may be NULL. */
+MSFL_API void msfl_coordinator_member(const msfl_coordinator *c, uint32_t place, bool *voted, bool *answered);
 /** The exact sums of chunk `j`, as msfl_packed_open. OPENED only. ERR_POLICY in a round that is delivered to clients.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_total(msfl_coordinator *c, uint64_t j, uint64_t *totals);

@@ -171,3 +171,19 @@ const uint32_t *msfl_coordinator_cheats(const msfl_coordinator *c, size_t *n) {
     *n = c->n_cheats;
     return c->cheats;
 }
+
+uint64_t msfl_coordinator_number(const msfl_coordinator *c, uint8_t chain[MSFL_HASH_BYTES]) {
+    if (chain != NULL) memcpy(chain, c->chain, MSFL_HASH_BYTES);
+    return c->number;
+}
+
+uint64_t msfl_coordinator_chunks(const msfl_coordinator *c, uint32_t client) {
+    if (c->phase == MSFL_PHASE_IDLE || client >= c->r->n_clients) return 0;
+    return c->uploads[client].statement != NULL ? c->n_chunks : c->uploads[client].next;
+}
+
+void msfl_coordinator_member(const msfl_coordinator *c, uint32_t place, bool *voted, bool *answered) {
+    const bool there = c->phase != MSFL_PHASE_IDLE && place < c->r->k;
+    if (voted != NULL) *voted = there && c->members[place].voted;
+    if (answered != NULL) *answered = there && c->members[place].answered;
+}

@@ -235,6 +235,7 @@ static inline void shelf_drop(shelf *f, const char *name) {
 }
 
 static inline uint8_t *shelf_get(const shelf *f, const char *name, size_t *length) {
+    *length = 0;
     for (size_t i = 0; i < f->n; i++) {
         if (strcmp(f->names[i], name) != 0) continue;
         *length = f->length[i];
