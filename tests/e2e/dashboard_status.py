@@ -215,7 +215,7 @@ def authority():
     s = running()
     s["trust"] = trust("authority")
     s["jobs"][1]["members"] = [{"name": "notary", "voted": True, "answered": False, "cheated": False}]
-    s["jobs"][1].update(phase="certifying", phase_text="the authority checks 5 uploads")
+    s["jobs"][1].update(phase="certifying", kind="evaluate", phase_text="the authority checks 5 uploads")
     s["parties"].append(party("notary", "authority"))
     return s
 

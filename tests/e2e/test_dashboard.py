@@ -311,7 +311,8 @@ class DashboardTest(unittest.TestCase):
                            "this coordinator gives the sum of the keys", "INSECURE")
 
     def test_authority(self):
-        self.check_fixture("authority", "One separate authority", "must not collude", "notary", "the authority checks who is in")
+        self.check_fixture("authority", "One separate authority", "must not collude", "notary", "the authority checks who is in",
+                           "Round 9 of 20, validation")
 
     # --- what must not happen ---
 
@@ -446,7 +447,7 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run("document.activeElement.className"), "scroll figures", "focus stays")
         self.assertEqual(page.run("charts.get('auc').data.datasets[0].data.length"), 8)
         self.assertIn("hospital-c: failed.", page.run("document.getElementById('say').textContent"))
-        self.assertIn("Round 9, certifying: waits for 2 more votes", page.run("document.getElementById('say').textContent"))
+        self.assertIn("Round 9 of 20, certifying: waits for 2 more votes", page.run("document.getElementById('say').textContent"))
         # a round that ended is asked for, with its figures and what was logged
         status["jobs"][1].update(round=10, phase="collecting", history=dashboard_status.history(9))
         status["log"] += dashboard_status.log(("info", "chest-1a2b3c4d", "round 9 opened"))

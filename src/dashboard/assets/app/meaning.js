@@ -36,6 +36,9 @@ const isHash = (x) => typeof x === "string" && /[^0]/.test(x);
 /* Arrays and objects of a status that may lack them. */
 const list = (x) => (Array.isArray(x) ? x : []);
 const nameOf = (job) => job.name || job.id;
+const roundOf = (job) => (job.kind === "test" ? "test of the best model" :
+  "round " + count(job.round) + " of " + count(job.rounds) + (job.kind === "evaluate" ? ", validation" : ""));
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const isOpened = (round) => round.outcome === "opened";
 const holders = (trust) => (trust.custody === "committee" ? "committee" : trust.custody === "authority" ? "authority" : "coordinator");
 
