@@ -251,7 +251,7 @@ class DashboardTest(unittest.TestCase):
     def test_running(self):
         page = self.check_fixture(
             "running", "chest-2026", "Round 9 of 20", "Collect", "2 of 5 updates are in", "left", "138 kB of 346 kB, 40 %",
-            "epoch 2 of 3", "not connected", "hospital-c in 12 days", "k = 5", "t = 4", "f = 1", "medsecurefl audit verify",
+            "epoch 2 of 3", "not connected", "hospital-c in 12 days", "k = 5", "t = 4", "f = 1", "medsecurefl audit verify audit --kit KIT",
             "only 2 of 5 updates came before the deadline", "5 members hold shares", "Up to 1 may be away", "retina",
             "24,434", "128 bits", "listening on port 8443", "On this machine, to read only", "Europe/Berlin",
             missing=("Not encrypted", "Insecure", "Abort this job", "undefined", "NaN", "[object"))
@@ -276,7 +276,7 @@ class DashboardTest(unittest.TestCase):
         self.assertIn("Aborted. by ada, operator: the wrong label column", self.text(page))
 
     def test_empty(self):
-        self.check_fixture("empty", "No job yet", "medsecurefl submit", "3 parties are connected")
+        self.check_fixture("empty", "No job yet", "medsecurefl job submit job.yaml", "this server", "3 parties are connected")
 
     def test_waiting(self):
         self.check_fixture("waiting", "No round can be run. waits for the requests of hospital-c", "queued",

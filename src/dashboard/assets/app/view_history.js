@@ -32,8 +32,8 @@ function viewAudit(job) {
   put("audit-body",
     facts([["records", count(audit.records)], ["chain checked here", known(audit.verified_ms) ? time(audit.verified_ms) : "not yet"]]),
     facts([["hash of the newest record", isHash(audit.head) ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),
-    h("p", {class: "note"}, "Each record names the uploads that their hospitals signed and the members that opened their sum, and holds the hash of the record before it. To check it without trusting this page: an operator gets audit.zip of this job, every hospital has a folder of its own."),
-    h("pre", {class: "scroll"}, h("code", {}, "unzip audit.zip -d audit\nmedsecurefl audit verify audit --kit KIT")),
+    h("p", {class: "note"}, "Each record names the uploads that their hospitals signed and the members that opened their sum, and holds the hash of the record before it. To check it without trusting this page: an operator fetches the archive of this job, every hospital has a folder of its own, and KIT says whom to believe."),
+    h("pre", {class: "scroll"}, h("code", {}, "medsecurefl job fetch " + words(job.id, 60) + " --kit KIT --out files\nunzip files/audit.zip -d audit\nmedsecurefl audit verify audit --kit KIT")),
     h("p", {class: "note"}, "The hash of the newest record that it prints must be the one above, and the one that every hospital has that missed no round."));
 }
 

@@ -98,7 +98,7 @@ function viewJob(status, job, me, now) {
   if (!job) {
     $("job-title").textContent = "No job yet";
     put("job-body", h("p", {}, "This coordinator is up and waits. Give it work on the command line of an operator:"),
-      h("pre", {class: "scroll"}, h("code", {}, "medsecurefl submit job.yaml")),
+      h("pre", {class: "scroll"}, h("code", {}, "medsecurefl job submit job.yaml --kit KIT")),
       h("p", {class: "note"}, plural(list(status.parties).filter((p) => p.connected).length, "party is", "parties are") + " connected."));
     return;
   }

@@ -35,7 +35,7 @@ function viewParties(status, now) {
   put("parties-body", rest, table(plural(parties.length, "party", "parties") + " of this federation, roster epoch " + count((status.server || {}).epoch),
     [["name", ""], ["role", ""], ["holds key shares", ""], ["connection", ""], ["certificate valid until", ""]],
     listed.map((p) => [foreign(p.name, 60), foreign(p.role, 30), p.member ? "yes" : "no",
-      p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
+      p.role === "coordinator" ? h("span", {class: "soft"}, "this server") : p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
       certificateWords(p, now)]), listed.map((p) => "p " + p.name), "cards"));
 }
 
