@@ -16,7 +16,7 @@ import unittest
 
 import chromium
 import dashboard_status
-from common import main, run
+from common import CLI, main, run
 
 PROBE = os.path.join(os.environ.get("MSFL_TOOLS", ""), "dashboard_probe")
 PLAN = """federation: chest-2026
@@ -426,6 +426,43 @@ class DashboardTest(unittest.TestCase):
         self.assertIn("hospital-a, hospital, to read only", self.text(page, "header"))
         self.assertEqual(page.run("document.querySelectorAll('[data-abort]').length"), 0)
         self.clean(page)
+
+    def test_real_coordinator(self):
+        """What a coordinator says of itself is what the page understands, and a job is aborted from it."""
+        if run("coordinator", "--help").returncode != 0:
+            self.skipTest("this program has no coordinator yet")
+        folder = os.path.join(self.root.name, "real")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "job.yaml"), "w") as f:
+            f.write("format: medsecurefl-job\nversion: 1\nname: chest\nmodel: cnn-small\nrounds: 4\ndeadline_s: 600\n"
+                    "samples_max: 1024\n")
+        process = subprocess.Popen([CLI, "coordinator", "--kit", os.path.join(self.kits, "coordinator"), "--state",
+                                    os.path.join(folder, "state"), "--listen", "127.0.0.1:0", "--local", "0"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(lambda: (process.terminate(), process.wait(30), process.stdout.close()))
+        ready = re.search(r"port (\d+), .*(http://127\.0\.0\.1:\d+/)", process.stdout.readline())
+        operate = ["--kit", os.path.join(self.kits, "ada"), "--url", f"https://localhost:{ready.group(1)}"]
+        page = self.page(url=ready.group(2))
+        self.assertIn("No job yet", self.text(page))
+        submitted = run("job", "submit", os.path.join(folder, "job.yaml"), *operate)
+        self.assertEqual(submitted.returncode, 0, submitted.stderr)
+        page.wait("document.title.startsWith('Round 1 of 4')")
+        text = self.text(page)
+        for words in ("0 of 3 updates are in", "3 absent", "packed", "cnn-small", "128 bits", "members hold shares", submitted.stdout.strip()):
+            self.assertTrue(words in text, f"{words!r} is not on the page")
+        for words in ("undefined", "NaN", "null", "[object"):
+            self.assertFalse(words in text, f"{words!r} is on the page")
+        self.assertEqual(page.run(STRUCTURE), [])
+        line = Line(self.kits, "ada", int(ready.group(1)))
+        self.addCleanup(line.close)
+        mine = self.page(url=line.url)
+        mine.run("document.querySelector('[data-abort]').click()")
+        mine.type("the wrong labels")
+        mine.run("document.getElementById('abort-yes').click()")
+        for p in (page, mine):
+            p.wait("document.getElementById('job-body').innerText.includes('the wrong labels')")
+            self.assertIn("aborted", self.text(p, "#job-title"))
+            self.clean(p)
 
     # --- staying up to date ---
 
