@@ -82,11 +82,12 @@ static msfl_status follow(client *c, const client_job_line *lines, size_t n) {
     c->ended_epoch = epoch;
     for (uint32_t i = 0; i < RUNS_MAX; i++) {
         if (c->runs[i] == NULL) continue;
-        const bool by_itself = atomic_load(&c->runs[i]->ended);
-        if (by_itself || !is_running(lines, n, c->runs[i]->id)) {
-            if (!by_itself) client_say(c->runs[i], MSFL_EVENT_PHASE, "the job is over");
-            end_run(c, &c->runs[i], by_itself);
+        client_run *run = c->runs[i];
+        if (run->over == 0 && !is_running(lines, n, run->id)) {
+            client_say(run, MSFL_EVENT_PHASE, "the job is over");
+            run->over = 1;
         }
+        if (atomic_load(&run->ended)) end_run(c, &c->runs[i], run->over == 0);
     }
     for (size_t i = 0; i < n; i++) {
         const client_job_line *line = &lines[i];
@@ -171,7 +172,7 @@ msfl_status msfl_client_run(const msfl_client_options *options) {
     }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
     for (uint32_t i = 0; i < RUNS_MAX; i++) {
-        if (c->runs[i] != NULL) c->runs[i]->stop = 1; /* all at once, then one after the other */
+        if (c->runs[i] != NULL) client_run_stop(c->runs[i]); /* all at once, then one after the other */
     }
     for (uint32_t i = 0; i < RUNS_MAX; i++)
         client_run_free(c->runs[i]);

@@ -135,7 +135,7 @@ void client_duty(client_run *run) {
     if (status == MSFL_ERR_POLICY) {
         client_say(run, MSFL_EVENT_WARNING, "committee: this job is none to sign for: %s", msfl_error_message());
     }
-    while (run->stop == 0) {
+    while (run->over == 0) {
         status = step(&d);
         if (status == MSFL_ERR_CANCELLED) break;
         if (status == MSFL_OK) {

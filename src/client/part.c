@@ -306,7 +306,7 @@ static bool is_final(const client_part_state *p, msfl_status status) {
 
 msfl_status client_part(client_run *run) {
     client_part_state p = {.run = run, .wanted = CLIENT_NOT_WANTED, .doing = "waiting"};
-    p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->stop};
+    p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
     uint32_t failures = 0;
     msfl_status status = client_part_sit_down(&p);
     if (status == MSFL_OK) {
@@ -314,7 +314,7 @@ msfl_status client_part(client_run *run) {
                    p.seat.info->n_clients);
         client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
     }
-    while (run->stop == 0 && !is_final(&p, status)) {
+    while (run->over == 0 && !is_final(&p, status)) {
         if (status == MSFL_OK) status = step(&p);
         if (status == MSFL_OK) {
             failures = 0;
@@ -327,7 +327,11 @@ msfl_status client_part(client_run *run) {
         p.seen = 0;
         status = MSFL_OK;
     }
-    if (run->stop != 0) status = MSFL_OK;
+    if (run->over != 0) {
+        /* The record of the last round may have come with the end of the job. */
+        if (run->stop == 0 && p.link != NULL && p.site != NULL && !p.broken) (void)!client_part_ask(&p);
+        status = MSFL_OK;
+    }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
     stand_up(&p);
     client_link_free(p.link);

@@ -38,7 +38,7 @@ msfl_status client_run_wait(client_run *run, uint32_t *n) {
     uint32_t random;
     msfl_random_bytes(&random, sizeof random);
     ++*n;
-    return client_pause(&run->stop, 500 + random % (1000u << shift));
+    return client_pause(&run->over, 500 + random % (1000u << shift));
 }
 
 /* --- the description --- */
@@ -144,9 +144,14 @@ msfl_status client_run_new(client_hub *hub, const char *id, const uint8_t hash[M
     return MSFL_OK;
 }
 
+void client_run_stop(client_run *run) {
+    run->over = 1;
+    run->stop = 1;
+}
+
 void client_run_free(client_run *run) {
     if (run == NULL) return;
-    run->stop = 1;
+    client_run_stop(run);
     pthread_join(run->thread, NULL);
     job_shape_free(run->shape);
     job_spec_clear(&run->spec);

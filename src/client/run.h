@@ -11,7 +11,8 @@ typedef struct client_run {
     client_hub *hub;
     char id[JOB_ID_MAX + 1];
     uint8_t hash[MSFL_HASH_BYTES];
-    volatile int stop; /**< ends both threads, whatever they do */
+    volatile int over; /**< the job has ended: both threads hear the last record and end; training stops */
+    volatile int stop; /**< ends both threads at once, whatever they do */
     pthread_t thread;
     atomic_bool ended; /**< both threads are done */
     /* From here on set by the thread before it starts the other. */
@@ -24,14 +25,16 @@ typedef struct client_run {
     msfl_status status; /**< why it has ended by itself */
 } client_run;
 
-/** Start. On success free it with client_run_free, which stops it and waits. */
+/** Start. On success free it with client_run_free, which stops it at once and waits. */
 msfl_status client_run_new(client_hub *hub, const char *id, const uint8_t hash[MSFL_HASH_BYTES],
                            client_run **out) MSFL_NODISCARD;
 void client_run_free(client_run *run);
+/** Begin to stop. */
+void client_run_stop(client_run *run);
 
-/** Duty: loop until `run->stop`. */
+/** Duty: loop until the job is over or the client stops. */
 void client_duty(client_run *run);
-/** The hospital's part: loop until `run->stop`, or until its own rules end it. */
+/** The hospital's part: loop until the job is over or the client stops, or until its own rules end it. */
 msfl_status client_part(client_run *run) MSFL_NODISCARD;
 
 /* --- what both share --- */

@@ -15,6 +15,8 @@ void client_site_clear(client_site *s) {
         msfl_free(s->trainer.command[i]);
     for (uint32_t i = 0; i < s->trainer.n_environment; i++)
         msfl_free(s->trainer.environment[i]);
+    for (uint32_t i = 0; i < s->trainer.n_read; i++)
+        msfl_free(s->trainer.read[i]);
     memset(s, 0, sizeof *s);
 }
 
@@ -114,9 +116,22 @@ static msfl_status read_environment(const char *name, const msfl_yaml *map, clie
     return MSFL_OK;
 }
 
+static msfl_status read_paths(const char *name, const msfl_yaml *list, client_trainer *t) {
+    if (list == NULL) return MSFL_OK;
+    if (list->kind != MSFL_YAML_SEQUENCE || list->n > CLIENT_WORDS_MAX) {
+        return msfl_yaml_fail(name, list, "read is a list of at most %d paths", CLIENT_WORDS_MAX);
+    }
+    for (const msfl_yaml *at = list->first; at != NULL; at = at->next) {
+        msfl_status status = text_of(name, at, "a path of read", &t->read[t->n_read]);
+        if (status != MSFL_OK) return status;
+        t->n_read++;
+    }
+    return MSFL_OK;
+}
+
 static msfl_status read_trainer(const char *name, const msfl_yaml *map, client_trainer *t) {
-    static const char *const keys[] = {"command",   "format",      "timeout_s", "memory_mb",
-                                       "output_mb", "environment", "network",   NULL};
+    static const char *const keys[] = {"command",     "format",  "timeout_s", "memory_mb", "output_mb",
+                                       "environment", "network", "read",      NULL};
     static const char *const formats[] = {"npz", "h5", NULL};
     if (map == NULL) return MSFL_OK;
     uint32_t format = CLIENT_NPZ;
@@ -126,6 +141,7 @@ static msfl_status read_trainer(const char *name, const msfl_yaml *map, client_t
     }
     if (status == MSFL_OK) status = read_command(name, msfl_yaml_get(map, "command"), t);
     if (status == MSFL_OK) status = read_environment(name, msfl_yaml_get(map, "environment"), t);
+    if (status == MSFL_OK) status = read_paths(name, msfl_yaml_get(map, "read"), t);
     if (status == MSFL_OK && msfl_yaml_get(map, "format") != NULL) {
         status = msfl_yaml_choice(name, msfl_yaml_get(map, "format"), "format", formats, &format);
     }

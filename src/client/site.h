@@ -29,9 +29,11 @@ typedef struct client_trainer {
     uint32_t n_command, n_environment;
     client_format format; /**< of the weights that it reads and writes */
     uint32_t timeout_s;
-    uint32_t memory_mb; /**< address space; 0: no bound */
-    uint32_t output_mb; /**< of any one file that it writes */
-    bool network;       /**< whether it may use the network */
+    uint32_t memory_mb;               /**< address space; 0: no bound */
+    uint32_t output_mb;               /**< of any one file that it writes */
+    bool network;                     /**< whether it may use the network */
+    char *read[CLIENT_WORDS_MAX + 1]; /**< n_read paths that it may read besides, then NULL */
+    uint32_t n_read;
 } client_trainer;
 
 typedef struct client_site {
