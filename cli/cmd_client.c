@@ -59,6 +59,7 @@ static void log_event(void *ctx, const msfl_event *e) {
 
 typedef struct words {
     cli_unlock unlock;
+    const char *dry_run, *weights;
     bool quiet, json;
 } words;
 
@@ -68,19 +69,38 @@ static msfl_status read_unlock(const cli_unlock *from, msfl_unlock **out) {
     return cli_unlock_read(from, "kit-", "passphrase of the kit's keys", false, out);
 }
 
+/* --job names a job of the coordinator, or, for a dry run, a file. */
+static msfl_status dry_run(msfl_client_options *o, const words *w) {
+    msfl_client_dry d = {.out = w->dry_run, .weights = w->weights};
+    char *summary = NULL;
+    if (o->job != NULL && (w->weights != NULL || access(o->job, R_OK) == 0)) {
+        d.job = o->job;
+        o->job = NULL;
+    }
+    msfl_status status = msfl_client_dry_run(o, &d, &summary);
+    if (status != MSFL_OK) return status;
+    if (w->json) {
+        puts(summary);
+    } else {
+        printf("nothing was sent; what would leave lies in %s: begin with summary.txt\n", w->dry_run);
+    }
+    msfl_client_text_free(summary);
+    return MSFL_OK;
+}
+
 static msfl_status watch_and_run(msfl_client_options *o, const words *w) {
     logger log = {.quiet = w->quiet};
     cli_terminal *terminal = NULL;
     msfl_observer observer = {.observe = log_event, .ctx = &log, .cancel = cli_cancel_flag()};
     /* A terminal gets lines and bars; a service's journal gets objects. */
-    if (!w->json && isatty(STDERR_FILENO)) {
+    if ((w->dry_run != NULL || !w->json) && isatty(STDERR_FILENO)) {
         static const char *const names[] = {"this hospital"};
         terminal = cli_terminal_new(names, 1, w->quiet);
         observer.observe = cli_terminal_observe;
         observer.ctx = terminal;
     }
     o->observer = &observer;
-    msfl_status status = msfl_client_run(o);
+    msfl_status status = w->dry_run != NULL ? dry_run(o, w) : msfl_client_run(o);
     cli_terminal_free(terminal);
     return status;
 }
@@ -92,6 +112,8 @@ msfl_status cmd_client(int argc, char **argv) {
                                   {"state", CLI_TEXT, &o.state, 0, 0, NULL},
                                   {"job", CLI_TEXT, &o.job, 0, 0, NULL},
                                   {"once", CLI_FLAG, &o.once, 0, 0, NULL},
+                                  {"dry-run", CLI_TEXT, &w.dry_run, 0, 0, NULL},
+                                  {"weights", CLI_TEXT, &w.weights, 0, 0, NULL},
                                   {"kit-passphrase-file", CLI_TEXT, &w.unlock.passphrase_file, 0, 0, NULL},
                                   {"kit-keyfile", CLI_TEXT, &w.unlock.key_file, 0, 0, NULL},
                                   {"json", CLI_FLAG, &w.json, 0, 0, NULL},
@@ -101,6 +123,9 @@ msfl_status cmd_client(int argc, char **argv) {
     msfl_status status = cli_parse(argc, argv, options, NULL, 0, NULL);
     if (status == MSFL_OK && o.kit == NULL) {
         status = msfl_fail(MSFL_ERR_USAGE, "name the folder that provision made for this party: --kit FOLDER");
+    }
+    if (status == MSFL_OK && w.weights != NULL && (w.dry_run == NULL || o.job == NULL)) {
+        status = msfl_fail(MSFL_ERR_USAGE, "--weights goes with --dry-run OUT --job FILE");
     }
     if (status == MSFL_OK) status = read_unlock(&w.unlock, &unlock);
     o.unlock = unlock;

@@ -32,6 +32,30 @@ typedef struct msfl_client_options {
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_client_run(const msfl_client_options *options);
 
+/** What a dry run takes besides. */
+typedef struct msfl_client_dry {
+    const char *out; /**< folder for what would leave; made, and must be empty */
+    const char *job; /**< a description file: offline; NULL: `options->job`, or the job that is running */
+    const char
+        *weights; /**< with `job`: what is trained from, as .npz, .h5, or bare float32; NULL: by the job's seed */
+} msfl_client_dry;
+
+/**
+ * Everything but sending: the job, its policy, training, encryption under keys that are thrown away, and every byte of
+ * every message in files, with what each part of it is (OUT/summary.txt, OUT/summary.json, OUT/messages). Over the
+ * network it only asks (GET); with `dry->job` it does not use the network at all. The kit's own keys sign and seal
+ * nothing here, so that what is written can never pass for an upload. `options->state`, `once` are not used; a client
+ * may run meanwhile.
+ *
+ * @retval MSFL_ERR_POLICY   this hospital's policy refuses the job: nothing would leave
+ * @retval MSFL_ERR_MISSING  no such job, or no job is running
+ * @retval MSFL_ERR_EXISTS   OUT is not empty
+ * `*json` gets the summary; free it with msfl_client_text_free.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_client_dry_run(const msfl_client_options *options, const msfl_client_dry *dry,
+                                                        char **json);
+MSFL_API void msfl_client_text_free(char *text);
+
 MSFL_END_DECLS
 
 #endif

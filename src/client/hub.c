@@ -70,10 +70,11 @@ static msfl_status read_rules(client_hub *hub) {
     return status;
 }
 
-msfl_status client_hub_init(client_hub *hub, const msfl_client_options *options) {
+msfl_status client_hub_init_reading(client_hub *hub, const msfl_client_options *options) {
     hub->o = options;
     pthread_mutex_init(&hub->lock, NULL);
-    hub->observer = (msfl_observer){.observe = forward, .ctx = hub};
+    hub->observer = (msfl_observer){
+        .observe = forward, .ctx = hub, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
     msfl_status status = msfl_crypto_init();
     if (status == MSFL_OK) status = pki_kit_load(options->kit, options->unlock, (int64_t)time(NULL), &hub->kit);
     if (status == MSFL_OK && hub->kit->config.role != PKI_HOSPITAL && hub->kit->config.role != PKI_AUTHORITY) {
@@ -81,7 +82,11 @@ msfl_status client_hub_init(client_hub *hub, const msfl_client_options *options)
                            options->kit, pki_role_name(hub->kit->config.role));
     }
     if (status == MSFL_OK) status = pki_round_secret(hub->kit->identity, &hub->secret);
-    if (status == MSFL_OK) status = read_rules(hub);
+    return status == MSFL_OK ? read_rules(hub) : status;
+}
+
+msfl_status client_hub_init(client_hub *hub, const msfl_client_options *options) {
+    msfl_status status = client_hub_init_reading(hub, options);
     if (status == MSFL_OK) status = make_folder(hub);
     if (status == MSFL_OK) status = open_store(hub);
     if (status == MSFL_OK) status = client_reporter_new(hub, &hub->reporter);

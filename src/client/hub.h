@@ -27,6 +27,8 @@ typedef struct client_hub {
 
 /** `hub` is zeroed by the caller; clear it in any case. */
 msfl_status client_hub_init(client_hub *hub, const msfl_client_options *options) MSFL_NODISCARD;
+/** Kit and files of the hospital alone: no folder, no store, no reports. */
+msfl_status client_hub_init_reading(client_hub *hub, const msfl_client_options *options) MSFL_NODISCARD;
 void client_hub_clear(client_hub *hub);
 
 /** A new connection under the kit's newest roster. */
