@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 const pki_peer *net_request_peer(const net_request *r) {
@@ -47,11 +48,17 @@ msfl_status net_answer_field(net_request *r, const char *name, const char *value
     return MSFL_OK;
 }
 
+static bool has_field(const net_request *r, const char *name) {
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (strcasecmp(r->field_name[i], name) == 0) return true;
+    return false;
+}
+
 msfl_status net_answer_body(net_request *r, uint32_t status, const char *type, const net_mhd_body *body) {
     net_mhd_field fields[NET_FIELDS_MAX + 5];
     size_t n = 0;
     if (type != NULL) fields[n++] = (net_mhd_field){"Content-Type", type};
-    fields[n++] = (net_mhd_field){"Cache-Control", "no-store"};
+    if (!has_field(r, "Cache-Control")) fields[n++] = (net_mhd_field){"Cache-Control", "no-store"};
     fields[n++] = (net_mhd_field){"X-Content-Type-Options", "nosniff"};
     if (r->close || atomic_load(&r->server->stopping)) fields[n++] = (net_mhd_field){"Connection", "close"};
     for (size_t i = 0; i < r->n_fields; i++)

@@ -107,7 +107,8 @@ void net_request_set_user(net_request *request, void *user);
 void *net_request_user(const net_request *request);
 net_server *net_request_server(const net_request *request);
 
-/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. */
+/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. Answers are
+ *  not to be kept (Cache-Control: no-store) unless the handler sets another Cache-Control. */
 msfl_status net_answer_field(net_request *request, const char *name, const char *value) MSFL_NODISCARD;
 /** `bytes` are copied. One answer per request: ERR_USAGE for a second. */
 msfl_status net_answer_bytes(net_request *request, uint32_t status, const char *type, const void *bytes,
