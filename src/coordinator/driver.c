@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 
 static const char owner_coordinator[] = "coordinator", owner_member[] = "coordinator.member";
@@ -18,6 +19,7 @@ static const char owner_coordinator[] = "coordinator", owner_member[] = "coordin
 enum { JOURNAL_OPEN = 1, JOURNAL_FINISHED = 5, JOURNAL_KIND_AT = 8, JOURNAL_HEAD = 44, LOCAL_PASSES = 4 };
 
 struct coord_driver {
+    atomic_int holders;
     coord_driver_options o;
     const msfl_roster_info *r;
     msfl_packed *ctx;
@@ -168,7 +170,8 @@ static msfl_status replay_one(void *ctx, uint64_t sequence, const uint8_t *recor
     const uint32_t kind = msfl_load32(record + JOURNAL_KIND_AT);
     if (kind == JOURNAL_OPEN) d->open_sequence = sequence;
     if (kind == JOURNAL_FINISHED) {
-        status = keep_record(d, record + JOURNAL_HEAD, length - JOURNAL_HEAD, msfl_coordinator_number(d->machine, NULL));
+        status =
+            keep_record(d, record + JOURNAL_HEAD, length - JOURNAL_HEAD, msfl_coordinator_number(d->machine, NULL));
     }
     return status;
 }
@@ -219,15 +222,13 @@ static msfl_status feed(coord_driver *d, uint32_t client) {
 
 static msfl_status revive(coord_driver *d) {
     if (d->machine != NULL) return MSFL_OK;
-    msfl_coordinator_config config = {.roster = d->o.roster,
-                                      .secret = d->o.secret,
-                                      .ctx = d->ctx,
-                                      .spool = coord_spool_callbacks(d->spool)};
+    msfl_coordinator_config config = {
+        .roster = d->o.members->round, .secret = d->o.secret, .ctx = d->ctx, .spool = coord_spool_callbacks(d->spool)};
     memcpy(config.task, d->o.task, MSFL_HASH_BYTES);
     msfl_status status = msfl_coordinator_new(&config, &d->machine);
     if (status == MSFL_OK && d->r->custody == MSFL_CUSTODY_COORDINATOR) {
         msfl_member_config own = {
-            .roster = d->o.roster, .secret = d->o.secret, .party = d->r->members[0], .min_cohort = 2};
+            .roster = d->o.members->round, .secret = d->o.secret, .party = d->r->members[0], .min_cohort = 2};
         memcpy(own.task, d->o.task, MSFL_HASH_BYTES);
         status = msfl_member_new(&own, &d->member);
         replaying p = {d, true};
@@ -263,8 +264,10 @@ msfl_status coord_driver_new(const coord_driver_options *options, coord_driver *
         msfl_free(d);
         return msfl_fail(MSFL_ERR_SYSTEM, "no lock to be had");
     }
+    atomic_init(&d->holders, 1);
     d->o = *options;
-    d->r = msfl_roster_borrow(options->roster);
+    (void)coord_members_hold(options->members);
+    d->r = msfl_roster_borrow(options->members->round);
     d->changed_ms = msfl_alloc(d->r->n_clients, sizeof *d->changed_ms);
     msfl_status status = d->changed_ms == NULL ? MSFL_NO_MEMORY : msfl_packed_new(&options->params, &d->ctx);
     if (status == MSFL_OK) status = coord_spool_new(options->spool_folder, &d->spool);
@@ -277,13 +280,19 @@ msfl_status coord_driver_new(const coord_driver_options *options, coord_driver *
     return MSFL_OK;
 }
 
+coord_driver *coord_driver_hold(coord_driver *d) {
+    (void)atomic_fetch_add(&d->holders, 1);
+    return d;
+}
+
 void coord_driver_free(coord_driver *d) {
-    if (d == NULL) return;
+    if (d == NULL || atomic_fetch_sub(&d->holders, 1) > 1) return;
     give_up(d);
     coord_spool_free(d->spool);
     msfl_packed_free(d->ctx);
     msfl_free(d->record);
     msfl_free(d->changed_ms);
+    coord_members_drop(d->o.members);
     (void)pthread_mutex_destroy(&d->lock);
     msfl_free(d);
 }
@@ -336,7 +345,8 @@ static msfl_status talk_to_oneself(coord_driver *d, uint64_t now_ms) {
         msfl_effects asked = {0}, said = {0};
         status = msfl_coordinator_poll(d->machine, self, &asked);
         for (size_t i = 0; i < asked.n && status == MSFL_OK; i++) {
-            status = msfl_member_receive(d->member, MSFL_COORDINATOR, asked.items[i].bytes, asked.items[i].length, &said);
+            status =
+                msfl_member_receive(d->member, MSFL_COORDINATOR, asked.items[i].bytes, asked.items[i].length, &said);
         }
         msfl_effects_clear(&asked);
         msfl_buffer frames = {0};

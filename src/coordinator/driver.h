@@ -1,4 +1,5 @@
-/* One task's round machine with its journal, its spool and its lock: what the machine wants done is done here, in order.
+/* One task's round machine with its journal, its spool and its lock: what the machine wants done is done here, in
+ * order.
  *
  * Any thread may call. A call that journals returns when the journal is on disk; what a party is told goes out after
  * that. When the disk fails, the machine in memory is given up and made anew from its journal at the next call, so that
@@ -8,6 +9,7 @@
 #define MSFL_COORDINATOR_DRIVER_H
 
 #include "base/bytes.h"
+#include "coordinator/members.h"
 #include "coordinator/spool.h"
 #include "store/journal.h"
 
@@ -16,7 +18,7 @@ typedef struct coord_driver coord_driver;
 typedef struct coord_driver_options {
     store *store;                       /**< all borrowed for the driver's life */
     const char *spool_folder;           /**< of this task alone */
-    const msfl_roster *roster;
+    coord_members *members;             /**< held; `round` must be there */
     const msfl_identity_secret *secret; /**< the roster's coordinator */
     msfl_params params;
     uint8_t task[MSFL_HASH_BYTES];
@@ -27,6 +29,8 @@ typedef struct coord_driver_options {
 
 /** Replays the journal, and takes partial uploads up again where their files end. */
 msfl_status coord_driver_new(const coord_driver_options *options, coord_driver **out) MSFL_NODISCARD;
+/** Another holder; each calls coord_driver_free, the last one frees. */
+coord_driver *coord_driver_hold(coord_driver *driver);
 void coord_driver_free(coord_driver *driver);
 
 /** Something else that must be remembered in the same step as the machine's records: all of it or nothing. */
@@ -59,9 +63,9 @@ uint32_t coord_driver_chunk_slots(const coord_driver *driver, uint64_t n_values,
 
 /** What can be told about the round. */
 typedef struct coord_client_view {
-    bool in;              /**< acknowledged; from the close of the uploads on: in the cohort */
-    uint64_t bytes;       /**< of the ciphertext that are here */
-    uint64_t changed_ms;  /**< when the last ones came */
+    bool in;             /**< acknowledged; from the close of the uploads on: in the cohort */
+    uint64_t bytes;      /**< of the ciphertext that are here */
+    uint64_t changed_ms; /**< when the last ones came */
 } coord_client_view;
 typedef struct coord_member_view {
     uint32_t party;
@@ -69,7 +73,7 @@ typedef struct coord_member_view {
 } coord_member_view;
 typedef struct coord_view {
     msfl_phase phase;
-    uint64_t number;      /**< of the round that is open, or was the last */
+    uint64_t number; /**< of the round that is open, or was the last */
     uint64_t deadline_ms, bytes_total;
     uint64_t phase_ms[5]; /**< when each phase was entered in this process; 0: not */
     uint32_t n_in;        /**< complete uploads */

@@ -248,8 +248,8 @@ static void undo(store *s) {
 }
 
 msfl_status store_commit(store *s) {
-    msfl_status status = msfl_file_step() ? store_db_run(s->db, "COMMIT")
-                                          : msfl_fail(MSFL_ERR_IO, "%s cannot be written", s->path);
+    msfl_status status =
+        msfl_file_step() ? store_db_run(s->db, "COMMIT") : msfl_fail(MSFL_ERR_IO, "%s cannot be written", s->path);
     if (status != MSFL_OK) {
         char message[1024];
         (void)snprintf(message, sizeof message, "%s", msfl_error_message());
