@@ -19,6 +19,7 @@ CLI = os.environ.get("MSFL_CLI", "medsecurefl")
 SLOW = 5 if os.environ.get("MSFL_SANITIZED") else 1  # patience, never a measurement
 ENDED = ("done", "aborted", "failed")
 JOB = {"format": "medsecurefl-job", "version": 1, "name": "trial", "model": "cnn-small",
+       "classes": ["normal", "opacity"],
        "input": {"height": 16, "width": 16, "channels": 1}, "samples_max": 1024, "rounds": 3, "learning_rate": 0.003,
        "batch": 16, "bits": 24, "deadline_s": 30, "attempts": 100, "seed": 7}
 
