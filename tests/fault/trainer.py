@@ -4,11 +4,11 @@ knows what every hospital has sent, and can look for it where it must not be. St
 
     trainer.py WORD INDEX [--fast]"""
 import array
-import io
 import json
 import random
 import struct
 import sys
+import time
 import zipfile
 
 SIZE = 0.01  # of an update's values
@@ -58,14 +58,16 @@ def train_fast(index, job):
 
 
 def main():
+    begin = time.time()
     word, index = sys.argv[1], int(sys.argv[2])
     with open("in/job.json") as f:
         job = json.load(f)
     n = n_samples(index)
     if job["mode"] == "train":
         train_fast(index, job) if "--fast" in sys.argv else train(word, index, job)
-    with io.open("out/result.json", "w") as f:
+    with open("out/result.json", "w") as f:
         json.dump({"n_samples": n, "metrics": {"loss": 0.5, "correct": n // 2, "seen": n}}, f)
+    print(json.dumps({"round": job["round"], "begin": begin, "end": time.time()}))
 
 
 if __name__ == "__main__":
