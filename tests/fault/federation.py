@@ -94,7 +94,7 @@ class Federation:
     """`sites`: text of site.yaml by hospital name, or a function (index, n) -> text. Without: parts of one phantom."""
 
     def __init__(self, root, n=3, seed=0, custody=None, sites=None, policy=None, proxied=True, patience=60.0, days=None,
-                 env=None, cli=None, n_images=120):
+                 env=None, cli=None, n_images=120, passphrase=None):
         self.root, self.n, self.seed, self.patience = root, n, seed, patience * SLOW
         self.cli = cli or CLI
         self.names = [f"hospital-{chr(97 + i)}" if n <= 26 else f"hospital-{i + 1}" for i in range(n)]
@@ -102,6 +102,12 @@ class Federation:
         os.makedirs(self.logs, exist_ok=True)
         self.port, self.local, *ways = free_ports(2 + n)
         self.policy, self.n_images = policy, n_images
+        self.sealed = None
+        if passphrase:
+            self.sealed = self.path("passphrase")
+            with open(self.sealed, "w") as f:
+                f.write(passphrase + "\n")
+            os.chmod(self.sealed, 0o600)
         self.provision(custody, days)
         self.proxies = {}
         for i, name in enumerate(self.names):
@@ -117,6 +123,8 @@ class Federation:
         self.processes = {}
         for name, words in roles.items():
             command = [self.cli, words[0], "--kit", self.kit(name), "--state", self.state(name), *words[1:]]
+            if self.sealed:
+                command += ["--kit-passphrase-file", self.sealed]
             self.processes[name] = Process(name, command, os.path.join(self.logs, name + ".log"), env)
 
     # --- files ---
@@ -147,7 +155,8 @@ class Federation:
             plan += ["committee:", f"  custody: {custody}"]
         with open(self.path("federation.yaml"), "w") as f:
             f.write("\n".join(plan) + "\n")
-        self.run("provision", self.path("federation.yaml"), "--out", self.kits, *(["--days", days] if days else []))
+        self.run("provision", self.path("federation.yaml"), "--out", self.kits, *(["--days", days] if days else []),
+                 *(["--kit-passphrase-file", self.sealed] if self.sealed else []))
 
     def rewrite_url(self, name, port):
         path = os.path.join(self.kit(name), "config.yaml")
@@ -270,6 +279,12 @@ class Federation:
     def submit(self, **fields):
         """A job; its id. Fields replace those of JOB; None removes one."""
         job = {k: v for k, v in {**JOB, "deadline_s": JOB["deadline_s"] * SLOW, **fields}.items() if v is not None}
+        if self.sealed:  # Python has no way to open the key
+            with open(self.path("job.json"), "w") as f:
+                json.dump(job, f)
+            r = self.run("job", "submit", self.path("job.json"), "--kit", self.kit("ops"), "--kit-passphrase-file", self.sealed,
+                         "--json")
+            return json.loads(r.stdout)["id"]
         status, body, _ = self.ask("ops", "POST", "/v1/jobs", json.dumps(job), {"Content-Type": "application/json"})
         if status != 201:
             self.fail(f"the job was not taken: {status} {body[:500]!r}")
