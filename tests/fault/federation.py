@@ -270,7 +270,8 @@ class Federation:
         """One request with this party's certificate: status, body, headers."""
         c = http.client.HTTPSConnection("localhost", self.port, context=self.context(party), timeout=timeout * SLOW)
         try:
-            c.request(method, path, body, headers or {})
+            own = {"X-Msfl-Action": "1", "Content-Type": "application/json"} if method == "POST" else {}
+            c.request(method, path, body, {**own, **(headers or {})})
             r = c.getresponse()
             return r.status, r.read(), r.headers
         finally:
