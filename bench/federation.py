@@ -131,10 +131,11 @@ def same(o, root):
     share = lambda i, n: f"data:\n  path: {data}\n  share: {{of: {n}, index: {i}, seed: {o.seed}}}\nthreads: 1\n"
     facts = json.loads(subprocess.run([CLI, "data", "inspect", "--data", data, "--json", "--quiet"], capture_output=True, text=True,
                                       check=True).stdout)
-    train = round(facts["images"] * 0.72 / o.hospitals) + 64
-    bound = 1
-    while bound < train:
-        bound *= 2
+    # simulate's public bound: the next power of two above the most that one hospital trains on
+    held = json.loads(subprocess.run([CLI, "data", "partition", "--data", data, "--clients", str(o.hospitals), "--partition", "iid",
+                                      "--size", str(o.size), "--seed", str(o.seed), "--json", "--quiet"], capture_output=True,
+                                     text=True, check=True).stdout)
+    bound = 1 << (max(h["train"] for h in held["hospitals"]) - 1).bit_length()
     begin = time.time()
     r = subprocess.run([CLI, "simulate", "--data", data, "--clients", str(o.hospitals), "--rounds", str(o.rounds), "--seed",
                         str(o.seed), "--size", str(o.size), "--compare", "none", "--bootstrap", "20", "--quiet", "--out",
@@ -143,14 +144,13 @@ def same(o, root):
         raise SystemExit(r.stderr)
     simulated = json.loads(r.stdout)
     out = {"machine": machine(), "data": data, "hospitals": o.hospitals, "rounds": o.rounds, "simulate_s": time.time() - begin}
-    bound = simulated["config"].get("n_max", bound) if isinstance(simulated.get("config"), dict) else bound
     folder = os.path.join(root, "federation")
     os.makedirs(folder)
     with Federation(folder, n=o.hospitals, sites=share, proxied=False, patience=7200) as fed:
         fed.start()
         begin = time.time()
         job_id = fed.submit(name="same", rounds=o.rounds, classes=[c["name"] for c in facts["classes"]], seed=o.seed, batch=32,
-                            input={"height": o.size, "width": o.size, "channels": facts["channels"]}, samples_max=o.samples_max or bound,
+                            input={"height": o.size, "width": o.size, "channels": facts["channels"]}, samples_max=bound,
                             learning_rate=0.001, deadline_s=7200, test=True, plateau_patience=3)
         job = fed.wait_end(job_id, 7200)
         out["federation_s"] = time.time() - begin
@@ -183,7 +183,6 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--threads", type=int, default=32)
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--samples-max", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--schemes", default="packed,plain")
     parser.add_argument("--folder", default=None, help="where the processes' files go: a disk with room for all uploads of a round")
