@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "client/audit.h"
 #include "medsecurefl/transcript.h"
 #include "round/coord.h"
 #include "round/message.h"
@@ -59,31 +58,11 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     return status;
 }
 
-/* What can be shown later. Full disks and the like are told and end nothing: the round is safe without. */
-static void keep(client_part_state *p, const msfl_effect *e) {
-    msfl_journal_kind kind;
-    msfl_reader body;
-    if (msfl_journal_read(e->bytes, e->length, p->seat.task, &kind, &body) != MSFL_OK) return;
-    const msfl_announcement *a = msfl_site_round(p->site);
-    const char *suffix = kind == MSFL_JOURNAL_SEALED ? "statement" : kind == MSFL_JOURNAL_RECEIPT ? "receipt" : NULL;
-    if (suffix == NULL || a == NULL) return;
-    size_t length = msfl_reader_left(&body);
-    if (kind == MSFL_JOURNAL_SEALED) length = msfl_statement_bytes(p->seat.info->k);
-    const uint8_t *bytes = msfl_get_bytes(&body, length);
-    if (bytes == NULL) return;
-    if (client_audit_round(p->run->hub->folder, p->run->id, a->info.number, suffix, bytes, length) != MSFL_OK) {
-        client_say(p->run, MSFL_EVENT_WARNING, "audit: %s", msfl_error_message());
-    }
-}
-
 msfl_status client_part_carry_out(client_part_state *p, const msfl_effects *effects, msfl_buffer *frames) {
     for (size_t i = 0; i < effects->n; i++) {
         const msfl_effect *e = &effects->items[i];
         msfl_status status = MSFL_OK;
-        if (e->kind == MSFL_EFFECT_JOURNAL) {
-            status = journal(p, e);
-            if (status == MSFL_OK) keep(p, e);
-        }
+        if (e->kind == MSFL_EFFECT_JOURNAL) status = journal(p, e);
         if (e->kind == MSFL_EFFECT_SEND && frames != NULL) client_frame_put(frames, e->bytes, e->length);
         if (e->kind == MSFL_EFFECT_DROP) status = client_spool_drop(p->spool, e->number);
         if (status != MSFL_OK) {
@@ -113,6 +92,29 @@ static void stand_up(client_part_state *p) {
     client_seat_clear(&p->seat);
 }
 
+/* The record's folder, and in it the roster of this seat. */
+static msfl_status open_audit(client_part_state *p) {
+    client_hub *hub = p->run->hub;
+    char *folder = msfl_format("%s/audit/%s", hub->folder, p->run->id), *text = NULL;
+    size_t length;
+    if (folder == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = MSFL_OK;
+    if (p->audit == NULL) {
+        status = msfl_audit_writer_open(folder, (const uint8_t *)p->run->text, p->run->length, &p->audit);
+    }
+    pthread_mutex_lock(&hub->lock);
+    const uint32_t epoch = hub->kit->roster->epoch;
+    if (status == MSFL_OK) {
+        status = pki_folder_read(hub->o->kit, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    /* A still newer roster comes with a seat of its own. */
+    if (status == MSFL_OK && epoch == p->seat.epoch) status = msfl_audit_add_roster(p->audit, epoch, text, length);
+    msfl_free(text);
+    msfl_free(folder);
+    return status == MSFL_OK ? MSFL_OK : msfl_fail_in(status, "audit");
+}
+
 static msfl_status make_spool(client_part_state *p) {
     char hex[17];
     msfl_hex(p->seat.task, 8, hex);
@@ -132,6 +134,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
     if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
     const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
+    if (status == MSFL_OK) status = open_audit(p);
     if (status == MSFL_OK) status = make_spool(p);
     if (status != MSFL_OK) return status;
     msfl_site_config config = {.roster = p->seat.roster,
@@ -182,19 +185,23 @@ static bool is_wanted(client_part_state *p, msfl_frame *frame) {
     return true;
 }
 
-static void keep_record(client_part_state *p, const msfl_frame *frame, const msfl_effects *effects) {
-    /* Only what the machine took for the next of its history. */
-    if (frame->kind != MSFL_MSG_RECORD || effects->n == 0) return;
-    msfl_transcript t;
-    const size_t length = msfl_reader_left(&frame->body);
-    if (msfl_transcript_verify(frame->body.at, length, p->seat.roster, NULL, &t) != MSFL_OK) return;
-    const uint64_t number = t.announcement.info.number;
-    if (client_audit_round(p->run->hub->folder, p->run->id, number, "transcript", frame->body.at, length) != MSFL_OK) {
-        client_say(p->run, MSFL_EVENT_WARNING, "audit: %s", msfl_error_message());
+/* What can be shown later. Full disks and the like are told and end nothing: the round is safe without. */
+static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *message, size_t length, bool changed) {
+    msfl_status status = MSFL_OK;
+    if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) != MSFL_SITE_IDLE) {
+        p->announce.length = 0;
+        msfl_put_bytes(&p->announce, message, length);
+        status = p->announce.status;
     }
-    client_say(p->run, MSFL_EVENT_ROUND_DONE, "round %" PRIu64 ": %s", number,
-               t.outcome == MSFL_OUTCOME_OPENED ? "the sum was opened, the record is kept"
-                                                : "given up, the record is kept");
+    if (frame->kind == MSFL_MSG_NEXT && changed) {
+        status = msfl_audit_add_receipt(p->audit, p->seat.roster, message, length);
+    }
+    if (frame->kind == MSFL_MSG_RECORD && changed) { /* only what the machine took for the next of its history */
+        const size_t n = msfl_reader_left(&frame->body);
+        status = msfl_audit_add_record(p->audit, frame->body.at, n);
+        client_say(p->run, MSFL_EVENT_ROUND_DONE, "round over, its record is kept");
+    }
+    if (status != MSFL_OK) client_say(p->run, MSFL_EVENT_WARNING, "audit: %s", msfl_error_message());
 }
 
 static msfl_status hear(client_part_state *p, const uint8_t *message, size_t length) {
@@ -218,8 +225,9 @@ static msfl_status hear(client_part_state *p, const uint8_t *message, size_t len
     msfl_effects effects = {0};
     msfl_status status = msfl_site_receive(p->site, client_now_ms(), message, length, &effects);
     if (status == MSFL_OK) {
+        const bool changed = effects.n > 0;
         status = client_part_carry_out(p, &effects, NULL);
-        if (status == MSFL_OK) keep_record(p, &frame, &effects);
+        if (status == MSFL_OK) keep(p, &frame, message, length, changed);
     } else if (status != MSFL_ERR_MEMORY) {
         refuse(p, message, length);
         status = MSFL_OK;
@@ -334,6 +342,8 @@ msfl_status client_part(client_run *run) {
     }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
     stand_up(&p);
+    msfl_audit_writer_free(p.audit);
+    msfl_buffer_clear(&p.announce);
     client_link_free(p.link);
     client_result_clear(&p.result);
     job_plan_clear(&p.plan);

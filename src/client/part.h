@@ -6,6 +6,7 @@
 #include "client/learner.h"
 #include "client/run.h"
 #include "client/spool.h"
+#include "medsecurefl/audit.h"
 
 typedef struct client_part_state {
     client_run *run;
@@ -14,8 +15,10 @@ typedef struct client_part_state {
     msfl_site *site;
     client_spool *spool;
     client_learner *learner;
-    msfl_observer observer; /**< for training: adds the round, reports progress */
-    bool broken;            /**< the machine knows more than the disk: it must be made anew from its journal */
+    msfl_audit_writer *audit; /**< what this hospital can show later */
+    msfl_buffer announce;     /**< the newest announcement that was taken, whole: kept with what is sent */
+    msfl_observer observer;   /**< for training: adds the round, reports progress */
+    bool broken;              /**< the machine knows more than the disk: it must be made anew from its journal */
     uint64_t seen;
     uint64_t skipped; /**< a round that this hospital stays out of */
     uint64_t wanted;  /**< chunk that the coordinator named; CLIENT_NOT_WANTED: none */

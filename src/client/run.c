@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "client/audit.h"
 #include "round/message.h"
 
 #include <stdarg.h>
@@ -74,9 +73,6 @@ static msfl_status prepare(client_run *run) {
     if (status == MSFL_OK) status = fetch(run, link);
     client_link_free(link);
     if (status == MSFL_OK) status = msfl_folder_make(run->folder);
-    if (status == MSFL_OK) {
-        status = client_audit_keep(run->hub->folder, run->id, "job.json", run->text, run->length);
-    }
     run->ready = status == MSFL_OK;
     if (status != MSFL_OK) {
         job_shape_free(run->shape);

@@ -73,6 +73,19 @@ static msfl_status repeat_chunk(outgoing *o, uint64_t j) {
     return status == MSFL_OK ? o->frame.status : status;
 }
 
+/* What was announced and what is sent, before it is. */
+static void keep(const outgoing *o, const msfl_effects *effects) {
+    const msfl_buffer *announce = &o->p->announce;
+    for (size_t i = 0; i < effects->n && announce->length > 0; i++) {
+        const msfl_effect *e = &effects->items[i];
+        if (e->kind != MSFL_EFFECT_SEND) continue;
+        if (msfl_audit_add_upload(o->p->audit, o->p->seat.roster, announce->bytes, announce->length, e->bytes,
+                                  e->length) != MSFL_OK) {
+            client_say(o->p->run, MSFL_EVENT_WARNING, "audit: %s", msfl_error_message());
+        }
+    }
+}
+
 /* Statement and key shares: made and journalled now, or made before. */
 static msfl_status put_upload(outgoing *o) {
     msfl_effects effects = {0};
@@ -81,6 +94,7 @@ static msfl_status put_upload(outgoing *o) {
                              : msfl_site_resend(o->p->site, &effects);
     o->frame.length = 0;
     if (status == MSFL_OK) status = client_part_carry_out(o->p, &effects, &o->frame);
+    if (status == MSFL_OK) keep(o, &effects);
     msfl_effects_clear(&effects);
     return status;
 }

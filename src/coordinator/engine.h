@@ -13,6 +13,9 @@
 
 typedef struct coord_engine coord_engine;
 
+/** Milliseconds since 1970. */
+uint64_t coord_now_ms(void);
+
 typedef enum coord_level { COORD_INFO, COORD_WARNING, COORD_ERROR } coord_level;
 
 typedef struct coord_engine_options {

@@ -160,9 +160,11 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     o.cohort = v.n_in;
     if (plan.kind == JOB_UPDATE) {
         o.mean = msfl_alloc(j->job->shape->n_values, sizeof *o.mean);
+        pthread_mutex_lock(&e->lock); /* others look at the list */
         status = o.mean == NULL ? MSFL_NO_MEMORY
                                 : msfl_grow((void **)&j->job->history, &j->job->history_capacity,
                                             (size_t)j->job->n_history + 1, sizeof *j->job->history);
+        pthread_mutex_unlock(&e->lock);
     }
     if (status == MSFL_OK) status = decode(j, &plan, &o);
     const bool nonsense = status == MSFL_ERR_NUMERIC;

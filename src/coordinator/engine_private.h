@@ -69,7 +69,6 @@ struct coord_engine {
     coord_totals totals;
 };
 
-uint64_t coord_now_ms(void);
 void coord_log(coord_engine *e, coord_level level, const coord_entry *j, const char *fmt, ...) MSFL_PRINTF(4, 5);
 /** With the lock: counts up and wakes everybody. `list`: the list of jobs has changed too. */
 void coord_changed(coord_engine *e, coord_entry *j, bool list);

@@ -146,7 +146,12 @@ static json_t *training_json(const fed_job *job) {
 /* What the packed scheme says of its parameters beyond what all schemes do. */
 static void put_packed_params(const fed_job *job, json_t *out) {
     const msfl_scheme_request *r = msfl_setup_request(job->updates.setup);
-    const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
+    const msfl_params_request request = {.n_clients = r->n_clients,
+                                         .value_bits = r->value_bits,
+                                         .n_values = r->n_values,
+                                         .security_bits = r->security_bits,
+                                         .ring_degree = r->ring_degree,
+                                         .n_shares = r->custody == MSFL_CUSTODY_COMMITTEE ? r->n_clients : 1};
     msfl_params p;
     if (msfl_params_plan(&request, &p) != MSFL_OK) return; /* it was planned before: only memory could be missing */
     msfl_params_facts f;

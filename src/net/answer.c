@@ -95,9 +95,9 @@ msfl_status net_answer_text(net_request *r, uint32_t status, const char *type, c
 
 bool net_answer_error(net_request *r, uint32_t status, const char *error, const char *message) {
     msfl_buffer text = {0};
-    msfl_put_text(&text, "{\"error\":\"%s\",\"message\":", error);
+    msfl_put_text(&text, "{\"error\":");
     net_json_text(&text, message);
-    msfl_put_text(&text, "}\n");
+    msfl_put_text(&text, ",\"status\":\"%s\"}\n", error);
     bool good =
         text.status == MSFL_OK && net_answer_bytes(r, status, "application/json", text.bytes, text.length) == MSFL_OK;
     msfl_buffer_clear(&text);

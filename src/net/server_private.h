@@ -68,7 +68,7 @@ bool net_dispatch(void *ctx, void *socket, struct MHD_Connection *connection, co
 void net_dispatch_completed(void *ctx, void *socket, void *request, bool complete);
 
 /* answer.c */
-/** A status with {"error":..., "message":...}; false: cut the connection. */
+/** A status with {"error":message, "status":name}; false: cut the connection. */
 bool net_answer_error(net_request *request, uint32_t status, const char *error, const char *message);
 /** Send what is described, with the fields collected so far. */
 msfl_status net_answer_body(net_request *request, uint32_t status, const char *type, const net_mhd_body *body);

@@ -32,7 +32,12 @@ static msfl_status setup_new(const msfl_scheme_request *r, void **out) {
                          "a minimum cohort of %u: 2 or more are possible, since the sum of one would be that one",
                          r->min_cohort);
     }
-    const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
+    const msfl_params_request request = {.n_clients = r->n_clients,
+                                         .value_bits = r->value_bits,
+                                         .n_values = r->n_values,
+                                         .security_bits = r->security_bits,
+                                         .ring_degree = r->ring_degree,
+                                         .n_shares = r->custody == MSFL_CUSTODY_COMMITTEE ? r->n_clients : 1};
     if (r->custody == MSFL_CUSTODY_COMMITTEE && (r->n_clients < 2 || r->n_clients > MSFL_COMMITTEE_MAX)) {
         return msfl_fail(MSFL_ERR_USAGE, "a committee of all %u hospitals: 2 to %d are possible; name an authority",
                          r->n_clients, MSFL_COMMITTEE_MAX);

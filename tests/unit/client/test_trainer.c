@@ -330,7 +330,8 @@ static void test_fences(void **state) {
             "def tries(f):\n  try:\n    f()\n    return True\n  except OSError:\n    return False\n"
             "def write():\n  open('%s', 'a').write('x')\n"
             "found = [tries(lambda: socket.socket(socket.AF_INET)), tries(lambda: socket.socket(socket.AF_INET6)),\n"
-            "  tries(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)), tries(lambda: open('%s').read()), tries(write),\n"
+            "  tries(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)), tries(lambda: open('%s').read()), "
+            "tries(write),\n"
             "  tries(lambda: socket.socketpair()), tries(lambda: subprocess.check_call(['/bin/true']))]\n"
             "json.dump({'n_samples': 1 + sum(1 << i for i, f in enumerate(found) if f), 'metrics': {'loss': 0}},\n"
             "  open('out/result.json', 'w'))\nshutil.copy('in/weights.npz', 'out')\n",

@@ -92,10 +92,10 @@ function reach() {
 /* A table whose rows are arrays of cells; the first cell heads its row. Columns: [title, "num" or ""]. `keys`: one a row. */
 function table(caption, columns, rows, keys, kind = "") {
   /* The roles say what the elements say already, but also where the style sheet makes cards of rows. */
-  const cell = (content, c) => h(c === 0 ? "th" : "td", {scope: c === 0 ? "row" : null, role: c === 0 ? "rowheader" : "cell", class: columns[c][1] || null}, content);
+  const cell = (content, c) => h(c === 0 ? "th" : "td", {scope: c === 0 ? "row" : null, role: c === 0 ? "rowheader" : "cell", class: columns[c][1] || null, "data-label": columns[c][0]}, content);
   return h("div", {class: "scroll " + kind},
     h("table", {class: kind, role: "table"},
-      h("caption", {}, caption),
+      h("caption", {}, h("span", {class: "cap"}, caption)),
       h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, columns.map(([title, type]) => h("th", {scope: "col", role: "columnheader", class: type || null}, title)))),
       h("tbody", {role: "rowgroup"}, rows.map((cells, r) => h("tr", {"data-key": keys[r], role: "row"}, cells.map((content, c) => cell(content, c)))))));
 }

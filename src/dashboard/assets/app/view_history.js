@@ -22,7 +22,7 @@ function viewAttempts(job) {
   put("attempts-body", h("p", {class: "note"}, "A round that is given up leaves no trace in the model: its keys are thrown away, and it is tried again under a new number."),
     table("Attempts, the newest first", [["announcement", ""], ["round", "num"], ["for", ""], ["how it ended", ""], ["why", "text"], ["ended", "time"]],
       attempts.map((a) => [count(a.number), count(a.round), foreign(a.kind, 30), pill(words(a.outcome, 30) || "unknown", "warn", "✕"), words(a.why) ? foreign(a.why) : DASH, time(a.ended_ms)]),
-      attempts.map((a) => "a " + a.number)));
+      attempts.map((a) => "a " + a.number), "cards"));
 }
 
 function viewAudit(job) {

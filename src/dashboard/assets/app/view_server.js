@@ -36,7 +36,7 @@ function viewParties(status, now) {
     [["name", ""], ["role", ""], ["holds key shares", ""], ["connection", ""], ["certificate valid until", ""]],
     listed.map((p) => [foreign(p.name, 60), foreign(p.role, 30), p.member ? "yes" : "no",
       p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
-      certificateWords(p, now)]), listed.map((p) => "p " + p.name)));
+      certificateWords(p, now)]), listed.map((p) => "p " + p.name), "cards"));
 }
 
 function viewLog(status) {
@@ -44,7 +44,7 @@ function viewLog(status) {
   $("log").hidden = lines.length === 0;
   put("log-body", lines.length === 0 ? null : table("The newest lines first", [["time", "time"], ["level", ""], ["job", "text"], ["what happened", "text"]],
     lines.map((l) => [time(l.at_ms), Object.hasOwn(tones, l.level) ? pill(words(l.level, 20), tones[l.level], tones[l.level] === "bad" ? "!" : "△") : foreign(l.level, 20),
-      l.job ? foreign(l.job, 60) : DASH, foreign(l.text, 1000)]), lines.map((l) => "l " + l.at_ms + " " + words(l.text, 60)), "lines"));
+      l.job ? foreign(l.job, 60) : DASH, foreign(l.text, 1000)]), lines.map((l) => "l " + l.at_ms + " " + words(l.text, 60)), "lines cards"));
 }
 
 function viewServer(status, me, now) {
