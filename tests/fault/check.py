@@ -1,5 +1,5 @@
 """What must hold after a run, whatever was done to it. Reads transcripts, receipts and statements by the documented formats
-(docs/formats/round-messages.md) with nothing of the program, and asks the program's own `audit verify` as well."""
+(docs/formats/round-messages.md, audit.md) with nothing of the program, and asks the program's own `audit verify` as well."""
 import glob
 import hashlib
 import os
@@ -52,10 +52,6 @@ class Transcript:
     def cohort(self):
         return [struct.unpack("<I", s[:4])[0] for s in self.statements]
 
-    def digest(self, statement):
-        """What the client signed: 'the statement hash as signed'."""
-        return H("msfl.round.statement.v1", self.round_id, self.roster, field(statement[:-64]))
-
 
 def transcripts(folder, k):
     return [Transcript(read(p), k) for p in sorted(glob.glob(os.path.join(folder, "*.transcript")))]
@@ -72,8 +68,8 @@ def check(fed, job_id, custody=None, verify=True, rounds=None, why_ended=True):
     told = transcripts(os.path.join(fed.state("coordinator"), "audit", job_id), k)
     assert told, "the coordinator has kept no record"
     chains(told)
-    for i, name in enumerate(fed.names):
-        receipts(fed, job_id, i, name, told, k)
+    for name in fed.names:
+        receipts(fed, job_id, name, told)
         same_history(fed, job_id, name, told, k)
     one_sum_of_a_model(told)
     if why_ended:
@@ -99,22 +95,20 @@ def chains(told):
         last[t.task] = (t.number, t.hash)
 
 
-def receipts(fed, job_id, client, name, told, k):
+def receipts(fed, job_id, name, told):
     """Nothing that was acknowledged is lost: whose upload has a receipt is in the sum of that round, with that ciphertext."""
     by_id = {t.round_id: t for t in told}
     folder = os.path.join(fed.state(name), "audit", job_id)
-    for path in sorted(glob.glob(os.path.join(folder, "**", "*.receipt"), recursive=True)):
-        raw = read(path)
-        assert len(raw) == 128, path
-        t = by_id.get(raw[:32])
+    for path in sorted(glob.glob(os.path.join(folder, "*.receipt"))):
+        raw, kept = read(path), read(path[:-len("receipt")] + "statement")
+        assert len(raw) == 124 and raw[:12] == b"MSRM" + struct.pack("<II", 1, 2) and raw[56:60] == struct.pack("<I", 1), path
+        assert kept[:8] == b"MSAS" + struct.pack("<I", 1) and H("msfl.round.v2", kept[8:8 + ANNOUNCEMENT]) == raw[16:48], path
+        t, statement = by_id.get(raw[16:48]), kept[8 + SIGNED:]
         if t is None or not t.statements:
             continue  # the round is open, or was given up before its cohort was fixed
-        mine = [s for s in t.statements if struct.unpack("<I", s[:4])[0] == client]
+        mine = [s for s in t.statements if struct.unpack("<I", s[:4])[0] == struct.unpack("<I", statement[:4])[0]]
         assert mine, f"{name} has a receipt for round {t.number}, and is not in its cohort {t.cohort()}"
-        assert t.digest(mine[0]) == raw[32:64], f"{name}: round {t.number} has another statement than was acknowledged"
-        kept = path[:-len("receipt")] + "statement"
-        if os.path.exists(kept):
-            assert read(kept) == mine[0], f"{name}: round {t.number} has another statement than was sent"
+        assert mine[0] == statement, f"{name}: round {t.number} has another statement than was acknowledged"
 
 
 def same_history(fed, job_id, name, told, k):
