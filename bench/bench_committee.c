@@ -50,10 +50,9 @@ static msfl_status measure(const committee *c, uint32_t n, uint64_t repeat, doub
     const size_t each = msfl_share_bytes(n);
     const msfl_share_binding binding = {id, hash, 0, n};
     const msfl_answer_binding answer = {id, hash, 0, n};
-    const msfl_identity *receiver = &c->id[c->roster.k];
     msfl_status status = MSFL_NO_MEMORY;
     int32_t *key = msfl_alloc(n, sizeof *key);
-    uint8_t *bundles = msfl_alloc(c->roster.k, each), *body = msfl_alloc(msfl_answer_bytes(n, 1), 1);
+    uint8_t *bundles = msfl_alloc(c->roster.k, each), *body = msfl_alloc(msfl_answer_bytes(n), 1);
     uint8_t *scratch = msfl_alloc(msfl_share_scratch_bytes(n), 1);
     uint32_t *sums = msfl_alloc((size_t)c->roster.k * n, sizeof *sums);
     const uint32_t *shares[MSFL_COMMITTEE_MAX];
@@ -75,7 +74,7 @@ static msfl_status measure(const committee *c, uint32_t n, uint64_t repeat, doub
         }
         if (status != MSFL_OK) break;
         start = msfl_now_ns();
-        status = msfl_answer_seal(&answer, c->secret[0], &receiver, 1, sums, body);
+        status = msfl_answer_seal(&answer, c->secret[0], &c->id[c->roster.k], sums, body);
         best_since(&out[2], start);
         start = msfl_now_ns();
         if (status == MSFL_OK) status = msfl_shamir_join(c->roster.t, c->members, c->roster.t, shares, n, key);

@@ -235,7 +235,7 @@ static void check_content(sim *s, const node *n, uint32_t place, const uint8_t i
     uint32_t *expected = msfl_alloc(degree, sizeof *expected), *found = msfl_alloc(degree, sizeof *found);
     uint8_t *scratch = msfl_alloc(msfl_share_scratch_bytes(degree), 1);
     const msfl_answer_binding binding = {id, body, n->party, degree};
-    if (msfl_answer_open(&binding, &s->id[n->party], &s->coordinator_id, s->coordinator_secret, body, 1, 0, found) !=
+    if (msfl_answer_open(&binding, &s->id[n->party], &s->coordinator_id, s->coordinator_secret, body, found) !=
         MSFL_OK) {
         sim_fail(s, "member %u sends an answer that nobody can open", n->party);
     }

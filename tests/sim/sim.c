@@ -195,8 +195,7 @@ static void answer_wrongly(node *n, msfl_effect *e) {
     uint8_t cohort[32];
     memcpy(cohort, e->bytes + MSFL_FRAME_BYTES, 32);
     const msfl_answer_binding own = {b.round_id, cohort, b.member, b.ring_degree};
-    const msfl_identity *receiver = &s->coordinator_id;
-    if (msfl_answer_seal(&own, s->secret[n->party], &receiver, 1, sum, e->bytes + MSFL_FRAME_BYTES) != MSFL_OK) abort();
+    if (msfl_answer_seal(&own, s->secret[n->party], &s->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES) != MSFL_OK) abort();
     msfl_free(sum);
 }
 
