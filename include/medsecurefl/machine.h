@@ -118,7 +118,9 @@ typedef struct msfl_round_offer {
     msfl_delivery delivery;
 } msfl_round_offer;
 
-/** Open the next round (numbers count up, whatever became of the last) and announce it. ERR_POLICY unless IDLE. */
+/** Open the next round (numbers count up, whatever became of the last) and announce it. ERR_POLICY unless IDLE, for
+ *  another delivery than the rounds of this task had before, and for delivery to clients where the coordinator holds the
+ *  keys. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_open(msfl_coordinator *c, uint64_t now_ms,
                                                           const msfl_round_offer *offer, msfl_effects *effects);
 /**

@@ -16,6 +16,12 @@ msfl_status msfl_coordinator_open(msfl_coordinator *c, uint64_t now_ms, const ms
                          "coordinator: it holds the keys of this roster itself, so it cannot deliver a "
                          "sum to the hospitals without seeing it; use a committee or an authority");
     }
+    if (c->record != NULL &&
+        msfl_transcript_is_sealed(c->record, c->record_length) != (offer->delivery == MSFL_DELIVERY_CLIENTS)) {
+        /* Hospitals that were away for a while could otherwise not tell whether they have missed a model. */
+        return msfl_fail(MSFL_ERR_POLICY, "coordinator: all rounds of a task are delivered the same way; the last was "
+                                          "not; begin another task");
+    }
     msfl_announcement a = {.info = {.number = c->number + 1,
                                     .n_clients = c->r->n_clients,
                                     .min_cohort = offer->min_cohort,

@@ -27,7 +27,7 @@ static msfl_status prepare(msfl_site *s, const msfl_packed *ctx, msfl_fold fold,
     msfl_status status = msfl_site_expect(s, MSFL_SITE_DELIVERED, what);
     if (status == MSFL_OK) status = msfl_round_info_check_with(&s->a.info, ctx);
     if (status != MSFL_OK) return status;
-    if (s->fold != fold && !is_complete(s)) begin_anew(s);
+    if (s->fold != fold) begin_anew(s);
     if (s->sum == NULL) status = msfl_packed_sum_new(ctx, s->round_id, s->a.info.n_values, &s->sum);
     if (status != MSFL_OK) return status;
     s->ctx = ctx;

@@ -40,23 +40,29 @@ msfl_status msfl_site_check_offer(const msfl_site *s, const msfl_announcement *a
     return msfl_site_check_history(s, a);
 }
 
+static msfl_status reported_and_open(const msfl_site *s, uint64_t number) {
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "round %" PRIu64 ": this hospital opened the sum of round %" PRIu64
+                     " and has not seen its record, by which all have opened the same",
+                     number, s->opened_number);
+}
+
+static msfl_status out_of_order(const msfl_site *s, uint64_t number) {
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "round %" PRIu64 " is kept from the coordinator, so this hospital must know what became of every "
+                     "round before it; it has seen the records of rounds up to %" PRIu64,
+                     number, s->history_number);
+}
+
 msfl_status msfl_site_check_history(const msfl_site *s, const msfl_announcement *a) {
     const uint64_t number = a->info.number;
     if (number <= s->history_number) {
         return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " is over: the record of round %" PRIu64 " was seen", number,
                          s->history_number);
     }
-    if (!MSFL_GUARD(SITE_AGREED, s->opened_number <= s->history_number)) {
-        return msfl_fail(MSFL_ERR_POLICY,
-                         "round %" PRIu64 ": this hospital opened the sum of round %" PRIu64
-                         " and has not seen its record, by which all have opened the same",
-                         number, s->opened_number);
-    }
+    if (!MSFL_GUARD(SITE_AGREED, s->opened_number <= s->history_number)) return reported_and_open(s, number);
     if (a->delivery == MSFL_DELIVERY_CLIENTS && !MSFL_GUARD(SITE_ORDER, number == s->history_number + 1)) {
-        return msfl_fail(MSFL_ERR_POLICY,
-                         "round %" PRIu64 " is kept from the coordinator, so this hospital must know what became of "
-                         "every round before it; it has seen the records of rounds up to %" PRIu64,
-                         number, s->history_number);
+        return out_of_order(s, number);
     }
     if (number == s->history_number + 1 &&
         !MSFL_GUARD(SITE_HISTORY, memcmp(a->previous, s->history, MSFL_HASH_BYTES) == 0)) {
@@ -169,6 +175,16 @@ static msfl_status on_next(msfl_site *s, msfl_frame *frame, msfl_effects *effect
     return msfl_site_commit(s, &record, &nothing, s->a.info.number, effects);
 }
 
+/** Where sums are delivered, no record may be passed over, or the model made of one would be missed. */
+static msfl_status check_record_order(const msfl_site *s, const msfl_announcement *a) {
+    const uint64_t number = a->info.number;
+    if (!MSFL_GUARD(SITE_AGREED, s->opened_number <= s->history_number || number <= s->opened_number)) {
+        return reported_and_open(s, number);
+    }
+    if (a->delivery != MSFL_DELIVERY_CLIENTS) return MSFL_OK;
+    return MSFL_GUARD(SITE_ORDER, number == s->history_number + 1) ? MSFL_OK : out_of_order(s, number);
+}
+
 /** Whether a record of a delivered sum says what this site opened. */
 static msfl_status check_result(const msfl_site *s, const msfl_transcript *t) {
     const uint64_t number = t->announcement.info.number;
@@ -205,6 +221,8 @@ static msfl_status take_record(msfl_site *s, const uint8_t *bytes, size_t length
         return msfl_fail(MSFL_ERR_MISMATCH, "the record of round %" PRIu64 " does not continue the one seen before",
                          number);
     }
+    if (!adopt) status = check_record_order(s, &t.announcement);
+    if (status != MSFL_OK) return status;
     const bool delivered = t.outcome == MSFL_OUTCOME_OPENED && t.announcement.delivery == MSFL_DELIVERY_CLIENTS;
     if (delivered && !adopt) status = check_result(s, &t);
     if (status != MSFL_OK) return status;

@@ -20,19 +20,20 @@ static void every_hospital_opens_the_plain_sum(void **state) {
         hall_sealed_round(&h, 'a');
         hall_sealed_round(&h, 'b');
         h.delivery = MSFL_DELIVERY_COORDINATOR;
-        hall_round(&h, 'c'); /* and one whose sum the coordinator may see */
+        assert_int_equal(hall_open(&h, 'c'), MSFL_ERR_POLICY);
+        expect_message("delivered the same way");
         hall_sealed_round(&h, 'd');
         msfl_transcript t;
         msfl_report report;
         assert_int_equal(msfl_transcript_verify(h.record, h.record_length, h.roster, NULL, &t), MSFL_OK);
-        assert_int_equal(t.announcement.info.number, 4);
+        assert_int_equal(t.announcement.info.number, 3);
         assert_int_equal(t.n_reports, cases[i].n);
         assert_int_equal(t.n_agree, cases[i].n);
         for (uint32_t k = 0; k < cases[i].n; k++) {
             assert_true(msfl_transcript_report(&t, k, &report));
             assert_int_equal(report.client, k);
             assert_int_equal(report.fold, MSFL_FOLD_TAKEN);
-            assert_int_equal(msfl_site_settled(h.sites[k]), 4);
+            assert_int_equal(msfl_site_settled(h.sites[k]), 3);
             assert_int_equal(msfl_site_phase_of(h.sites[k]), MSFL_SITE_IDLE);
         }
         assert_false(msfl_transcript_report(&t, cases[i].n, &report));
@@ -584,9 +585,9 @@ static void rounds_are_followed_in_order(void **state) {
 /** A hospital that wants its sums kept from the coordinator enters no other round. */
 static void hospitals_may_insist(void **state) {
     (void)state;
-    hall h;
-    hall_make(&h, 3, MSFL_CUSTODY_COMMITTEE, 3);
     for (int want = 1; want <= 2; want++) {
+        hall h;
+        hall_make(&h, 3, MSFL_CUSTODY_COMMITTEE, 3);
         msfl_site_config c = {h.roster, h.secret[0], 0, {0}, 3, 0, false, hall_spool(&h, 1), (msfl_delivery)want};
         memcpy(c.task, h.task, 32);
         msfl_site_free(h.sites[0]);
@@ -598,8 +599,8 @@ static void hospitals_may_insist(void **state) {
         expect_message(want == 2 ? "would be opened by the coordinator" : "would be opened by the hospitals");
         assert_int_equal(msfl_coordinator_abort(h.coordinator, "nobody comes", &effects), MSFL_OK);
         assert_int_equal(hall_carry(&h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
+        hall_clear(&h);
     }
-    hall_clear(&h);
 }
 
 static void restart_all(hall *h) {
