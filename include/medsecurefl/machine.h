@@ -61,12 +61,6 @@ typedef struct msfl_spool {
 
 /* --- the announcement --- */
 
-/** Who can open the answers. */
-typedef enum msfl_delivery {
-    MSFL_DELIVERY_COORDINATOR = 1, /**< the coordinator learns the sum, and makes the next model */
-    MSFL_DELIVERY_CLIENTS = 2      /**< all hospitals of the roster do; the coordinator never sees it */
-} msfl_delivery;
-
 /** All that a round is. Its hash is the round id, which seeds the public polynomials. */
 typedef struct msfl_announcement {
     msfl_round_info info;              /**< `authority` is the hash of the roster */
@@ -119,8 +113,8 @@ typedef struct msfl_round_offer {
 } msfl_round_offer;
 
 /** Open the next round (numbers count up, whatever became of the last) and announce it. ERR_POLICY unless IDLE, for
- *  another delivery than the rounds of this task had before, and for delivery to clients where the coordinator holds the
- *  keys. */
+ *  another delivery than the rounds of this task had before, and for delivery to clients where the coordinator holds
+ * the keys. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_open(msfl_coordinator *c, uint64_t now_ms,
                                                           const msfl_round_offer *offer, msfl_effects *effects);
 /**
