@@ -47,6 +47,9 @@ void msfl_coord_clear_round(msfl_coordinator *c) {
     c->told = 0;
     for (uint32_t i = 0; i < c->r->k; i++) {
         msfl_free(c->members[i].answer);
+        if (c->members[i].shares != NULL) {
+            msfl_wipe(c->members[i].shares, c->a.info.params.ring_degree * sizeof *c->members[i].shares);
+        }
         msfl_free(c->members[i].shares);
         c->members[i] = (msfl_coord_member){0};
     }

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/sodium.h"
 #include "he/security.h"
 #include "he/shamir.h"
 
@@ -106,6 +107,7 @@ done:
         memset(key_sum, 0, degree * sizeof *key_sum);
         *wrong = 0;
     }
+    if (scratch != NULL) msfl_wipe(scratch, degree * sizeof *scratch);
     msfl_free(scratch);
     msfl_free(totals);
     return status;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/taint.h"
 #include "he/shamir.h"
 
 #include <inttypes.h>
@@ -104,6 +105,7 @@ msfl_status msfl_sealed_make(const msfl_answer_binding *b, const msfl_identity_s
     if (status == MSFL_OK) {
         sum_hash(b, sealed, body + AT_SUM_HASH);
         commit_to(b, content, body + AT_COMMIT);
+        MSFL_DECLASSIFY(body + AT_COMMIT, MSFL_HASH_BYTES); /* of a key of 256 bits */
         hash_of("msfl.round.wraps.v1", wraps, (size_t)MSFL_WRAP_BYTES * roster->n_clients, body + AT_WRAPS_HASH);
         msfl_sealed_digest(b, body, digest);
         msfl_sign(secret->sign, digest, sizeof digest, body + MSFL_SEALED_HEAD);
