@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,9 +65,14 @@ typedef struct words {
 } words;
 
 static msfl_status read_unlock(const cli_unlock *from, msfl_unlock **out) {
+    struct stat st;
     *out = NULL;
     if (from->passphrase_file == NULL && from->key_file == NULL) return MSFL_OK;
-    return cli_unlock_read(from, "kit-", "passphrase of the kit's keys", false, out);
+    /* A service names a file in any case; an empty one says that the keys lie plain. */
+    if (from->key_file == NULL && stat(from->passphrase_file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0) {
+        return MSFL_OK;
+    }
+    return cli_unlock_read(from, "", "passphrase of the kit's keys", false, out);
 }
 
 /* --job names a job of the coordinator, or, for a dry run, a file. */
@@ -114,8 +120,8 @@ msfl_status cmd_client(int argc, char **argv) {
                                   {"once", CLI_FLAG, &o.once, 0, 0, NULL},
                                   {"dry-run", CLI_TEXT, &w.dry_run, 0, 0, NULL},
                                   {"weights", CLI_TEXT, &w.weights, 0, 0, NULL},
-                                  {"kit-passphrase-file", CLI_TEXT, &w.unlock.passphrase_file, 0, 0, NULL},
-                                  {"kit-keyfile", CLI_TEXT, &w.unlock.key_file, 0, 0, NULL},
+                                  {"passphrase-file", CLI_TEXT, &w.unlock.passphrase_file, 0, 0, NULL},
+                                  {"keyfile", CLI_TEXT, &w.unlock.key_file, 0, 0, NULL},
                                   {"json", CLI_FLAG, &w.json, 0, 0, NULL},
                                   {"quiet", CLI_FLAG, &w.quiet, 0, 0, NULL},
                                   {0}};

@@ -74,7 +74,157 @@ static void test_rounds(void **state) {
     fake_free(&f);
 }
 
+/* --- a coordinator that lies --- */
+
+/* One hospital alone hears it: nothing that it made may come back. */
+static void lied_to(void (*lie)(fake *f), const char *policy, const char *words, bool told) {
+    fake f;
+    fake_site site;
+    fake_new(&f, job);
+    fake_data(&f, 0);
+    if (policy != NULL) fake_write(&f, 0, "policy.yaml", policy);
+    lie(&f);
+    fake_open(&f, JOB_UPDATE, 1);
+    fake_start(&f, &site, 0);
+    /* until it has said why, at most ten seconds */
+    for (int i = 0; i < 1000 && strstr(site.log, words) == NULL; i++)
+        usleep(10000);
+    for (int i = 0; i < 300 && told; i++) {
+        pthread_mutex_lock(&f.lock);
+        const bool heard = strstr(f.reports, "\"refused\"") != NULL;
+        pthread_mutex_unlock(&f.lock);
+        if (heard) break;
+        usleep(10000);
+    }
+    fake_stop(&site);
+    if (strstr(site.log, words) == NULL) print_error("%s\n", site.log);
+    assert_non_null(strstr(site.log, words));
+    assert_int_equal(f.posts, 0);
+    assert_int_equal(f.bytes_up, 0);
+    assert_null(strstr(site.log, "acknowledged"));
+    if (told) assert_non_null(strstr(f.reports, "\"refused\""));
+    /* whatever is told, no path of this hospital is in it */
+    assert_null(strstr(f.reports, f.folder));
+    fake_free(&f);
+}
+
+static void lie_nothing(fake *f) {
+    (void)f;
+}
+static void lie_text(fake *f) {
+    f->lie_text = true;
+}
+static void lie_model(fake *f) {
+    f->lie_model = true;
+}
+static void lie_rate(fake *f) {
+    f->lie_plan_rate = true;
+}
+static void lie_clip(fake *f) {
+    f->lie_plan_clip = true;
+}
+static void lie_cohort(fake *f) {
+    f->lie_min_cohort = 2;
+}
+
+static void test_lies(void **state) {
+    (void)state;
+    lied_to(lie_text, NULL, "not the one whose hash was announced", false);
+    lied_to(lie_model, NULL, "not those that were announced", false);
+    lied_to(lie_rate, NULL, "a learning rate of", true);
+    lied_to(lie_clip, NULL, "not those that were announced", true);
+    lied_to(lie_cohort, NULL, "would open the sum of 2 updates", false); /* the machine's own rule */
+    lied_to(lie_cohort, "min_cohort: 2", "a minimum of 2 hospitals where 3 were described", true);
+    lied_to(lie_nothing, "min_cohort: 4", "policy min_cohort", true);
+    lied_to(lie_nothing, "models: [medsecurefl-2022]", "policy models", true);
+    lied_to(lie_nothing, "sums_per_day: 0", "policy sums_per_day", true);
+}
+
+/* --- bad lines --- */
+
+/* The body of an upload is cut in the middle: what is encrypted is sent again from where the coordinator is. */
+static void test_cut(void **state) {
+    fake f;
+    fake_site sites[FAKE_SITES];
+    (void)state;
+    fake_new(&f, job);
+    f.cut_after = 100000;
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_data(&f, i);
+        fake_start(&f, &sites[i], i);
+    }
+    one_round(&f, 1);
+    assert_int_equal(f.cut_after, 0); /* it was cut */
+    fake_end(&f);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_join(&sites[i]);
+        assert_int_equal(sites[i].status, MSFL_OK);
+    }
+    fake_free(&f);
+}
+
+/* A round that is given up is repeated with the same update and another key; the model does not depend on it. */
+static void test_again(void **state) {
+    float *model = NULL;
+    (void)state;
+    for (int disturbed = 0; disturbed < 2; disturbed++) {
+        fake f;
+        fake_site sites[FAKE_SITES];
+        fake_new(&f, job);
+        for (int i = 0; i < FAKE_SITES; i++)
+            fake_data(&f, i);
+        for (int i = 0; i < FAKE_SITES && disturbed; i++)
+            if (i > 0) fake_start(&f, &sites[i], i);
+        if (disturbed) {
+            fake_open(&f, JOB_UPDATE, 1);
+            assert_false(fake_opened(&f, 3000)); /* one is missing */
+            fake_abort(&f);
+            /* one that has trained is stopped and comes back: it trains again, from the same state */
+            fake_stop(&sites[1]);
+            fake_start(&f, &sites[1], 1);
+            fake_start(&f, &sites[0], 0);
+        } else {
+            for (int i = 0; i < FAKE_SITES; i++)
+                fake_start(&f, &sites[i], i);
+        }
+        one_round(&f, 1);
+        one_round(&f, 2);
+        fake_end(&f);
+        for (int i = 0; i < FAKE_SITES; i++)
+            fake_join(&sites[i]);
+        if (!disturbed) {
+            model = msfl_alloc(f.shape->n_values, sizeof *model);
+            memcpy(model, f.models[2], f.shape->n_values * sizeof *model);
+        } else {
+            assert_memory_equal(model, f.models[2], f.shape->n_values * sizeof *model);
+        }
+        fake_free(&f);
+    }
+    msfl_free(model);
+}
+
+/* Two clients do not share a folder. */
+static void test_lock(void **state) {
+    fake f;
+    fake_site one, two;
+    (void)state;
+    fake_new(&f, job);
+    fake_data(&f, 0);
+    fake_start(&f, &one, 0);
+    for (int i = 0; i < 500 && strstr(one.log, "taking part") == NULL; i++)
+        usleep(10000);
+    fake_start(&f, &two, 0);
+    fake_join(&two);
+    assert_int_equal(two.status, MSFL_ERR_EXISTS);
+    assert_non_null(strstr(two.message, "another client"));
+    fake_stop(&one);
+    assert_int_equal(one.status, MSFL_OK); /* a graceful end */
+    fake_free(&f);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_lies),
+                                       cmocka_unit_test(test_cut), cmocka_unit_test(test_again),
+                                       cmocka_unit_test(test_lock)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
