@@ -71,6 +71,14 @@ static msfl_status send(uint32_t to, msfl_buffer *message, msfl_effects *effects
     return msfl_effects_add(effects, MSFL_EFFECT_SEND, to, message);
 }
 
+static msfl_status tell_record(const msfl_coordinator *c, uint32_t client, msfl_effects *effects) {
+    uint8_t none[MSFL_HASH_BYTES] = {0};
+    msfl_buffer message = {0};
+    msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
+    msfl_put_bytes(&message, c->record, c->record_length);
+    return send(client, &message, effects);
+}
+
 static msfl_status tell_client(const msfl_coordinator *c, uint32_t client, msfl_effects *effects) {
     const msfl_coord_upload *u = &c->uploads[client];
     msfl_buffer message = {0};
@@ -113,14 +121,14 @@ msfl_status msfl_coordinator_poll(msfl_coordinator *c, uint32_t to, msfl_effects
     msfl_status status = MSFL_OK;
     if (to >= c->r->n_parties) return msfl_fail(MSFL_ERR_USAGE, "coordinator: there is no party %u", to);
     if (c->phase == MSFL_PHASE_IDLE) {
-        if (c->record == NULL || to >= c->r->n_clients) return MSFL_OK;
-        uint8_t none[MSFL_HASH_BYTES] = {0};
-        msfl_buffer message = {0};
-        msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
-        msfl_put_bytes(&message, c->record, c->record_length);
-        return send(to, &message, effects);
+        return c->record == NULL || to >= c->r->n_clients ? MSFL_OK : tell_record(c, to, effects);
     }
     const uint32_t place = msfl_member_place(c->r, to);
+    /* The next round may open before a hospital has asked: it hears the record of the one before first, and can hold the
+     * announcement against it. */
+    const bool begins = c->phase == MSFL_PHASE_COLLECTING && to < c->r->n_clients &&
+                        c->uploads[to].statement == NULL && c->uploads[to].next == 0;
+    if (begins && c->record != NULL) status = tell_record(c, to, effects);
     if (to < c->r->n_clients) status = tell_client(c, to, effects);
     if (status == MSFL_OK && place < c->r->k) status = tell_member(c, place, effects);
     if (status != MSFL_OK) msfl_effects_cut(effects, mark);
