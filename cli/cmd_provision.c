@@ -235,7 +235,9 @@ static msfl_status run_show(const args *a) {
                                                         "not_after", (json_int_t)parties[i].not_after));
         } else {
             printf("%-12s %-40s %s\n", parties[i].role, parties[i].name,
-                   parties[i].n_certificates == 0 ? "revoked" : until);
+                   parties[i].is_awaited            ? "its request has not come"
+                   : parties[i].n_certificates == 0 ? "revoked"
+                                                    : until);
         }
     }
     msfl_provision_parties_free(parties);

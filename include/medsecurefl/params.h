@@ -55,9 +55,9 @@ typedef struct msfl_params_facts {
  * The cheapest set that provably opens every sum of `request->n_clients` updates exactly, within the tables of Bossuat
  * et al., "Security Guidelines for Implementing Homomorphic Encryption" (2024/463), Table 5.2, Gaussian secret.
  * Cheapest: bytes (the ciphertext of n_values and n_shares key shares) weighed against the time of encryption, one per
- * cent of bytes for four of time, among the ring degrees whose ciphertext, with its shares where there is more than
- * one, is at most an eighth above the smallest possible; within one ring degree, a set up to a hundredth larger is
- * taken if it means less work. The same request gives the same set on every machine.
+ * cent of bytes for four of time, among the ring degrees whose ciphertext is at most an eighth above the smallest
+ * possible; within one ring degree, a set up to a hundredth larger is taken if it means less work. The same request
+ * gives the same set on every machine.
  *
  * @retval MSFL_OK          the set is in `out`
  * @retval MSFL_ERR_USAGE   a field of the request is out of range

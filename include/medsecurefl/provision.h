@@ -109,12 +109,13 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_provision_revoke(const char *authority,
 typedef struct msfl_provision_party {
     char name[MSFL_PROVISION_NAME_MAX + 1];
     const char *role;        /**< static storage */
-    uint32_t n_certificates; /**< 0: all are revoked */
+    uint32_t n_certificates; /**< 0: all are revoked, or its request has not come */
+    bool is_awaited;         /**< planned, and not in the roster yet; `role` is "awaited" */
     int64_t not_after;       /**< of the newest */
 } msfl_provision_party;
 
 /** The parties of a roster that lies in `folder` (an authority's or a kit), its signature checked with the consortium
- *  key that lies there too. Free `*parties` with msfl_provision_parties_free. */
+ *  key that lies there too; then those that are awaited. Free `*parties` with msfl_provision_parties_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_list(const char *folder, msfl_provision_result *result,
                                                         msfl_provision_party **parties, uint32_t *n);
 MSFL_API void msfl_provision_parties_free(msfl_provision_party *parties);

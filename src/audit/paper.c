@@ -146,6 +146,8 @@ msfl_status audit_statement_verify(const char *file, const audit_statement *s, c
 msfl_status audit_receipt_read(const char *file, const uint8_t *bytes, size_t length, const uint8_t **round_id,
                                bool *complete, const uint8_t **signature) {
     msfl_frame frame;
+    *round_id = *signature = NULL;
+    *complete = false;
     msfl_status status = msfl_frame_read(bytes, length, &frame);
     if (status != MSFL_OK) return audit_fail_as(AUDIT_RECEIPT_MALFORMED, status, file);
     msfl_reader r = frame.body;

@@ -79,7 +79,7 @@ static msfl_status expect_same(const msfl_audit_writer *w, const char *name, con
     uint8_t *there;
     size_t there_length;
     msfl_status status = read_paper(w, name, length, &there, &there_length);
-    bool same = status == MSFL_OK && there_length == length && memcmp(there, bytes, length) == 0;
+    bool same = status == MSFL_OK && there_length == length && (length == 0 || memcmp(there, bytes, length) == 0);
     if (status == MSFL_OK) msfl_free(there);
     if (same || status == MSFL_ERR_MEMORY || status == MSFL_ERR_IO) return same ? MSFL_OK : status;
     return msfl_fail(MSFL_ERR_MISMATCH, "%s/%s is there, and says something else", w->folder, name);

@@ -87,7 +87,9 @@ static msfl_status follow(client *c, const client_job_line *lines, size_t n) {
             client_say(run, MSFL_EVENT_PHASE, "the job is over");
             run->over = 1;
         }
-        if (atomic_load(&run->ended)) end_run(c, &c->runs[i], run->over == 0);
+        const bool failed = atomic_load(&run->failed);
+        if (failed && c->hub.o->once && c->hub.o->job != NULL) run->over = 1; /* nobody waits for its duty */
+        if (atomic_load(&run->ended)) end_run(c, &c->runs[i], failed || run->over == 0);
     }
     for (size_t i = 0; i < n; i++) {
         const client_job_line *line = &lines[i];

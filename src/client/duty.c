@@ -101,7 +101,7 @@ static msfl_status hear(duty *d, const uint8_t *message, size_t length, msfl_buf
 static msfl_status step(duty *d) {
     msfl_buffer frames = {0}, mine = {0}, answer = {0};
     msfl_status status = MSFL_OK;
-    if (d->link == NULL) status = client_hub_link(d->run->hub, &d->run->stop, 4, &d->link);
+    if (d->link == NULL) status = client_hub_link(d->run->hub, &d->run->over, 4, &d->link);
     if (status == MSFL_OK) {
         status = client_link_inbox(d->link, d->run->id, &d->seen, d->seen == 0 ? 0 : CLIENT_WAIT_S, &frames);
     }

@@ -278,7 +278,7 @@ static msfl_status resume(client_part_state *p) {
 static msfl_status step(client_part_state *p) {
     client_run *run = p->run;
     msfl_status status = MSFL_OK;
-    if (p->link == NULL) status = client_hub_link(run->hub, &run->stop, 6, &p->link);
+    if (p->link == NULL) status = client_hub_link(run->hub, &run->over, 6, &p->link);
     if (status == MSFL_OK && (p->site == NULL || p->broken)) status = client_part_sit_down(p);
     if (status == MSFL_OK) status = listen(p, p->seen == 0 ? 0 : CLIENT_WAIT_S);
     if (status != MSFL_OK || p->site == NULL) return status;
@@ -314,6 +314,14 @@ static bool is_final(const client_part_state *p, msfl_status status) {
                                status == MSFL_ERR_USAGE || status == MSFL_ERR_FORMAT);
 }
 
+/* The record of the last round comes with the end of the job. */
+static void last_record(client_part_state *p) {
+    client_link_free(p->link);
+    p->link = NULL;
+    if (p->site == NULL || p->broken) return;
+    if (client_hub_link(p->run->hub, &p->run->stop, 1, &p->link) == MSFL_OK) (void)!client_part_ask(p);
+}
+
 msfl_status client_part(client_run *run) {
     client_part_state p = {.run = run, .wanted = CLIENT_NOT_WANTED, .doing = "waiting"};
     p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
@@ -338,8 +346,7 @@ msfl_status client_part(client_run *run) {
         status = MSFL_OK;
     }
     if (run->over != 0) {
-        /* The record of the last round may have come with the end of the job. */
-        if (run->stop == 0 && p.link != NULL && p.site != NULL && !p.broken) (void)!client_part_ask(&p);
+        if (run->stop == 0) last_record(&p);
         status = MSFL_OK;
     }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());

@@ -113,7 +113,10 @@ static void *run_thread(void *ctx) {
         has_duty = pthread_create(&duty, NULL, duty_thread, run) == 0;
         if (run->hub->has_site) run->status = client_part(run);
     }
-    if (run->status != MSFL_OK && run->status != MSFL_ERR_CANCELLED) tell_end(run);
+    if (run->status != MSFL_OK && run->status != MSFL_ERR_CANCELLED) {
+        tell_end(run);
+        atomic_store(&run->failed, true);
+    }
     if (has_duty) pthread_join(duty, NULL);
     atomic_store(&run->ended, true);
     return NULL;

@@ -14,7 +14,8 @@ typedef struct client_run {
     volatile int over; /**< the job has ended: both threads hear the last record and end; training stops */
     volatile int stop; /**< ends both threads at once, whatever they do */
     pthread_t thread;
-    atomic_bool ended; /**< both threads are done */
+    atomic_bool failed; /**< the hospital's part, or all of it, has ended by itself; duty may go on */
+    atomic_bool ended;  /**< both threads are done */
     /* From here on set by the thread before it starts the other. */
     bool ready; /**< the description is there and was understood */
     job_spec spec;

@@ -152,7 +152,7 @@ static msfl_status end_job(coord_engine *e, coord_entry *j, coord_state state, c
 /* --- rounds that came to nothing --- */
 
 /** Note that the round was given up: after the machine did so by itself (`driver` false), or together with it. */
-static msfl_status give_up(coord_engine *e, coord_entry *j, bool driver, bool counts, const char *why,
+static msfl_status give_up(coord_engine *e, coord_entry *j, bool driver, uint32_t counts, const char *why,
                            uint64_t now_ms) {
     coord_change change;
     pthread_mutex_lock(&e->lock);
@@ -193,6 +193,14 @@ static msfl_status exhausted(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     return status;
 }
 
+/** What a hospital says of itself that means it will not upload in this round. Believing it costs nobody else anything:
+ *  the others need not wait for it. */
+static bool stays_out(const coord_report *r, uint32_t round) {
+    if (r->at_ms == 0 || (r->round != 0 && r->round != round)) return false;
+    return strcmp(r->state, "refused") == 0 || strcmp(r->state, "failed") == 0 ||
+           (strcmp(r->state, "waiting") == 0 && r->text[0] != 0);
+}
+
 /* --- opening --- */
 
 static bool is_over(const coord_job *j) {
@@ -222,7 +230,7 @@ static msfl_status open_round(coord_engine *e, coord_entry *j, uint64_t now_ms) 
     j->job->number = number;
     j->job->open = true;
     for (uint32_t i = 0; i < j->n_reports; i++)
-        if (strcmp(j->reports[i].state, "refused") != 0) j->reports[i] = (coord_report){0};
+        if (!stays_out(&j->reports[i], 0)) j->reports[i] = (coord_report){0};
     coord_change_begin(&change, e, j);
     pthread_mutex_unlock(&e->lock);
     status = coord_change_end(&change, coord_driver_open(j->driver, now_ms, &offer, &change.also), false);
@@ -238,7 +246,7 @@ static msfl_status idle(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32
     coord_job *job = j->job;
     *wait_ms = 0;
     if (job->open) { /* the machine gave it up at the deadline, and nobody has noted it */
-        return give_up(e, j, false, true, "too few uploads before the deadline", now_ms);
+        return give_up(e, j, false, 1, "too few uploads before the deadline", now_ms);
     }
     if (j->abort) return end_job(e, j, COORD_ABORTED, j->abort_why, now_ms);
     if (is_over(job)) return end_job(e, j, COORD_DONE, job->course.why, now_ms);
@@ -256,6 +264,17 @@ static bool enough(const coord_job *job, const coord_view *v, uint64_t now_ms) {
         if (!c->in && c->bytes > 0 && now_ms < c->changed_ms + GRACE_MS) return false;
     }
     return true;
+}
+
+/** Nobody is left who could still upload. */
+static bool all_have_spoken(coord_engine *e, const coord_entry *j, const coord_view *v) {
+    bool all = true;
+    const uint32_t round = coord_job_plan(j->job).round;
+    pthread_mutex_lock(&e->lock);
+    for (uint32_t i = 0; i < v->n_clients; i++)
+        all &= v->clients[i].in || (i < j->n_reports && stays_out(&j->reports[i], round));
+    pthread_mutex_unlock(&e->lock);
+    return all;
 }
 
 /** Why the open round should be given up; NULL: it should not. */
@@ -301,15 +320,23 @@ static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint
         status = coord_open_sum(e, j, now_ms);
     } else if (why != NULL) {
         *wait_ms = 0;
-        status = give_up(e, j, true, counts, why, now_ms);
+        status = give_up(e, j, true, counts ? 1 : 0, why, now_ms);
     } else if (all_answered(&v)) {
         *wait_ms = 0;
-        status = give_up(e, j, true, true, spoiled, now_ms);
+        status = give_up(e, j, true, 1, spoiled, now_ms);
         if (status == MSFL_OK) status = end_job(e, j, COORD_FAILED, spoiled, now_ms);
-    } else if (v.phase == MSFL_PHASE_COLLECTING && enough(j->job, &v, now_ms)) {
-        *wait_ms = 0;
-        status = coord_driver_close(j->driver, now_ms);
-        coord_notice(e, j);
+    } else if (v.phase == MSFL_PHASE_COLLECTING) {
+        const bool spoken = all_have_spoken(e, j, &v);
+        if (enough(j->job, &v, now_ms) || (spoken && v.n_in >= v.min_cohort)) {
+            *wait_ms = 0;
+            status = coord_driver_close(j->driver, now_ms);
+            coord_notice(e, j);
+        } else if (spoken && j->job->stage != JOB_UPDATE) {
+            /* Who has no such images has none in the next attempt either. */
+            *wait_ms = 0;
+            status = give_up(e, j, true, j->job->spec.attempts_max, "too few hospitals have images for these figures",
+                             now_ms);
+        }
     }
     coord_view_clear(&v);
     return status;

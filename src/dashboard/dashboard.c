@@ -43,8 +43,7 @@ static msfl_status serve_asset(void *ctx, net_request *request) {
 }
 
 bool dashboard_may_act(const pki_peer *peer) {
-    if (peer == NULL) return false;
-    return peer->role == PKI_COORDINATOR || strcmp(pki_role_name(peer->role), "operator") == 0;
+    return peer != NULL && (peer->role == PKI_COORDINATOR || peer->role == PKI_OPERATOR);
 }
 
 static msfl_status serve_me(void *ctx, net_request *request) {

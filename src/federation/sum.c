@@ -43,7 +43,8 @@ msfl_status fed_channel_init(fed_channel *channel, const msfl_scheme *scheme, co
                                          .value_bits = config->value_bits,
                                          .n_values = msfl_update_slots(layout),
                                          .security_bits = config->security_bits,
-                                         .custody = config->custody};
+                                         .custody = config->custody,
+                                         .delivery = config->delivery};
     msfl_update_layout_free(layout);
     status = msfl_setup_new(scheme, &request, &channel->setup);
     if (status == MSFL_OK) status = msfl_keys_new(channel->setup, &channel->keys);
@@ -204,6 +205,7 @@ static msfl_status submit_encrypted(fed_sum *s, uint32_t client, const msfl_upda
     s->cohort++;
     s->report.bytes_ciphertext = u.facts.upload_bytes;
     s->report.bytes_bundle = u.facts.trailer_bytes;
+    s->report.bytes_delivered = u.facts.delivery_bytes;
     if ((msfl_scheme_traits(msfl_setup_scheme(s->config.channel->setup)) & MSFL_SCHEME_INTERACTIVE) != 0) {
         s->report.bytes_bundle += u.facts.setup_bytes; /* exchanged anew for every sum */
     }

@@ -3,8 +3,8 @@
  * For every ring degree the set with the smallest ciphertext of these n_values is found, or one that is at most a
  * hundredth larger and has fewer residues to work on (four primes of 48 bits for 9 slots, say, and not five of 42 for
  * 10). Among the degrees whose ciphertext is at most an eighth above the smallest of all, bytes (ciphertext and key
- * shares together) are weighed against time: four per cent of time count as much as one per cent of bytes. One share
- * never excludes a degree; those of a committee grow with its size and with N, so they count from the start.
+ * shares together) are weighed against time: four per cent of time count as much as one per cent of bytes. Shares never
+ * exclude a degree: what is promised of the ciphertext beside plaintext holds for every committee.
  * docs/design/packed.md, "Planning". */
 #include "base/error.h"
 #include "he/security.h"
@@ -219,12 +219,11 @@ msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *ou
     msfl_params found[DEGREES];
     uint64_t bytes[DEGREES], smallest = UINT64_MAX;
     uint32_t n_found = 0;
-    const uint32_t n_shares = request->n_shares == 0 ? 1 : request->n_shares, n_committee = n_shares > 1 ? n_shares : 0;
+    const uint64_t n_shares = request->n_shares == 0 ? 1 : request->n_shares;
     for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX; degree *= 2) {
         if (request->ring_degree != 0 && request->ring_degree != degree) continue;
         if (!best_of_degree(&d, degree, &found[n_found])) continue;
-        bytes[n_found] =
-            msfl_ciphertext_bytes(&found[n_found], request->n_values) + n_committee * msfl_key_share_bytes(degree);
+        bytes[n_found] = msfl_ciphertext_bytes(&found[n_found], request->n_values);
         if (bytes[n_found] < smallest) smallest = bytes[n_found];
         n_found++;
     }
@@ -232,7 +231,7 @@ msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *ou
     double best = INFINITY;
     for (uint32_t i = 0; i < n_found; i++) {
         if (bytes[i] > smallest + smallest / SLACK_DIVISOR) continue;
-        double total = (double)(bytes[i] + (n_shares - n_committee) * msfl_key_share_bytes(found[i].ring_degree));
+        double total = (double)(bytes[i] + n_shares * msfl_key_share_bytes(found[i].ring_degree));
         double cost = BYTES_WEIGHT * log2(total) + log2(work_of(&found[i], request->n_values));
         if (cost >= best) continue;
         best = cost;

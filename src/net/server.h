@@ -17,8 +17,9 @@ typedef struct net_events net_events;
 typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3 } net_method;
 
 /** Sets of roles for a route. */
-#define NET_ROLE(role)  (1u << (role))
-#define NET_ANY_PARTY   (NET_ROLE(PKI_HOSPITAL) | NET_ROLE(PKI_AUTHORITY) | NET_ROLE(PKI_COORDINATOR))
+#define NET_ROLE(role) (1u << (role))
+#define NET_ANY_PARTY                                                                                                  \
+    (NET_ROLE(PKI_HOSPITAL) | NET_ROLE(PKI_AUTHORITY) | NET_ROLE(PKI_COORDINATOR) | NET_ROLE(PKI_OPERATOR))
 #define NET_PATTERN_MAX 128
 
 /**
@@ -107,8 +108,8 @@ void net_request_set_user(net_request *request, void *user);
 void *net_request_user(const net_request *request);
 net_server *net_request_server(const net_request *request);
 
-/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. Answers are
- *  not to be kept (Cache-Control: no-store) unless the handler sets another Cache-Control. */
+/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. Answers
+ * are not to be kept (Cache-Control: no-store) unless the handler sets another Cache-Control. */
 msfl_status net_answer_field(net_request *request, const char *name, const char *value) MSFL_NODISCARD;
 /** `bytes` are copied. One answer per request: ERR_USAGE for a second. */
 msfl_status net_answer_bytes(net_request *request, uint32_t status, const char *type, const void *bytes,

@@ -155,7 +155,7 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
     if (status == MSFL_OK) status = pki_roster_parse(PKI_FILE_ROSTER, text, length, consortium, &roster);
     msfl_provision_party *list = NULL;
     if (status == MSFL_OK) {
-        list = msfl_alloc(roster->n_parties, sizeof *list);
+        list = msfl_alloc((size_t)roster->n_parties + roster->n_awaited, sizeof *list);
         if (list == NULL) status = MSFL_NO_MEMORY;
     }
     for (uint32_t i = 0; status == MSFL_OK && i < roster->n_parties; i++) {
@@ -165,10 +165,16 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
         list[i].n_certificates = p->n_certificates;
         list[i].not_after = p->n_certificates > 0 ? p->certificates[0].not_after : 0;
     }
+    for (uint32_t i = 0; status == MSFL_OK && i < roster->n_awaited; i++) {
+        msfl_provision_party *p = &list[roster->n_parties + i];
+        memcpy(p->name, roster->awaited[i], sizeof p->name);
+        p->role = "awaited";
+        p->is_awaited = true;
+    }
     if (status == MSFL_OK) {
         pki_roster_facts(roster, result);
         *parties = list;
-        *n = roster->n_parties;
+        *n = roster->n_parties + roster->n_awaited;
     }
     msfl_free(roster);
     msfl_free(text);

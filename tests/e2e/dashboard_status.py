@@ -171,6 +171,15 @@ def empty():
                   lines=[("info", "", "listening on port 8443")])
 
 
+def waiting():
+    """Founded, but a hospital has still to send its keys: no rounds yet."""
+    s = empty()
+    s["trust"] = {"custody": None, "k": None, "t": None, "f": None, "text": "waits for the requests of hospital-c"}
+    s["jobs"] = [job(state="queued", done=0, phase="idle", phase_text="waits for the requests of hospital-c", deadline_ms=None,
+                     best_round=0, task="0" * 64, audit={"records": 0, "head": "0" * 64, "verified_ms": None})]
+    return s
+
+
 def many(n=40):
     states = ["training", "training", "uploading", "uploaded", "downloading", "encrypting", "absent", "uploaded"]
     names = [f"hospital-{i + 1:02d}" for i in range(n)]
@@ -206,7 +215,7 @@ def authority():
     s = running()
     s["trust"] = trust("authority")
     s["jobs"][1]["members"] = [{"name": "notary", "voted": True, "answered": False, "cheated": False}]
-    s["jobs"][1].update(phase="certifying", phase_text="the authority checks 5 uploads")
+    s["jobs"][1].update(phase="certifying", kind="evaluate", phase_text="the authority checks 5 uploads")
     s["parties"].append(party("notary", "authority"))
     return s
 
@@ -241,4 +250,4 @@ def hostile():
 
 
 ALL = {"running": running, "finished": finished, "failed": failed, "empty": empty, "many": many, "plain": plain,
-       "custody": custody, "authority": authority, "hostile": hostile}
+       "custody": custody, "authority": authority, "hostile": hostile, "waiting": waiting}

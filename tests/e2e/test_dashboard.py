@@ -16,12 +16,13 @@ import unittest
 
 import chromium
 import dashboard_status
-from common import main, run
+from common import CLI, main, run
 
 PROBE = os.path.join(os.environ.get("MSFL_TOOLS", ""), "dashboard_probe")
 PLAN = """federation: chest-2026
 coordinator: {name: coordinator, url: 'https://localhost:8443', hosts: [127.0.0.1]}
 hospitals: [{name: hospital-a}, {name: hospital-b}, {name: hospital-c}]
+operators: [{name: ada}]
 """
 SHOTS = os.environ.get("MSFL_SHOTS")  # a folder: pictures of every fixture are left there
 
@@ -206,7 +207,7 @@ class DashboardTest(unittest.TestCase):
         page.url = url or self.coordinator.url
         return page
 
-    def line(self, party="coordinator"):
+    def line(self, party="ada"):
         line = Line(self.kits, party, self.coordinator.port)
         self.addCleanup(line.close)
         return line
@@ -250,7 +251,7 @@ class DashboardTest(unittest.TestCase):
     def test_running(self):
         page = self.check_fixture(
             "running", "chest-2026", "Round 9 of 20", "Collect", "2 of 5 updates are in", "left", "138 kB of 346 kB, 40 %",
-            "epoch 2 of 3", "not connected", "hospital-c in 12 days", "k = 5", "t = 4", "f = 1", "medsecurefl audit verify",
+            "epoch 2 of 3", "not connected", "hospital-c in 12 days", "k = 5", "t = 4", "f = 1", "medsecurefl audit verify audit --kit KIT",
             "only 2 of 5 updates came before the deadline", "5 members hold shares", "Up to 1 may be away", "retina",
             "24,434", "128 bits", "listening on port 8443", "On this machine, to read only", "Europe/Berlin",
             missing=("Not encrypted", "Insecure", "Abort this job", "undefined", "NaN", "[object"))
@@ -275,7 +276,11 @@ class DashboardTest(unittest.TestCase):
         self.assertIn("Aborted. by ada, operator: the wrong label column", self.text(page))
 
     def test_empty(self):
-        self.check_fixture("empty", "No job yet", "medsecurefl submit", "3 parties are connected")
+        self.check_fixture("empty", "No job yet", "medsecurefl job submit job.yaml", "this server", "3 parties are connected")
+
+    def test_waiting(self):
+        self.check_fixture("waiting", "No round can be run. waits for the requests of hospital-c", "queued",
+                           missing=("What has to be trusted", "0000", "null", "undefined", "NaN"))
 
     def test_many(self):
         page = self.check_fixture("many", "hospital-40", "10 uploaded", "hospital-18 failed.", "out of memory in epoch 2", "1:10:",
@@ -306,7 +311,8 @@ class DashboardTest(unittest.TestCase):
                            "this coordinator gives the sum of the keys", "INSECURE")
 
     def test_authority(self):
-        self.check_fixture("authority", "One separate authority", "must not collude", "notary", "the authority checks who is in")
+        self.check_fixture("authority", "One separate authority", "must not collude", "notary", "the authority checks who is in",
+                           "Round 9 of 20, validation")
 
     # --- what must not happen ---
 
@@ -373,22 +379,25 @@ class DashboardTest(unittest.TestCase):
                          {"name": "hospital-a", "role": "hospital", "may_act": False, "local": False})
         self.assertEqual(json.loads(self.request("/v1/me", party="coordinator")[2]),
                          {"name": "coordinator", "role": "coordinator", "may_act": True, "local": False})
+        self.assertEqual(json.loads(self.request("/v1/me", party="ada")[2]),
+                         {"name": "ada", "role": "operator", "may_act": True, "local": False})
 
     def test_refused_actions(self):
         path, body = "/v1/jobs/chest-1a2b3c4d/abort", b'{"reason":"x"}'
         good = {"X-Msfl-Action": "1", "Content-Type": "application/json"}
-        for party, headers in [("hospital-a", good), ("coordinator", {}), ("coordinator", {"X-Msfl-Action": "yes"}),
-                               ("coordinator", {**good, "Sec-Fetch-Site": "cross-site"}),
-                               ("coordinator", {**good, "Sec-Fetch-Site": "same-site"})]:
+        for party, headers in [("hospital-a", good), ("ada", {}), ("ada", {"X-Msfl-Action": "yes"}),
+                               ("ada", {**good, "Sec-Fetch-Site": "cross-site"}),
+                               ("ada", {**good, "Sec-Fetch-Site": "same-site"})]:
             self.assertEqual(self.request(path, "POST", party, headers, body)[0], 403, (party, headers))
-        self.assertEqual(self.request(path, "GET", "coordinator", good)[0], 405)
+        self.assertEqual(self.request(path, "GET", "ada", good)[0], 405)
         self.assertEqual(self.request(path, "POST", None, good, body)[0], 404)  # not on the local listener
-        self.assertEqual(self.request(path, "OPTIONS", "coordinator")[0], 405)  # no preflight is ever answered
+        self.assertEqual(self.request(path, "OPTIONS", "ada")[0], 405)  # no preflight is ever answered
 
     def test_abort(self):
         line = self.line()
         page = self.page(dashboard_status.running(), line.url)
-        self.assertIn("coordinator, coordinator", self.text(page, "header"))
+        self.assertIn("ada, operator", self.text(page, "header"))
+        self.assertNotIn("read only", self.text(page, "header"))
         page.run("document.querySelector('[data-abort]').focus()")
         page.key("Enter")
         page.wait("document.getElementById('abort').open")
@@ -418,6 +427,43 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run("document.querySelectorAll('[data-abort]').length"), 0)
         self.clean(page)
 
+    def test_real_coordinator(self):
+        """What a coordinator says of itself is what the page understands, and a job is aborted from it."""
+        if run("coordinator", "--help").returncode != 0:
+            self.skipTest("this program has no coordinator yet")
+        folder = os.path.join(self.root.name, "real")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "job.yaml"), "w") as f:
+            f.write("format: medsecurefl-job\nversion: 1\nname: chest\nmodel: cnn-small\nrounds: 4\ndeadline_s: 600\n"
+                    "samples_max: 1024\n")
+        process = subprocess.Popen([CLI, "coordinator", "--kit", os.path.join(self.kits, "coordinator"), "--state",
+                                    os.path.join(folder, "state"), "--listen", "127.0.0.1:0", "--local", "0"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(lambda: (process.terminate(), process.wait(30), process.stdout.close()))
+        ready = re.search(r"port (\d+), .*(http://127\.0\.0\.1:\d+/)", process.stdout.readline())
+        operate = ["--kit", os.path.join(self.kits, "ada"), "--url", f"https://localhost:{ready.group(1)}"]
+        page = self.page(url=ready.group(2))
+        self.assertIn("No job yet", self.text(page))
+        submitted = run("job", "submit", os.path.join(folder, "job.yaml"), *operate)
+        self.assertEqual(submitted.returncode, 0, submitted.stderr)
+        page.wait("document.title.startsWith('Round 1 of 4')")
+        text = self.text(page)
+        for words in ("0 of 3 updates are in", "3 absent", "packed", "cnn-small", "128 bits", "members hold shares", submitted.stdout.strip()):
+            self.assertTrue(words in text, f"{words!r} is not on the page")
+        for words in ("undefined", "NaN", "null", "[object"):
+            self.assertFalse(words in text, f"{words!r} is on the page")
+        self.assertEqual(page.run(STRUCTURE), [])
+        line = Line(self.kits, "ada", int(ready.group(1)))
+        self.addCleanup(line.close)
+        mine = self.page(url=line.url)
+        mine.run("document.querySelector('[data-abort]').click()")
+        mine.type("the wrong labels")
+        mine.run("document.getElementById('abort-yes').click()")
+        for p in (page, mine):
+            p.wait("document.getElementById('job-body').innerText.includes('the wrong labels')")
+            self.assertIn("aborted", self.text(p, "#job-title"))
+            self.clean(p)
+
     # --- staying up to date ---
 
     def test_events(self):
@@ -428,6 +474,8 @@ class DashboardTest(unittest.TestCase):
         del job["history"]
         job["hospitals"][2].update(state="failed", text="the power went")
         job["phase"], job["phase_text"] = "certifying", "waits for 2 more votes"
+        status["jobs"][1].update({k: job[k] for k in ("hospitals", "phase", "phase_text")})
+        self.coordinator.show(status)
         del job["parameters"]
         self.coordinator.event("status", {"version": 12346, "jobs": [job]})
         page.wait("document.body.innerText.includes('the power went')")
@@ -436,7 +484,14 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(page.run("document.activeElement.className"), "scroll figures", "focus stays")
         self.assertEqual(page.run("charts.get('auc').data.datasets[0].data.length"), 8)
         self.assertIn("hospital-c: failed.", page.run("document.getElementById('say').textContent"))
-        self.assertIn("Round 9, certifying: waits for 2 more votes", page.run("document.getElementById('say').textContent"))
+        self.assertIn("Round 9 of 20, certifying: waits for 2 more votes", page.run("document.getElementById('say').textContent"))
+        # a round that ended is asked for, with its figures and what was logged
+        status["jobs"][1].update(round=10, phase="collecting", history=dashboard_status.history(9))
+        status["log"] += dashboard_status.log(("info", "chest-1a2b3c4d", "round 9 opened"))
+        self.coordinator.show(status)
+        self.coordinator.event("status", {"version": 12346, "jobs": [{"id": "chest-1a2b3c4d", "round": 10, "phase": "collecting"}]})
+        page.wait("charts.get('auc').data.datasets[0].data.length === 9")
+        self.assertIn("round 9 opened", self.text(page, "#log"))
         # too much for an event: everything anew
         status["jobs"][1].update(state="done", phase="idle", deadline_ms=None, version=12347)
         self.coordinator.show(status)

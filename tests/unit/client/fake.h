@@ -18,6 +18,7 @@
 #include "pki/kit.h"
 #include "pki/round.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -329,11 +331,19 @@ static inline void fake_serve(fake *f) {
     ok(net_server_start(&o, &f->server));
 }
 
-/* A port that was free a moment ago. */
+/* A port that was free a moment ago, and is none that the system gives to outgoing connections. */
 static inline unsigned fake_port(void) {
-    uint16_t random;
-    msfl_random_bytes(&random, sizeof random);
-    return 20000 + random % 30000;
+    for (;;) {
+        uint16_t random;
+        msfl_random_bytes(&random, sizeof random);
+        const unsigned port = 20000 + random % 12000u;
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const bool free_now = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+        if (fd >= 0) close(fd);
+        if (free_now) return port;
+    }
 }
 
 static inline void fake_new(fake *f, const char *job) {

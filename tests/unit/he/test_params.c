@@ -279,8 +279,8 @@ static double upload_bytes(msfl_params_request r, uint32_t degree, uint64_t *cip
     return (double)*ciphertext + r.n_shares * (20.0 * degree / 8 + 48);
 }
 
-/* One share is the plan as it always was. More count as bytes from the start: no degree that is taken is more than an
- * eighth above the smallest upload, found here by trying all; and the ring never grows with the committee. */
+/* One share is the plan without a committee. However many: no ciphertext is more than an eighth above the smallest,
+ * found here by trying all degrees; and the ring never grows with the committee. */
 static void shares_are_weighed(void **state) {
     (void)state;
     msfl_params p, one;
@@ -296,12 +296,12 @@ static void shares_are_weighed(void **state) {
                 uint32_t before = one.ring_degree;
                 for (r.n_shares = 2; r.n_shares <= MSFL_SHARES_MAX; r.n_shares++) {
                     double smallest = INFINITY, taken = 0;
-                    uint64_t ciphertext;
+                    uint64_t ciphertext = 0;
                     assert_int_equal(msfl_params_plan(&r, &p), MSFL_OK);
                     for (uint32_t degree = 1024; degree <= 32768; degree *= 2) {
                         double bytes = upload_bytes(r, degree, &ciphertext);
-                        if (bytes > 0 && bytes < smallest) smallest = bytes;
-                        if (degree == p.ring_degree) taken = bytes;
+                        if (bytes > 0 && (double)ciphertext < smallest) smallest = (double)ciphertext;
+                        if (degree == p.ring_degree) taken = (double)ciphertext;
                     }
                     assert_true(taken > 0 && taken <= smallest * 1.125 + 1);
                     assert_true(p.ring_degree <= before);

@@ -18,6 +18,14 @@ static void test_life(void **state) {
     assert_int_equal(r.epoch, 2);
     char name[41];
     int64_t until;
+    msfl_provision_party *parties;
+    uint32_t n;
+    ok(msfl_provision_list(at(folder, "kits/a"), &r, &parties, &n));
+    assert_int_equal(n, 4);
+    assert_false(parties[2].is_awaited);
+    assert_true(parties[3].is_awaited);
+    assert_string_equal(parties[3].name, "c");
+    msfl_provision_parties_free(parties);
     ok(msfl_provision_check(at(folder, "kits/a"), NULL, 0, name, &until, &r));
     assert_string_equal(name, "a");
     ok(msfl_provision_create(at(folder, "plan.yaml"), at(folder, "kits"), &PLAIN, &r)); /* again: nothing to do */
@@ -51,8 +59,6 @@ static void test_life(void **state) {
     ok(msfl_provision_revoke(at(folder, "kits/ca"), "a", true, "old", &PLAIN, &r));
     fails(msfl_provision_revoke(at(folder, "kits/ca"), "a", true, "old", &PLAIN, &r), MSFL_ERR_MISSING, "no such");
     ok(msfl_provision_revoke(at(folder, "kits/ca"), "a", false, "gone", &PLAIN, &r));
-    msfl_provision_party *parties;
-    uint32_t n;
     ok(msfl_provision_list(at(folder, "kits/ca"), &r, &parties, &n));
     assert_int_equal(n, 4);
     assert_int_equal(parties[1].n_certificates, 0);

@@ -18,6 +18,16 @@ function heard(status) {
   if (known(status.now_ms)) live.offset = status.now_ms - Date.now();
 }
 
+/* Whether a job came further than a step inside a phase. Then the log has lines, and perhaps a round its figures, that events
+ * do not bring. */
+function advanced(old, jobs) {
+  const mark = (j) => [j.state, j.round, j.number, j.kind, j.phase].join(" ");
+  return list(jobs).some((job) => {
+    const before = list(old.jobs).find((j) => j.id === job.id);
+    return !before || mark(before) !== mark({...before, ...job});
+  });
+}
+
 /* Only what changed is in an event; a job has its history only when a round ended. */
 function merge(old, news) {
   const out = {...old, ...news};
@@ -44,6 +54,7 @@ function onStatus(event) {
   heard(news);
   if (known(news.version) && news.version < live.status.version) return refresh(); /* another server, or another life */
   recovered();
+  if (advanced(live.status, news.jobs)) refresh();
   live.status = merge(live.status, news);
   changed();
 }
@@ -132,7 +143,6 @@ function recovered() {
 function tick() {
   const now = Date.now();
   if (live.source === null && now >= live.reopen) listen();
-  if (live.open && live.failures === 0) live.next = Math.max(live.next, live.contact + SURE_MS);
   if (!live.asking && now >= live.next) refresh();
   showLink();
   for (const e of document.querySelectorAll("[data-until]")) {

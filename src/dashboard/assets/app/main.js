@@ -17,7 +17,7 @@ function speak(status, job) {
   for (const j of list(status.jobs))
     if (old.states.has(j.id) && old.states.get(j.id) !== j.state) lines.push("Job " + words(nameOf(j), 60) + ": " + words(j.state, 30) + ".");
   if (job && old.id === now.id) {
-    if (old.phase !== now.phase && job.state === "running") lines.push("Round " + count(job.round) + ", " + words(job.phase, 30) + ": " + words(job.phase_text, 200));
+    if (old.phase !== now.phase && job.state === "running") lines.push(capital(roundOf(job)) + ", " + words(job.phase, 30) + ": " + words(job.phase_text, 200));
     for (const [name, state] of now.hospitals)
       if (old.hospitals.get(name) !== state && ["dropped", "refused", "failed"].includes(state)) lines.push(words(name, 60) + ": " + state + ".");
   }
@@ -61,7 +61,7 @@ function paint() {
   viewPlaces();
   reach();
   speak(status, job);
-  document.title = (job ? (job.state === "running" ? "Round " + count(job.round) + " of " + count(job.rounds) : words(job.state, 20)) + " · " + words(nameOf(job), 60) : "No job") +
+  document.title = (job ? (job.state === "running" ? capital(roundOf(job)) : words(job.state, 20)) + " · " + words(nameOf(job), 60) : "No job") +
     (live.since !== 0 ? " (connection lost)" : "") + " · MedSecureFL";
   document.body.dataset.ready = "1";
 }

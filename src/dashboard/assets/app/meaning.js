@@ -30,9 +30,15 @@ const statePill = (table, state) => {
   return pill(text, tone, sign);
 };
 
+/* Hashes of nothing are zeros. */
+const isHash = (x) => typeof x === "string" && /[^0]/.test(x);
+
 /* Arrays and objects of a status that may lack them. */
 const list = (x) => (Array.isArray(x) ? x : []);
 const nameOf = (job) => job.name || job.id;
+const roundOf = (job) => (job.kind === "test" ? "test of the best model" :
+  "round " + count(job.round) + " of " + count(job.rounds) + (job.kind === "evaluate" ? ", validation" : ""));
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const isOpened = (round) => round.outcome === "opened";
 const holders = (trust) => (trust.custody === "committee" ? "committee" : trust.custody === "authority" ? "authority" : "coordinator");
 
@@ -73,6 +79,8 @@ function attention(status, job, now) {
         " left for this round and " + count(job.min_cohort) + " are needed: it will not open unless others come back."]);
     }
   }
+  if (status.trust && !status.trust.custody && status.trust.text)
+    out.push(["bad", "No round can be run.", foreign(status.trust.text)]);
   for (const m of job ? list(job.members).filter((m) => m.cheated) : [])
     out.push(["bad", [foreign(m.name), " answered wrongly."],
       "Its share of the key sum did not fit the others’. The sum that was opened is right without it; ask that site what happened."]);

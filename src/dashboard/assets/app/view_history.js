@@ -31,16 +31,16 @@ function viewAudit(job) {
   if ($("audit").hidden) return;
   put("audit-body",
     facts([["records", count(audit.records)], ["chain checked here", known(audit.verified_ms) ? time(audit.verified_ms) : "not yet"]]),
-    facts([["hash of the newest record", audit.head ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),
-    h("p", {class: "note"}, "Each record names the uploads that their hospitals signed and the members that opened their sum, and holds the hash of the record before it. To check it without trusting this page, with the archive that an operator gets from this job and the roster in your kit:"),
-    h("pre", {class: "scroll"}, h("code", {}, "medsecurefl audit verify audit.zip")),
-    h("p", {class: "note"}, "The newest hash that it prints must be the one above, and the one that every hospital has."));
+    facts([["hash of the newest record", isHash(audit.head) ? h("code", {}, words(audit.head, 128)) : DASH]], "facts wide"),
+    h("p", {class: "note"}, "Each record names the uploads that their hospitals signed and the members that opened their sum, and holds the hash of the record before it. To check it without trusting this page: an operator fetches the archive of this job, every hospital has a folder of its own, and KIT says whom to believe."),
+    h("pre", {class: "scroll"}, h("code", {}, "medsecurefl job fetch " + words(job.id, 60) + " --kit KIT --out files\nunzip files/audit.zip -d audit\nmedsecurefl audit verify audit --kit KIT")),
+    h("p", {class: "note"}, "The hash of the newest record that it prints must be the one above, and the one that every hospital has that missed no round."));
 }
 
 function viewParameters(job) {
   $("parameters").hidden = !job;
   if (!job) return;
-  const code = (x) => (x ? h("code", {}, words(x, 128)) : null);
+  const code = (x) => (isHash(x) ? h("code", {}, words(x, 128)) : null);
   put("parameters-body",
     facts([
       ["scheme", foreign(job.scheme, 30)], ["encrypted", job.encrypts === false ? h("b", {class: "bad"}, "no") : "yes"],

@@ -19,7 +19,7 @@ function chosenJob(status) {
 function progressWords(job) {
   if (job.state === "queued") return "waits for its turn";
   const done = list(job.history).filter(isOpened).length;
-  if (job.state === "running") return "round " + count(job.round) + " of " + count(job.rounds);
+  if (job.state === "running") return roundOf(job);
   return plural(done, "round", "rounds") + " of " + count(job.rounds);
 }
 
@@ -98,7 +98,7 @@ function viewJob(status, job, me, now) {
   if (!job) {
     $("job-title").textContent = "No job yet";
     put("job-body", h("p", {}, "This coordinator is up and waits. Give it work on the command line of an operator:"),
-      h("pre", {class: "scroll"}, h("code", {}, "medsecurefl submit job.yaml")),
+      h("pre", {class: "scroll"}, h("code", {}, "medsecurefl job submit job.yaml --kit KIT")),
       h("p", {class: "note"}, plural(list(status.parties).filter((p) => p.connected).length, "party is", "parties are") + " connected."));
     return;
   }
@@ -109,7 +109,7 @@ function viewJob(status, job, me, now) {
       job.started_ms ? [", started ", time(job.started_ms)] : null, job.ended_ms ? [", ended ", time(job.ended_ms)] : null),
     ending(job),
     running ? h("div", {class: "live", "data-key": "live"},
-      h("p", {class: "round"}, h("b", {}, "Round " + count(job.round) + " of " + count(job.rounds)), bar(stepShare(job), "rounds finished"),
+      h("p", {class: "round"}, h("b", {}, capital(roundOf(job))), bar(stepShare(job), "rounds finished"),
         known(job.number) ? h("span", {class: "soft"}, "announced as number " + count(job.number)) : null),
       job.phase === "idle" ? null : steps(job, status.trust || {}),
       h("p", {class: "phase"}, foreign(job.phase_text || job.phase)),

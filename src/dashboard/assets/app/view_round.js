@@ -74,7 +74,7 @@ function viewCommittee(status, job) {
   const voted = members.filter((m) => m.voted).length, answered = members.filter((m) => m.answered).length;
   put("committee-body",
     facts([["members", "k = " + count(trust.k)], ["needed to open", "t = " + count(trust.t)], ["corrupt at most", "f = " + count(trust.f)],
-      [job.state === "running" ? "this round" : "last round", count(voted) + " voted, " + count(answered) + " answered"]]),
+      [job.state === "running" ? "this round" : "last round", members.length === 0 ? null : count(voted) + " voted, " + count(answered) + " answered"]]),
     members.length === 0 ? null : table("Who did what in " + (job.state === "running" ? "this" : "the last") + " round", [["member", ""], ["voted who is in", ""], ["gave its share", ""], ["honest", ""]],
       members.map((m) => [foreign(m.name, 60), yes(m.voted, "voted"), yes(m.answered, "answered"),
         m.cheated ? pill("cheated", "bad", "!") : h("span", {class: "soft"}, m.answered ? "yes" : DASH)]), members.map((m) => "m " + m.name)));

@@ -12,7 +12,7 @@ function viewBanners(status, job, now) {
 
 function viewTrust(status, job) {
   const trust = status.trust || {}, insecure = trust.custody === "coordinator" || (job && job.encrypts === false);
-  $("trust").hidden = !trust.custody && !trust.text;
+  $("trust").hidden = !trust.custody;
   put("trust-body", h("div", {class: insecure ? "trustbox bad" : "trustbox"}, trustWords(status, job).map((text) => h("p", {}, text)),
     words(trust.text) ? h("p", {class: "note"}, "In the words of the program: ", foreign(trust.text)) : null,
     h("p", {class: "note"}, "Beside this, every hospital trusts whoever signs the roster: the consortium could invent hospitals. A hospital that lies can spoil a sum, but not read it.")));
@@ -35,7 +35,7 @@ function viewParties(status, now) {
   put("parties-body", rest, table(plural(parties.length, "party", "parties") + " of this federation, roster epoch " + count((status.server || {}).epoch),
     [["name", ""], ["role", ""], ["holds key shares", ""], ["connection", ""], ["certificate valid until", ""]],
     listed.map((p) => [foreign(p.name, 60), foreign(p.role, 30), p.member ? "yes" : "no",
-      p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
+      p.role === "coordinator" ? h("span", {class: "soft"}, "this server") : p.connected ? pill("connected", "good", "✓") : [h("span", {class: "soft"}, known(p.seen_ms) && p.seen_ms > 0 ? ["seen ", time(p.seen_ms)] : "never seen")],
       certificateWords(p, now)]), listed.map((p) => "p " + p.name), "cards"));
 }
 
