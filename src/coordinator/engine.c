@@ -667,27 +667,6 @@ msfl_status coord_engine_folders(coord_engine *e, const char *id, char **product
     return MSFL_NO_MEMORY;
 }
 
-msfl_status coord_engine_report(coord_engine *e, const char *id, const char *name, const coord_report *report) {
-    static const char *const states[] = {"waiting",   "downloading", "training", "encrypting",
-                                         "uploading", "evaluating",  "refused",  "failed"};
-    visit v;
-    bool known = false;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        known |= strcmp(states[i], report->state) == 0;
-    if (!known) return msfl_fail(MSFL_ERR_FORMAT, "'%s' is no state of a party", report->state);
-    msfl_status status = enter(e, id, name, &v);
-    if (status != MSFL_OK) return status;
-    pthread_mutex_lock(&e->lock);
-    if (v.j->reports != NULL && v.party < v.j->n_reports) {
-        v.j->reports[v.party] = *report;
-        v.j->reports[v.party].at_ms = coord_now_ms();
-    }
-    e->version++;
-    pthread_mutex_unlock(&e->lock);
-    coord_driver_free(v.driver);
-    return MSFL_OK;
-}
-
 void coord_engine_seen(coord_engine *e, const char *name) {
     pthread_mutex_lock(&e->lock);
     uint32_t i = 0;

@@ -94,6 +94,15 @@ msfl_status coord_change_keep(coord_change *change) MSFL_NODISCARD;
 /** Without the lock. Returns `status`. */
 msfl_status coord_change_end(coord_change *change, msfl_status status, bool list) MSFL_NODISCARD;
 
+/* --- reports.c: what parties say of themselves --- */
+/** Whether it means that this party will not upload in this round of the course. Believing it costs nobody else
+ *  anything: the others need not wait for it. */
+bool coord_stays_out(const coord_report *report, uint32_t round);
+/** A round begins: only what holds for the whole job still counts. With the lock. */
+void coord_reports_clear(coord_entry *j);
+/** After a restart: who has said for the round that is open that it stays out. */
+msfl_status coord_reports_load(coord_engine *e, coord_entry *j) MSFL_NODISCARD;
+
 /* --- engine_run.c --- */
 msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t *wait_ms) MSFL_NODISCARD;
 

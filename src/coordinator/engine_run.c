@@ -116,6 +116,7 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     coord_changed(e, j, true);
     pthread_mutex_unlock(&e->lock);
     driver = NULL;
+    status = coord_reports_load(e, j);
     if (anew) coord_log(e, COORD_INFO, j, "runs under the roster of epoch %u", m->pki->epoch);
 done:
     coord_driver_free(driver);
@@ -193,16 +194,6 @@ static msfl_status exhausted(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     return status;
 }
 
-/** What a hospital says of itself that means it will not upload in this round. Believing it costs nobody else anything:
- *  the others need not wait for it. */
-static bool stays_out(const coord_report *r, uint32_t round) {
-    if (r->at_ms == 0 || (r->round != 0 && r->round != round)) return false;
-    return strcmp(r->state, "refused") == 0 || strcmp(r->state, "failed") == 0 ||
-           (strcmp(r->state, "waiting") == 0 && r->text[0] != 0);
-}
-
-/* --- opening --- */
-
 static bool is_over(const coord_job *j) {
     return j->stage == JOB_UPDATE ? !job_course_wants_more(&j->course, &j->spec.rule)
                                   : j->stage == JOB_TEST && j->test.known;
@@ -229,8 +220,7 @@ static msfl_status open_round(coord_engine *e, coord_entry *j, uint64_t now_ms) 
     pthread_mutex_lock(&e->lock);
     j->job->number = number;
     j->job->open = true;
-    for (uint32_t i = 0; i < j->n_reports; i++)
-        if (!stays_out(&j->reports[i], 0)) j->reports[i] = (coord_report){0};
+    coord_reports_clear(j);
     coord_change_begin(&change, e, j);
     pthread_mutex_unlock(&e->lock);
     status = coord_change_end(&change, coord_driver_open(j->driver, now_ms, &offer, &change.also), false);
@@ -272,7 +262,7 @@ static bool all_have_spoken(coord_engine *e, const coord_entry *j, const coord_v
     const uint32_t round = coord_job_plan(j->job).round;
     pthread_mutex_lock(&e->lock);
     for (uint32_t i = 0; i < v->n_clients; i++)
-        all &= v->clients[i].in || (i < j->n_reports && stays_out(&j->reports[i], round));
+        all &= v->clients[i].in || (i < j->n_reports && coord_stays_out(&j->reports[i], round));
     pthread_mutex_unlock(&e->lock);
     return all;
 }

@@ -189,7 +189,7 @@ class TestThree(Federation):
     def test_killed_and_stopped(self):
         """kill -9 whenever the coordinator is found in another phase, SIGTERM in between; the model is the same."""
         self.start_hub()
-        job = self.submit(rounds=3, more="local_epochs: 2\n")
+        job = self.submit(rounds=3, deadline=15, more="local_epochs: 2\nattempts: 50\n")
         for name in self.hospitals:
             self.start_hospital(name)
         seen, deaths, end = set(), 0, time.monotonic() + PATIENCE
@@ -261,7 +261,6 @@ class TestFour(Federation):
         found = self.wait(job)
         self.assertEqual(found["state"], "done", self.logs())
         self.assertNotEqual(found["task"], before["task"])
-        self.assertEqual(len(found["hospitals"]), 0)
         shown = self.show(job)
         self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3])
         self.assertIn("roster", shown["attempts"][0]["why"])
