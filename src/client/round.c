@@ -121,6 +121,25 @@ static msfl_status check_layout(const msfl_announcement *a, const msfl_update_la
                      a->info.number);
 }
 
+/* The first weights are the description's: by their hash, or by its seed. Those of later rounds are the coordinator's
+ * word; the record names them. */
+static msfl_status check_start(client_part_state *p, const msfl_announcement *a) {
+    static const uint8_t zero[MSFL_HASH_BYTES];
+    const job_shape *shape = p->run->shape;
+    uint8_t expected[MSFL_HASH_BYTES];
+    if (p->plan.kind != JOB_UPDATE || p->plan.model != 0) return MSFL_OK;
+    memcpy(expected, shape->spec->initial, sizeof expected);
+    if (memcmp(expected, zero, sizeof zero) == 0) {
+        float *weights = msfl_alloc(shape->n_values, sizeof *weights);
+        msfl_status status = weights == NULL ? MSFL_NO_MEMORY : job_shape_initial(shape, weights);
+        if (status == MSFL_OK) job_weights_hash(shape, weights, expected);
+        msfl_free(weights);
+        if (status != MSFL_OK) return status;
+    }
+    if (memcmp(expected, a->info.model, sizeof expected) == 0) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_MISMATCH, "not what the job's description says: other weights to begin with");
+}
+
 /* Stays out of this round and listens on. `public`: the message is the hospital's rule and may be told. */
 static void skip(client_part_state *p, uint64_t number, const char *state, msfl_status status, bool is_public) {
     p->skipped = number;
@@ -145,6 +164,8 @@ msfl_status client_round_take(client_part_state *p) {
     }
     if (status == MSFL_OK) status = job_plan_layout(&p->plan, p->run->shape, &layout);
     if (status == MSFL_OK) status = check_layout(&a, layout);
+    if (status == MSFL_OK) status = check_start(p, &a);
+    if (is_passing(status)) goto failed;
     if (status != MSFL_OK) {
         skip(p, number, "refused", status, true);
         goto done;

@@ -483,7 +483,7 @@ def run(o, root):
         honest = [n for n in fed.processes if n != a.bad]
         fed.start(*honest)
         pid = fed.processes["coordinator"].popen.pid
-        a.job_id = fed.submit(rounds=1000, target_cohort=3, deadline_s=600, patience=0, plateau_patience=0)
+        a.job_id = fed.submit(rounds=480, evaluate=False, test=False, target_cohort=3, deadline_s=600)
         fed.wait(lambda: len((fed.job(a.job_id) or {"history": []})["history"]) >= 1, "a first round")
         base = fed.processes["coordinator"].peak_memory()
         failed = []
