@@ -59,6 +59,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                   {"label", CLI_TEXT, &d.label, 0, 0},
                                   {"size", CLI_U32, &size, 1, 16384},
                                   {"channels", CLI_U32, &d.channels, 1, 3},
+                                  {"key", CLI_TEXT, &d.key, 0, 0},
                                   {"phantom-images", CLI_U32, &d.phantom_images, 10, 1e7},
                                   {"refuse-bad", CLI_FLAG, &d.refuse_bad, 0, 0},
                                   {"clients", CLI_U32, &p.n_clients, 1, 1000},
@@ -107,6 +108,12 @@ static msfl_status run(int argc, char **argv, const char **words) {
 }
 
 msfl_status cmd_data(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        msfl_status (*run)(int, char **);
+    } others[] = {{"import", cli_data_import}, {"recipe", cli_data_recipe}, {"key", cli_data_key}};
+    for (size_t i = 0; argc > 0 && i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(argv[0], others[i].name) == 0) return others[i].run(argc - 1, argv + 1);
     const char **words = msfl_alloc((size_t)argc + 2, sizeof *words);
     if (words == NULL) return MSFL_ERR_MEMORY;
     msfl_status status = run(argc, argv, words);

@@ -145,6 +145,11 @@ msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image, con
         msfl_pixels_normalise(samples, info->bits, dataset->image_samples, dataset->normalise, m->mean, m->deviation,
                               pixels);
     }
+    if (dataset->normalise == MSFL_NORMALISE_NONE && dataset->high > dataset->low) {
+        float low = (float)dataset->low, width = (float)(dataset->high - dataset->low);
+        for (size_t i = 0; i < dataset->image_samples; i++)
+            pixels[i] = low + width * pixels[i];
+    }
     return MSFL_OK;
 }
 

@@ -38,6 +38,21 @@ uint64_t msfl_dicom_bytes_max(uint64_t file_bytes) {
     return FREE_BYTES + file_bytes * MSFL_DEFLATE_RATIO_MAX;
 }
 
+void msfl_patient_hash(const char *identifier, uint8_t out[MSFL_HASH_BYTES]) {
+    while (*identifier == ' ' || *identifier == '\t')
+        identifier++;
+    size_t n = strlen(identifier);
+    while (n > 0 && (identifier[n - 1] == ' ' || identifier[n - 1] == '\t'))
+        n--;
+    memset(out, 0, MSFL_HASH_BYTES);
+    if (n == 0) return;
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.dicom.patient");
+    msfl_hash_add(&h, identifier, n);
+    msfl_hash_final(&h, out);
+    msfl_hash_clear(&h);
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool started;
 
