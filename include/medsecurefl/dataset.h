@@ -106,6 +106,33 @@ MSFL_API bool msfl_dataset_is_imported(const char *path);
 /** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
 
+/** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
+ *  contrast v -> v^gamma, Gaussian blur, fewer pixels, noise. */
+typedef struct msfl_shift {
+    float gamma;      /**< of values from 0 to 1 */
+    float blur;       /**< deviation, as a share of the longer side */
+    float resolution; /**< share of the pixels along a side that are left */
+    float noise;      /**< deviation, of the range */
+    uint64_t seed;    /**< of the noise */
+} msfl_shift;
+
+/**
+ * A shift for each of `n_clients` hospitals: "none" (or NULL), "contrast:S" (gamma 2^-S to 2^S), "blur:S" (0 to S / 32
+ * of the side), "noise:S" (0 to 0.15 S), "resolution:S" (1 to 1 - 0.75 S), or "mixed:S", all four. Hospitals stand
+ * evenly along each scale, in an order drawn from `seed`. ERR_USAGE for anything else. On error `out` is unchanged or
+ * partly written.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_shift_draw(const char *spec, uint32_t n_clients, uint64_t seed,
+                                                    msfl_shift *out);
+
+/** msfl_dataset_pixels and msfl_dataset_preview of an image as that scanner would have made it, before augmentation.
+ * NULL: as it is. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_shifted(const msfl_dataset *dataset, uint32_t image,
+                                                                const msfl_shift *shift, const msfl_augment *augment,
+                                                                uint64_t augment_seed, float *pixels);
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_dataset *dataset, uint32_t image,
+                                                                 const msfl_shift *shift, uint8_t *pixels);
+
 /** A list of images of a data set. Zero-initialise; msfl_indices_clear. */
 typedef struct msfl_indices {
     uint32_t *at;

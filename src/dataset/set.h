@@ -52,6 +52,10 @@ msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) MSFL_NODISCARD;
 /** Stored samples of an image. */
 void *msfl_set_samples(const msfl_dataset *set, size_t image);
 
+/** Samples of one image's size and of `bits` as msfl_dataset_pixels hands them out. */
+msfl_status msfl_set_prepare(const msfl_dataset *set, const void *samples, uint32_t bits, const msfl_augment *augment,
+                             uint64_t augment_seed, float *pixels) MSFL_NODISCARD;
+
 /** Note a broken image. With `refuse_bad` this fails, with the reason as message; `status` and message are those of the
  *  failing call that found it. Out of memory and a request to stop always fail. */
 msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, msfl_status status) MSFL_NODISCARD;

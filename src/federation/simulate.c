@@ -53,7 +53,8 @@ typedef struct run {
     uint32_t n_alone;
     msfl_indices everything_train, everything_validation; /* borrowed from the split */
     char *data_path, *model_path;                         /* absolute, where the options name files */
-    int lock;                                             /* on config.json while the run goes on */
+    char *recipe_path, *labels_path, *key_path;
+    int lock; /* on config.json while the run goes on */
 } run;
 
 /* --- the folder --- */
@@ -377,6 +378,9 @@ static void clear(run *r) {
     msfl_file_unlock(r->lock);
     msfl_free(r->data_path);
     msfl_free(r->model_path);
+    msfl_free(r->recipe_path);
+    msfl_free(r->labels_path);
+    msfl_free(r->key_path);
     msfl_free(r);
 }
 
@@ -401,6 +405,9 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     r->lock = -1;
     msfl_status status = make_absolute(&r->options.data, &r->data_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.labels, &r->labels_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.data_key, &r->key_path);
     if (status == MSFL_OK) status = found_folder(r);
     if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
