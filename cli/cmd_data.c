@@ -111,7 +111,8 @@ msfl_status cmd_data(int argc, char **argv) {
     static const struct {
         const char *name;
         msfl_status (*run)(int, char **);
-    } others[] = {{"import", cli_data_import}, {"recipe", cli_data_recipe}, {"key", cli_data_key}};
+    } others[] = {
+        {"import", cli_data_import}, {"recipe", cli_data_recipe}, {"key", cli_data_key}, {"check", cli_data_check}};
     for (size_t i = 0; argc > 0 && i < sizeof others / sizeof others[0]; i++)
         if (strcmp(argv[0], others[i].name) == 0) return others[i].run(argc - 1, argv + 1);
     const char **words = msfl_alloc((size_t)argc + 2, sizeof *words);

@@ -72,6 +72,7 @@ msfl_status cli_data_import(int argc, char **argv) {
                                   {"cache", CLI_TEXT, &o.cache, 0, 0},
                                   {"no-cache", CLI_FLAG, &o.no_cache, 0, 0},
                                   {"seal", CLI_FLAG, &o.seal, 0, 0},
+                                  {"allow-burned-in", CLI_FLAG, &o.allow_burned_in, 0, 0},
                                   {"refuse-bad", CLI_FLAG, &o.refuse_bad, 0, 0},
                                   {"seed", CLI_U64, &o.seed, 0, 0x1p53},
                                   {"threads", CLI_U32, &o.n_threads, 0, 256},

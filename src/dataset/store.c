@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIXELS, RECORDS, MASKS, FILES };
@@ -41,6 +43,10 @@ msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, co
                            msfl_store **out) {
     *out = NULL;
     msfl_status status = msfl_folder_make(folder);
+    /* The owner's alone: these are a hospital's images. */
+    if (status == MSFL_OK && chmod(folder, 0700) != 0) {
+        status = msfl_fail(MSFL_ERR_IO, "cannot close %s to others", folder);
+    }
     if (status == MSFL_OK) status = msfl_folder_clean(folder, "");
     if (status != MSFL_OK) return status;
     msfl_store *s = msfl_alloc(1, sizeof *s);
@@ -357,4 +363,15 @@ msfl_status msfl_store_masks(const char *folder, const json_t *m, const msfl_hos
     msfl_status status = check_key(folder, m, key);
     return status != MSFL_OK ? status
                              : open_file(folder, m, key, MASKS, n * shape.width * shape.height, true, out, mapped);
+}
+
+void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapped) {
+    if (samples == NULL) return;
+    msfl_store_shape shape = msfl_store_shape_of(m);
+    size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
+    if (mapped) {
+        munmap(samples, n * (is_masks ? (size_t)shape.width * shape.height : picture_bytes(&shape)));
+    } else {
+        msfl_free(samples);
+    }
 }

@@ -56,5 +56,7 @@ msfl_status msfl_store_pixels(const char *folder, const json_t *manifest, const 
                               bool *mapped) MSFL_NODISCARD;
 msfl_status msfl_store_masks(const char *folder, const json_t *manifest, const msfl_hospital *key, void **out,
                              bool *mapped) MSFL_NODISCARD;
+/** Give back what one of these two handed out; NULL is fine. */
+void msfl_store_release(void *samples, const json_t *manifest, bool is_masks, bool mapped);
 
 #endif

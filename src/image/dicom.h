@@ -23,6 +23,7 @@ typedef struct msfl_dicom {
     bool samples_are_lossy;           /**< by the transfer syntax */
     uint8_t patient[MSFL_HASH_BYTES]; /**< msfl_patient_hash of the patient's identifier; zeros: none */
     uint8_t scanner[MSFL_HASH_BYTES]; /**< hash of manufacturer, model, serial number and station; zeros: none */
+    uint8_t burned_in;                /**< not 0: the header declares text in the pixels that identifies */
 } msfl_dicom;
 
 /** Hash of a patient's identifier, without blanks around it; zeros for an empty one. One file's and one table's entry
@@ -32,6 +33,9 @@ void msfl_patient_hash(const char *identifier, uint8_t out[MSFL_HASH_BYTES]);
 /** Whether these first bytes are a DICOM file's: with the magic behind 128 bytes, or a data set without a meta
  *  header, which begins with an element of group 2 or 8. */
 bool msfl_dicom_sniff(const uint8_t *bytes, size_t length);
+
+/** Make the decoders ready, once for the process: before a child that uses them is started. */
+msfl_status msfl_dicom_ready(void) MSFL_NODISCARD;
 
 /** With these a header's samples may be announced: 16 MiB, and beyond it what deflate could reach. */
 uint64_t msfl_dicom_bytes_max(uint64_t file_bytes);

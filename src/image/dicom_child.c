@@ -345,6 +345,9 @@ static void read_facts(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dicom_
     f->has_instance = msfl_dcmtk_i32(root, 0x00200013, &f->instance);
     f->bits_allocated = l->allocated;
     read_identity(root, f);
+    char burned_in[MSFL_DICOM_TEXT_BYTES];
+    msfl_dcmtk_text(root, 0x00280301, burned_in, sizeof burned_in);
+    f->burned_in = strncmp(burned_in, "YES", 3) == 0;
     static const char *const lossy[] = {"50", "51", "53", "55", "81", "91", "203"};
     for (size_t i = 0; i < sizeof lossy / sizeof lossy[0]; i++) {
         f->samples_are_lossy |= strncmp(f->transfer_syntax, "1.2.840.10008.1.2.4.", 20) == 0 &&

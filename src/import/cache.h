@@ -40,7 +40,7 @@ msfl_status msfl_cache_content(msfl_cache *cache, const char *path, uint8_t out[
 
 /** The entry's name for these contents under a recipe. */
 void msfl_cache_name(const msfl_cache *cache, const msfl_recipe *recipe, const uint8_t (*contents)[MSFL_HASH_BYTES],
-                     size_t n, bool has_mask, uint8_t out[MSFL_CACHE_NAME_BYTES]);
+                     size_t n, bool has_mask, bool allow_burned_in, uint8_t out[MSFL_CACHE_NAME_BYTES]);
 
 /** `*found` with the entry in `out`; damaged, foreign and missing entries are all not found. Thread-safe. */
 msfl_status msfl_cache_get(const msfl_cache *cache, const msfl_recipe *recipe,

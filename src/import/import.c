@@ -140,6 +140,7 @@ static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HAS
     msfl_hash_init_keyed(&h, key, "msfl.import.inputs.v1");
     msfl_hash_add(&h, job->recipe.hash, sizeof job->recipe.hash);
     msfl_hash_add_u64(&h, job->o->seal);
+    msfl_hash_add_u64(&h, job->o->allow_burned_in);
     msfl_hash_add_u64(&h, job->o->seed);
     msfl_hash_add_u64(&h, items->n);
     for (size_t i = 0; i < items->paths.n && status == MSFL_OK; i++)

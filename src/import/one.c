@@ -31,6 +31,15 @@ static void note_facts(const msfl_import_job *job, const msfl_image *image, cons
     memcpy(r->facts.scanner, keyed, sizeof r->facts.scanner);
 }
 
+/* What stands in the pixels no recipe takes out. */
+static msfl_status check_burned_in(const msfl_import_job *job, const char *path, const msfl_image_facts *facts) {
+    if (facts->format != MSFL_FORMAT_DICOM || facts->dicom.burned_in == 0 || job->o->allow_burned_in) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "%s: its header declares text in the pixels that identifies (BurnedInAnnotation); with "
+                     "--allow-burned-in it is taken all the same",
+                     path);
+}
+
 static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item, raw *r) {
     const char **paths = msfl_alloc(item->n, sizeof *paths);
     msfl_image image = {0}, first = {0};
@@ -40,6 +49,7 @@ static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item,
         paths[i] = msfl_texts_get(&job->items.paths, job->items.files[item->first + i]);
     msfl_status status = msfl_series_load(paths, &item->stack, &image);
     if (status == MSFL_OK) status = msfl_image_open(paths[0], true, &facts, &first);
+    if (status == MSFL_OK) status = check_burned_in(job, paths[0], &facts);
     if (status == MSFL_OK) {
         note_facts(job, &image, &facts, r);
         status = msfl_sample_add(&job->recipe, paths[0], &image, &r->sample);
@@ -57,6 +67,7 @@ static msfl_status read_files(const msfl_import_job *job, const msfl_item *item,
         msfl_image image = {0};
         msfl_image_facts facts = {0};
         status = msfl_image_open(path, false, &facts, &image);
+        if (status == MSFL_OK) status = check_burned_in(job, path, &facts);
         if (status == MSFL_OK && i == 0) note_facts(job, &image, &facts, r);
         if (status == MSFL_OK) status = msfl_sample_add(&job->recipe, path, &image, &r->sample);
         bool names = status == MSFL_OK && facts.format == MSFL_FORMAT_DICOM &&
@@ -152,7 +163,8 @@ static msfl_status name_entry(msfl_import_job *job, size_t number, uint8_t out[M
         status = msfl_cache_content(job->cache, msfl_texts_get(&job->items.paths, path), contents[i]);
     }
     if (status == MSFL_OK) {
-        msfl_cache_name(job->cache, &job->recipe, contents, n, item->mask != MSFL_NO_PATH, out);
+        msfl_cache_name(job->cache, &job->recipe, contents, n, item->mask != MSFL_NO_PATH, job->o->allow_burned_in,
+                        out);
     }
     msfl_free(contents);
     return status;
