@@ -28,6 +28,7 @@ msfl_status cli_data_import(int argc, char **argv) MSFL_NODISCARD;
 msfl_status cli_data_recipe(int argc, char **argv) MSFL_NODISCARD;
 /** ERR_DATA, after all has been shown, when there is a problem. */
 msfl_status cli_data_check(int argc, char **argv) MSFL_NODISCARD;
+msfl_status cli_data_card(int argc, char **argv) MSFL_NODISCARD;
 msfl_status cli_data_key(int argc, char **argv) MSFL_NODISCARD;
 
 /** Text from outside on standard output: nothing in it may steer a terminal. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/observe.h"
 #include "base/sodium.h"
+#include "federation/census.h"
 #include "federation/config.h"
 #include "federation/pictures.h"
 #include "federation/result.h"
@@ -344,12 +345,16 @@ static msfl_status train_all(run *r) {
 
 static msfl_status conclude(run *r, char **result_json) {
     const fed_track *track = fed_tracks_main(&r->job, &r->tracks);
-    json_t *result = NULL;
+    json_t *result = NULL, *census = NULL;
     char *text = NULL, *path = NULL;
     fed_pictures pictures = {0};
     msfl_status status = save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
     if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
+    if (status == MSFL_OK) status = fed_census(&r->job, &census);
+    if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
+        status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");
+    }
     if (status == MSFL_OK) status = write_json(r, "result.json", result);
     if (status == MSFL_OK) status = msfl_json_text(result, false, &text);
     if (status == MSFL_OK) status = fed_pictures_choose(&r->job, track->best, &pictures);
@@ -362,6 +367,7 @@ static msfl_status conclude(run *r, char **result_json) {
     fed_pictures_clear(&pictures);
     msfl_free(text);
     msfl_free(path);
+    json_decref(census);
     json_decref(result);
     return status;
 }
