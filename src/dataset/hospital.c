@@ -38,7 +38,8 @@ done:
 /* Without branches on the digits: they are the key. Anything that is no digit gives 255 in `*bad`. */
 static uint8_t nibble(uint8_t c, uint8_t *bad) {
     uint32_t digit = (uint32_t)c - '0', letter = (uint32_t)c - 'a';
-    uint32_t is_digit = 0 - ((digit - 10) >> 31), is_letter = 0 - ((letter - 6) >> 31);
+    /* All ones where it is one: below the bound, and not wrapped around from below. */
+    uint32_t is_digit = 0 - (((digit - 10) & ~digit) >> 31), is_letter = 0 - (((letter - 6) & ~letter) >> 31);
     *bad |= (uint8_t) ~(is_digit | is_letter);
     return (uint8_t)((digit & is_digit) | ((letter + 10) & is_letter));
 }

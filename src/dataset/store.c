@@ -227,26 +227,36 @@ static bool is_sane(const json_t *m) {
     return sane && (bits == 8 || bits == 16);
 }
 
-msfl_status msfl_store_manifest(const char *folder, json_t **out) {
+msfl_status msfl_store_parse(const char *name, const char *text, size_t length, json_t **out) {
     *out = NULL;
-    char *path = msfl_path_join(folder, manifest_name);
-    if (path == NULL) return MSFL_NO_MEMORY;
     json_t *m = NULL;
-    msfl_status status = msfl_json_read(path, MSFL_STORE_MANIFEST_BYTES_MAX, &m);
+    msfl_status status = msfl_json_parse(name, text, length, MSFL_STORE_MANIFEST_BYTES_MAX, &m);
     const json_t *version = json_object_get(m, "version");
     if (status == MSFL_OK && json_is_integer(version) && json_integer_value(version) != MSFL_STORE_VERSION) {
-        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: a set of version %lld; this program knows version %d", path,
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: a set of version %lld; this program knows version %d", name,
                            (long long)json_integer_value(version), MSFL_STORE_VERSION);
     } else if (status == MSFL_OK && !is_sane(m)) {
-        status = msfl_fail(MSFL_ERR_FORMAT, "%s is not what data import writes", path);
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s is not what data import writes", name);
     }
-    msfl_free(path);
     if (status != MSFL_OK) {
         json_decref(m);
         return status;
     }
     *out = m;
     return MSFL_OK;
+}
+
+msfl_status msfl_store_manifest(const char *folder, json_t **out) {
+    *out = NULL;
+    uint8_t *text = NULL;
+    size_t length = 0;
+    char *path = msfl_path_join(folder, manifest_name);
+    if (path == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = msfl_file_read(path, MSFL_STORE_MANIFEST_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = msfl_store_parse(path, (const char *)text, length, out);
+    msfl_free(text);
+    msfl_free(path);
+    return status;
 }
 
 bool msfl_store_is_there(const char *folder, const json_t *m) {
@@ -317,6 +327,30 @@ static msfl_status open_file(const char *folder, const json_t *m, const msfl_hos
     return status;
 }
 
+msfl_status msfl_store_take_records(const char *name, const uint8_t *bytes, size_t n, size_t n_classes,
+                                    msfl_record **out) {
+    *out = NULL;
+    msfl_status status = MSFL_OK;
+    msfl_record *records = msfl_alloc(n, sizeof *records);
+    if (records == NULL) return MSFL_NO_MEMORY;
+    for (size_t i = 0; i < n && status == MSFL_OK; i++) {
+        const uint8_t *at = bytes + i * MSFL_STORE_RECORD_BYTES;
+        memcpy(records[i].patient, at, MSFL_PSEUDONYM_BYTES);
+        records[i].label = msfl_load32(at + 16);
+        records[i].bunch = msfl_load32(at + 20);
+        records[i].part = at[24];
+        if (records[i].label >= n_classes || records[i].bunch >= n || records[i].part > MSFL_PART_TEST) {
+            status = msfl_fail(MSFL_ERR_FORMAT, "%s: record %zu names a class or a bunch that is not there", name, i);
+        }
+    }
+    if (status != MSFL_OK) {
+        msfl_free(records);
+        return status;
+    }
+    *out = records;
+    return MSFL_OK;
+}
+
 msfl_status msfl_store_records(const char *folder, const json_t *m, const msfl_hospital *key, msfl_record **out,
                                size_t *n) {
     void *bytes = NULL;
@@ -328,26 +362,9 @@ msfl_status msfl_store_records(const char *folder, const json_t *m, const msfl_h
         status = open_file(folder, m, key, RECORDS, *n * MSFL_STORE_RECORD_BYTES, false, &bytes, &mapped);
     }
     if (status != MSFL_OK) return status;
-    msfl_record *records = msfl_alloc(*n, sizeof *records);
-    if (records == NULL) status = MSFL_NO_MEMORY;
-    size_t n_classes = json_array_size(json_object_get(m, "classes"));
-    for (size_t i = 0; i < *n && status == MSFL_OK; i++) {
-        const uint8_t *at = (const uint8_t *)bytes + i * MSFL_STORE_RECORD_BYTES;
-        memcpy(records[i].patient, at, MSFL_PSEUDONYM_BYTES);
-        records[i].label = msfl_load32(at + 16);
-        records[i].bunch = msfl_load32(at + 20);
-        records[i].part = at[24];
-        if (records[i].label >= n_classes || records[i].bunch >= *n || records[i].part > MSFL_PART_TEST) {
-            status = msfl_fail(MSFL_ERR_FORMAT, "%s: record %zu names a class or a bunch that is not there", folder, i);
-        }
-    }
+    status = msfl_store_take_records(folder, bytes, *n, json_array_size(json_object_get(m, "classes")), out);
     msfl_free(bytes);
-    if (status != MSFL_OK) {
-        msfl_free(records);
-        return status;
-    }
-    *out = records;
-    return MSFL_OK;
+    return status;
 }
 
 msfl_status msfl_store_pixels(const char *folder, const json_t *m, const msfl_hospital *key, void **out, bool *mapped) {

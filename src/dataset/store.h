@@ -40,6 +40,8 @@ void msfl_store_free(msfl_store *store);
 
 /** Whether a folder holds an imported set. */
 bool msfl_store_is_set(const char *folder);
+/** A manifest's text, checked as far as that goes without the other files. `name` stands in the errors. */
+msfl_status msfl_store_parse(const char *name, const char *text, size_t length, json_t **out) MSFL_NODISCARD;
 /** Its manifest, whole and checked as far as that goes without the other files. `*out` is json_decref'ed. */
 msfl_status msfl_store_manifest(const char *folder, json_t **out) MSFL_NODISCARD;
 /** Whether the files that the manifest names are there; their bytes are not looked at. */
@@ -49,6 +51,10 @@ msfl_store_shape msfl_store_shape_of(const json_t *manifest);
 /** Records of a set; free `*out` with msfl_free. `key` as it was sealed, or NULL. */
 msfl_status msfl_store_records(const char *folder, const json_t *manifest, const msfl_hospital *key, msfl_record **out,
                                size_t *n) MSFL_NODISCARD;
+
+/** The same from bytes: n x MSFL_STORE_RECORD_BYTES. ERR_FORMAT if one names a class or a bunch that is not there. */
+msfl_status msfl_store_take_records(const char *name, const uint8_t *bytes, size_t n, size_t n_classes,
+                                    msfl_record **out) MSFL_NODISCARD;
 
 /** All samples, or all masks, of a set: in the file's own pages where it is plain (`*mapped`: munmap), else in memory
  *  (msfl_free). For a set without pictures or masks: ERR_FORMAT or nothing to free. */

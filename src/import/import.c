@@ -115,8 +115,13 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
 static msfl_status find_in_folder(msfl_import_job *job) {
     const msfl_import_options *o = job->o;
     char *data = msfl_path_absolute(o->data), *masks = NULL;
-    if (data == NULL) return msfl_fail(MSFL_ERR_MISSING, "%s: there is no such folder or file", o->data);
-    if (o->masks != NULL && msfl_is_folder(o->masks)) masks = msfl_path_absolute(o->masks);
+    bool has_masks = o->masks != NULL && msfl_is_folder(o->masks);
+    if (has_masks) masks = msfl_path_absolute(o->masks);
+    if (data == NULL || (has_masks && masks == NULL)) {
+        msfl_free(data);
+        msfl_free(masks);
+        return MSFL_NO_MEMORY; /* the folders are there */
+    }
     const msfl_items_options i = {.data = data,
                                   .labels = o->labels,
                                   .label = o->label,

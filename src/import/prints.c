@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = MSFL_PRINT_SIDE, ACROSS = SIDE + 1 };
+enum { SIDE = MSFL_PRINT_SIDE, ACROSS = SIDE + 1, FLAT = 2 };
 
 static double value_at(const msfl_recipe *r, const uint8_t *picture, size_t x, size_t y) {
     size_t i = (y * r->width + x) * r->channels;
@@ -35,10 +35,12 @@ void msfl_print_of(const msfl_recipe *r, const msfl_pictures *pictures, uint32_t
     const uint8_t *picture = pictures->samples + index * msfl_recipe_picture_bytes(r);
     double areas[SIDE * ACROSS];
     *out = (msfl_print){0};
+    /* Where a picture is flat, noise would decide. */
+    const double least = FLAT * (r->bits == 8 ? 1 : 257);
     shrink(r, picture, ACROSS, areas);
     for (size_t i = 0; i < SIDE * SIDE; i++) {
         const double *a = &areas[i / SIDE * ACROSS + i % SIDE];
-        out->bits[i / 64] |= (uint64_t)(a[0] < a[1]) << (i % 64);
+        out->bits[i / 64] |= (uint64_t)(a[1] - a[0] > least) << (i % 64);
     }
     shrink(r, picture, SIDE, areas);
     for (size_t i = 0; i < SIDE * SIDE; i++)

@@ -7,7 +7,8 @@
 
 enum { MSFL_PRINT_SIDE = 16, MSFL_PRINT_WORDS = MSFL_PRINT_SIDE * MSFL_PRINT_SIDE / 64 };
 
-/** A picture's perceptual hash: whether each of 16 x 16 areas is darker than its right neighbour (a difference hash),
+/** A picture's perceptual hash: whether each of 16 x 16 areas is darker than its right neighbour, by more than 2 of
+ *  255 (a difference hash),
  *  and a thumbnail to be sure with. */
 typedef struct msfl_print {
     uint64_t bits[MSFL_PRINT_WORDS];
