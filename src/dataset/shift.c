@@ -85,7 +85,7 @@ static void blur_line(const float *in, size_t n, size_t stride, const float *wei
 
 static void blur(float *v, float *spare, uint32_t h, uint32_t w, uint32_t c, double sigma) {
     enum { RADIUS_MAX = 64 };
-    float weights[RADIUS_MAX + 1];
+    float weights[RADIUS_MAX + 1] = {0};
     int radius = (int)ceil(3 * sigma);
     if (radius > RADIUS_MAX) radius = RADIUS_MAX;
     double sum = 0;

@@ -23,7 +23,7 @@ static msfl_status count_images(const fed_job *job, const msfl_indices *list, co
         for (size_t k = 0; k < n; k++)
             sum += pixels[k];
         uint32_t label = msfl_dataset_label(job->dataset, list->at[i]);
-        counters[BRIGHTNESS + sum * FED_CENSUS_BINS / (n * 256)]++;
+        counters[BRIGHTNESS + (n == 0 ? 0 : sum * FED_CENSUS_BINS / (n * 256))]++;
         if (label < FED_CENSUS_CLASSES) counters[CLASSES + label]++;
         counters[IMAGES]++;
     }

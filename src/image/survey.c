@@ -14,16 +14,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT_ONE(tag, name, kind) +1
-_Static_assert(0 MSFL_SURVEY_LIST(COUNT_ONE) <= 64, "one bit each");
-enum { ATTRIBUTES = 0 MSFL_SURVEY_LIST(COUNT_ONE) };
+#define ENTRY(tag, name, kind) {tag, name, MSFL_SURVEY_##kind},
+static const msfl_survey_attribute attributes[] = {MSFL_SURVEY_LIST(ENTRY)};
+#undef ENTRY
+enum { ATTRIBUTES = sizeof attributes / sizeof attributes[0] };
+_Static_assert(ATTRIBUTES < 64, "a bit each, and one to spare for the shift below");
 
 const msfl_survey_attribute *msfl_survey_attributes(size_t *n) {
-#define ENTRY(tag, name, kind) {tag, name, MSFL_SURVEY_##kind},
-    static const msfl_survey_attribute list[] = {MSFL_SURVEY_LIST(ENTRY)};
-#undef ENTRY
     *n = ATTRIBUTES;
-    return list;
+    return attributes;
 }
 
 const char *msfl_survey_kind_name(msfl_survey_kind kind) {
@@ -42,7 +41,7 @@ msfl_status msfl_survey_receive(const char *name, msfl_child *child, msfl_survey
     }
     bool sane = a.magic == MSFL_SURVEY_MAGIC && a.readable <= 1 && a.burned_in <= MSFL_DECLARED_YES &&
                 a.recognisable <= MSFL_DECLARED_YES && a.deidentified <= MSFL_DECLARED_YES && a.has_regions <= 1 &&
-                a.is_capture <= 1 && a.name_tells <= 1 && (ATTRIBUTES == 64 || a.attributes >> ATTRIBUTES == 0);
+                a.is_capture <= 1 && a.name_tells <= 1 && a.attributes >> ATTRIBUTES == 0;
     if (!sane) return msfl_fault_fail(MSFL_FAULT_DECODER_DIED, "%s: the DICOM parser gave a senseless answer", name);
     if (a.readable == 0) return msfl_fault_fail(MSFL_FAULT_DAMAGED, "%s: not a readable DICOM data set", name);
     *out = (msfl_survey){.format = MSFL_FORMAT_DICOM,

@@ -6,7 +6,7 @@
 
 /** X(tag, name, kind): attributes that DICOM's Basic Application Level Confidentiality Profile removes or replaces
  *  (PS3.15, table E.1-1), those that occur in images. Kinds: who is shown, when and where, who took part, numbers of
- * the archive. At most 64. */
+ * the archive. At most 63. */
 #define MSFL_SURVEY_LIST(X)                                                                                            \
     X(0x00100010, "PatientName", PERSON)                                                                               \
     X(0x00100020, "PatientID", PERSON)                                                                                 \

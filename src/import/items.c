@@ -126,7 +126,7 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
         items->n_unlabelled++;
         return MSFL_OK;
     }
-    uint32_t paths[MSFL_RECIPE_CHANNELS_MAX];
+    uint32_t paths[MSFL_RECIPE_CHANNELS_MAX] = {0};
     msfl_item item = {.first = (uint32_t)items->n_files, .n = f->recipe->n_sequences, .mask = MSFL_NO_PATH};
     msfl_status status = MSFL_OK;
     bool complete = true;

@@ -296,7 +296,7 @@ static msfl_status read_store(parser *p, const msfl_yaml *node) {
             if (status == MSFL_OK) r->bits = choice == 0 ? 8 : 16;
         }
         if (status == MSFL_OK && range != NULL) {
-            double ends[3];
+            double ends[3] = {0};
             bool was_flat = p->is_flat;
             p->is_flat = true; /* two numbers */
             status = read_list(p, range, "range", -1e30, 1e30, false, ends);

@@ -114,7 +114,7 @@ msfl_status msfl_volume_of(const char *name, const msfl_image *image, msfl_value
     memcpy(v.spacing, image->spacing, sizeof v.spacing);
     memcpy(v.affine, image->affine, sizeof v.affine);
     msfl_status status = msfl_volume_new(sides, &v, &v);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || v.values == NULL) return status;
     size_t pixels = (size_t)sides[0] * sides[1];
     for (uint32_t z = 0; z < sides[2] && status == MSFL_OK; z++) {
         uint32_t frame = middle_only ? image->depth / 2 : z;
@@ -137,8 +137,8 @@ msfl_status msfl_volume_orient(const char *name, msfl_volume *v, const char axes
         return msfl_fail(MSFL_ERR_DATA, "%s: it is not known how it lies in space, so it cannot be turned to %s", name,
                          axes);
     }
-    uint32_t of_world[3], from[3] = {0, 1, 2};
-    bool against[3], reversed[3];
+    uint32_t of_world[3] = {0, 1, 2}, from[3] = {0, 1, 2};
+    bool against[3] = {false, false, false}, reversed[3] = {false, false, false};
     msfl_image_match_axes(v->affine, of_world, against);
     for (int i = 0; i < 3; i++) {
         size_t world = axes[i] == 'R' || axes[i] == 'L' ? 0 : axes[i] == 'A' || axes[i] == 'P' ? 1 : 2;
@@ -147,9 +147,9 @@ msfl_status msfl_volume_orient(const char *name, msfl_volume *v, const char axes
     }
     const size_t strides[3] = {1, v->sides[0], (size_t)v->sides[0] * v->sides[1]};
     const uint32_t sides[3] = {v->sides[from[0]], v->sides[from[1]], v->sides[from[2]]};
-    msfl_volume turned;
+    msfl_volume turned = {0};
     msfl_status status = msfl_volume_new(sides, v, &turned);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK || turned.values == NULL) return status;
     ptrdiff_t step[3];
     size_t first = 0;
     for (int i = 0; i < 3; i++) {

@@ -352,6 +352,123 @@ class ImportTest(CliTest):
         m = self.imported("phantom", "ph")
         self.assertEqual(m["classes"], ["normal", "opacity"])
 
+    def test_check_of_files(self):
+        data = self.dicoms(10)
+        rng = np.random.default_rng(6)
+        extra = {"burned": {0x00280301: ("CS", "YES")}, "none": {0x00280301: ("CS", "NO"), 0x00080060: ("CS", "US")},
+                 "us": {0x00080060: ("CS", "US"), 0x00186011: ("SQ", [{0x00186012: ("US", 1)}])},
+                 "overlay": {0x60000010: ("US", 8), 0x60000011: ("US", 8), 0x60003000: ("OW", bytes(8))},
+                 "nested": {0x00081140: ("SQ", [{0x00100020: ("LO", "ZZQNESTED"), 0x00111010: ("LO", "ZZQ")}])},
+                 "ZZQID00099_front": {}, "face": {0x00280302: ("CS", "YES")}}
+        for name, tags in extra.items():
+            put(os.path.join(data, name + ".dcm"), dicom(rng.integers(0, 255, (20, 20)), 99, tags))
+        put(os.path.join(data, "cut.dcm"), dicom(np.zeros((20, 20)), 3)[:300])
+        text = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\5tEXtA\0bcdXXXX"
+        put(os.path.join(data, "a.png"), text)
+        r = run("data", "check", data, "--json", *THREADS)
+        self.assertEqual(r.returncode, 12, r.stderr)
+        c = json.loads(r.stdout)
+        self.assertNotIn("ZZQ", r.stdout + r.stderr)
+        self.assertEqual((c["files"], c["unreadable"], c["formats"]), (18, 1, {"DICOM": 17, "PNG": 1}))
+        by_name = {a["name"]: a["files"] for a in c["attributes"]}
+        self.assertEqual((by_name["PatientName"], by_name["PatientBirthDate"], by_name["InstitutionName"]), (17, 17, 17))
+        self.assertNotIn("AccessionNumber", by_name)
+        self.assertEqual(c["private"], 17)
+        self.assertEqual(c["overlays"], 1)
+        self.assertEqual(c["burned_in"], {"yes": 1, "no": 1, "not_said": 15})
+        self.assertEqual((c["kinds_with_text"], c["ultrasound_regions"], c["recognisable"]), (1, 1, 1))
+        self.assertEqual((c["file_names"], c["text_beside_pixels"]), (1, 1))
+        self.assertEqual(c["problems"], 3)
+        # What declares text in its pixels stays out, unless it is asked for.
+        with open(os.path.join(data, "labels.csv"), "a") as f:
+            f.write("burned.dcm,a\nnone.dcm,b\n")
+        self.assertEqual(self.imported(data)["samples"], 11)
+        self.assertEqual(self.imported(data, "all", "--allow-burned-in")["samples"], 12)
+
+    def test_check_of_sets(self):
+        data = self.dicoms(40)
+        self.imported(data)
+        c = self.ok_json("data", "check", self.path("set"), "--for-federation")
+        self.assertEqual((c["kind"], c["problems"], c["images"]), ("set", 0, 40))
+        self.assertEqual([k["patients"] for k in c["classes"]], [10, 10])
+        put(self.path("set", "notes.txt"), b"x")
+        self.assertEqual(run("data", "check", self.path("set")).returncode, 12)
+        os.remove(self.path("set", "notes.txt"))
+        os.chmod(self.path("set"), 0o755)
+        self.assertIn("others on this machine", self.fails(12, "1 problem", "data", "check", self.path("set"),
+                                                           "--for-federation").stdout)
+        self.imported(self.dicoms(8, folder="few"), "small")
+        out = self.fails(12, "problem", "data", "check", self.path("small"), "--for-federation").stdout
+        self.assertIn("4 patients", out)
+        self.fails(2, "no imported set", "data", "check", data, "--for-federation")
+
+    def test_card(self):
+        self.imported(self.dicoms(40))
+        c = self.ok_json("data", "card", self.path("set"), "--html", self.path("card.html"), "--clients", "3", "--partition",
+                         "quantity:1", "--shift", "mixed:0.5")
+        self.assertEqual((c["images"], c["patients"], sum(c["intensity"]["histogram"])), (40, 20, 40 * 480))
+        self.assertEqual(sum(h["images"] for h in c["hospitals"]), 40)
+        self.assertEqual(len({json.dumps(h["shift"]) for h in c["hospitals"]}), 3)
+        page = get(self.path("card.html")).decode()
+        self.assertIn("must not leave the hospital", page)
+        self.assertNotIn("<script", page)
+        self.assertGreaterEqual(page.count("data:image/png;base64"), 24)
+        self.fails(2, "--clients", "data", "card", self.path("set"), "--shift", "mixed:0.5")
+        p = self.ok_json("data", "inspect", "phantom", "--phantom-images", "30", "--html", self.path("i.html"))
+        self.assertEqual(p["images"], 30)
+        self.assertIn("phantom", get(self.path("i.html")).decode())
+
+    @unittest.skipIf(SANITIZED, "trains")
+    def test_simulate_by_recipe(self):
+        """The set is the same whether simulate imports it or it was there; its hash stands in the result; the census too."""
+        data = self.dicoms(60, per_patient=2, side=24)
+        common = ("--clients", "3", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--json", "--quiet")
+        a = json.loads(self.ok("simulate", "--data", data, "--recipe", self.recipe, "--data-key", self.key, "--out",
+                               self.path("a"), "--shift", "noise:0.5", *common).stdout)
+        m = self.imported(data)
+        b = json.loads(self.ok("simulate", "--data", self.path("set"), "--out", self.path("b"), "--shift", "noise:0.5",
+                               *common).stdout)
+        plain = json.loads(self.ok("simulate", "--data", self.path("set"), "--out", self.path("c"), *common).stdout)
+        self.assertEqual(a["data"]["recipe"], m["recipe_hash"])
+        self.assertEqual(a["encrypted"], b["encrypted"])
+        self.assertNotEqual(plain["rounds"][0]["encrypted"], b["rounds"][0]["encrypted"])
+        self.assertEqual((a["data"]["width"], a["data"]["height"]), (24, 20))
+        census = a["data"]["census"]
+        counts = np.sum([h["counts"] for h in a["data"]["hospitals"]], 0).tolist()
+        self.assertEqual((census["encrypted"], census["exact"], census["classes"]), (True, True, counts))
+        self.assertEqual(sum(census["brightness"]), census["images"])
+        self.ok("evaluate", "--model", self.path("a", "agg_model.h5"), "--data", self.path("set"))
+        self.fails(2, "--recipe", "simulate", "--data", data, "--labels", "x.csv", "--out", self.path("d"))
+
+    def test_sequences_by_table(self):
+        """T1 and T2 as two channels, one row a sample; a row without one of them is left out."""
+        try:
+            import nibabel
+        except ImportError:
+            self.skipTest("nibabel is not installed")
+        os.makedirs(self.path("in"))
+        rng = np.random.default_rng(8)
+        rows = ["T1,T2,who,kind"]
+        for i in range(6):
+            v = rng.integers(1, 200, (24, 24, 6)).astype(np.int16)
+            nibabel.Nifti1Image(v, np.eye(4)).to_filename(self.path("in", f"{i}_t1.nii.gz"))
+            nibabel.Nifti1Image((250 - v).astype(np.int16), np.eye(4)).to_filename(self.path("in", f"{i}_t2.nii.gz"))
+            rows.append(f"{i}_t1.nii.gz,{'' if i == 5 else f'{i}_t2.nii.gz'},p{i // 2},{'xy'[i % 2]}")
+        put(self.path("in", "table.csv"), "\n".join(rows).encode())
+        put(self.recipe, b"recipe: 1\ninput: volume\nsequences: [T1, T2]\nsteps:\n  - window: {low: 0, high: 255}\n"
+                         b"  - fit: {size: [24, 24, 6]}\n  - slices: {axis: slices}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"), "set", "--labels", self.path("in", "table.csv"), "--label", "kind", "--patient",
+                          "who")
+        self.assertEqual((m["samples"], m["channels"], m["images"], m["patients"], m["source"]["incomplete"]),
+                         (5, 2, 30, 3, 1))
+        p = np.fromfile(self.path("set", "pixels.bin"), np.uint8).reshape(30, 24, 24, 2).astype(int)
+        self.assertTrue((p.sum(3) == 250).all())
+        self.ok("data", "card", self.path("set"), "--html", self.path("c.html"))
+        if not SANITIZED:
+            self.ok("simulate", "--data", self.path("set"), "--out", self.path("run"), "--clients", "2",
+                    "--allow-two-sites", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34",
+                    "--validation-fraction", "0", "--quiet")
+
     def test_refusals(self):
         data = self.dicoms()
         self.assertIn("no column 'nope'", self.imported(data, "a", "--patient", "nope", code=12))
