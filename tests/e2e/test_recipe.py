@@ -308,6 +308,13 @@ class RecipeTest(CliTest):
                                                         digest_size=32).hexdigest())
         self.assertEqual(a["hash"], "3e97eec523a28d30ecc7d485809004f83f0d06c85092dfb1c8cfcbb8c7eee182")
 
+    def test_examples_are_recipes(self):
+        paths = glob.glob(os.path.join(common.SOURCE, "examples", "recipes", "*.yaml"))
+        self.assertGreaterEqual(len(paths), 3)
+        for path in paths:
+            with open(path) as f:
+                self.assertEqual(len(self.probe(f.read())["hash"]), 64)
+
     def test_refusals_say_where(self):
         cases = [("recipe: 2\ninput: picture\nsteps: [{resize: {size: [4, 4]}}]", "version 2"),
                  ("recipe: 1\ninput: volume\nsteps: [{resize: {size: [4, 4, 4]}}]", "needs a step slices"),
