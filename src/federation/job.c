@@ -124,12 +124,16 @@ static msfl_status deal(fed_job *job) {
     for (job->n_samples_max = 1; job->n_samples_max < n_most;)
         job->n_samples_max *= 2;
     job->shifts = msfl_alloc(o->n_clients, sizeof *job->shifts);
-    job->owners = msfl_alloc(info->n_images, sizeof *job->owners);
+    job->owners = msfl_alloc(msfl_dataset_info_borrow(job->dataset)->n_images, sizeof *job->owners);
     status = job->shifts == NULL || job->owners == NULL ? MSFL_ERR_MEMORY
                                                         : msfl_shift_draw(o->shift, o->n_clients, o->seed, job->shifts);
-    for (uint32_t k = 0; k < o->n_clients && status == MSFL_OK; k++)
-        for (uint32_t i = 0; i < dealt[k].n; i++)
-            job->owners[dealt[k].at[i]] = (uint16_t)(k + 1);
+    for (uint32_t k = 0; k < o->n_clients && status == MSFL_OK; k++) {
+        const fed_hospital *h = &job->hospitals[k];
+        for (uint32_t i = 0; i < h->train.n; i++)
+            job->owners[h->train.at[i]] = (uint16_t)(k + 1);
+        for (uint32_t i = 0; i < h->validation.n; i++)
+            job->owners[h->validation.at[i]] = (uint16_t)(k + 1);
+    }
 done:
     msfl_free(holdings);
     return status;
