@@ -419,8 +419,8 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
     char *folder = msfl_path_join(e->folder, "jobs");
     pthread_mutex_lock(&one_by_one);
     msfl_status status = folder == NULL ? MSFL_NO_MEMORY : settle_text(text, length, folder, initial, &job, &weights);
-    if (status == MSFL_OK) status = check_fits(job, members);
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) status = check_fits(job, members);
+    if (status == MSFL_OK && job != NULL) {
         pthread_mutex_lock(&e->lock);
         if (e->n_entries >= COORD_JOBS_MAX) {
             status = msfl_fail(MSFL_ERR_LIMIT, "%d jobs are kept here; begin with a new state folder", COORD_JOBS_MAX);
@@ -430,13 +430,13 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
         job->order = e->n_entries;
         pthread_mutex_unlock(&e->lock);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         job->submitted_ms = coord_now_ms();
         memcpy(job->newest_hash, job->initial_hash, MSFL_HASH_BYTES);
         memcpy(job->best_hash, job->initial_hash, MSFL_HASH_BYTES);
         status = keep_job(e, job, weights);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         (void)snprintf(id, JOB_ID_MAX + 1, "%s", job->id);
         pthread_mutex_lock(&e->lock);
         const coord_entry *j = coord_find(e, id);
@@ -506,14 +506,16 @@ static msfl_status enter(coord_engine *e, const char *id, const char *name, visi
     *v = (visit){0};
     pthread_mutex_lock(&e->lock);
     v->j = coord_find(e, id);
-    msfl_status status = v->j == NULL ? no_job(id) : MSFL_OK;
-    if (status == MSFL_OK) {
+    msfl_status status = MSFL_OK;
+    if (v->j == NULL) {
+        status = no_job(id);
+    } else {
         const coord_members *m = v->j->members != NULL ? v->j->members : e->members;
         status = pki_round_party(m->pki, name, &v->party);
         if (status == MSFL_ERR_MISSING)
             status = msfl_fail(MSFL_ERR_POLICY, "%s has no part in the rounds of %s", name, id);
     }
-    if (status == MSFL_OK && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
+    if (status == MSFL_OK && v->j != NULL && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
     pthread_mutex_unlock(&e->lock);
     return status;
 }
