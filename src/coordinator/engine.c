@@ -5,6 +5,7 @@
 #include "base/output.h"
 #include "base/sodium.h"
 #include "coordinator/engine_private.h"
+#include "job/fixed.h"
 #include "pki/round.h"
 #include "text/json.h"
 
@@ -355,7 +356,10 @@ static msfl_status check_fits(const coord_job *job, const coord_members *members
         return msfl_fail(MSFL_ERR_PARAMS, "the roster has %u hospitals: too few for a cohort of %u", n,
                          job->spec.min_cohort > n ? job->spec.min_cohort : job->spec.target_cohort);
     }
-    return strcmp(job->spec.scheme, "plain") == 0 ? MSFL_OK : job_shape_params(job->shape, n, &params);
+    if (strcmp(job->spec.scheme, "plain") != 0) return job_shape_params(job->shape, n, &params);
+    return n <= JOB_FIXED_CLIENTS_MAX
+               ? MSFL_OK
+               : msfl_fail(MSFL_ERR_PARAMS, "scheme plain adds up to %d hospitals", JOB_FIXED_CLIENTS_MAX);
 }
 
 static msfl_status put_list(coord_engine *e, const char *more) {
@@ -539,6 +543,26 @@ msfl_status coord_engine_receive(coord_engine *e, const char *id, const char *na
     return status;
 }
 
+/** Scheme plain: the plan of the open round, as one frame, until this party's upload is here. */
+static msfl_status plain_inbox(coord_engine *e, const visit *v, msfl_buffer *frames) {
+    char *text = NULL, *upload = coord_driver_upload(v->driver, v->party);
+    msfl_status status = MSFL_OK;
+    pthread_mutex_lock(&e->lock);
+    if (upload == NULL && v->j->job->open && v->party < msfl_roster_borrow(v->j->members->round)->n_clients) {
+        const job_plan plan = coord_job_plan(v->j->job);
+        status = job_plan_text(&plan, v->j->job->shape->n_tensors, &text);
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (status == MSFL_OK && text != NULL) {
+        msfl_put32(frames, (uint32_t)strlen(text));
+        msfl_put_bytes(frames, text, strlen(text));
+        status = frames->status;
+    }
+    msfl_free(upload);
+    msfl_free(text);
+    return status;
+}
+
 msfl_status coord_engine_inbox(coord_engine *e, const char *id, const char *name, uint64_t seen, uint32_t wait_ms,
                                msfl_buffer *frames, uint64_t *version) {
     visit v;
@@ -554,6 +578,7 @@ msfl_status coord_engine_inbox(coord_engine *e, const char *id, const char *name
     msfl_status status = enter(e, id, name, &v);
     if (status != MSFL_OK || v.driver == NULL) return status;
     status = coord_driver_poll(v.driver, v.party, frames);
+    if (status == MSFL_OK && strcmp(v.j->job->spec.scheme, "plain") == 0) status = plain_inbox(e, &v, frames);
     pthread_mutex_lock(&e->lock);
     e->totals.bytes_out += frames->length;
     pthread_mutex_unlock(&e->lock);
@@ -665,27 +690,6 @@ msfl_status coord_engine_folders(coord_engine *e, const char *id, char **product
     msfl_free(*audit);
     *products = *audit = NULL;
     return MSFL_NO_MEMORY;
-}
-
-msfl_status coord_engine_report(coord_engine *e, const char *id, const char *name, const coord_report *report) {
-    static const char *const states[] = {"waiting",   "downloading", "training", "encrypting",
-                                         "uploading", "evaluating",  "refused",  "failed"};
-    visit v;
-    bool known = false;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        known |= strcmp(states[i], report->state) == 0;
-    if (!known) return msfl_fail(MSFL_ERR_FORMAT, "'%s' is no state of a party", report->state);
-    msfl_status status = enter(e, id, name, &v);
-    if (status != MSFL_OK) return status;
-    pthread_mutex_lock(&e->lock);
-    if (v.j->reports != NULL && v.party < v.j->n_reports) {
-        v.j->reports[v.party] = *report;
-        v.j->reports[v.party].at_ms = coord_now_ms();
-    }
-    e->version++;
-    pthread_mutex_unlock(&e->lock);
-    coord_driver_free(v.driver);
-    return MSFL_OK;
 }
 
 void coord_engine_seen(coord_engine *e, const char *name) {

@@ -94,6 +94,15 @@ msfl_status coord_change_keep(coord_change *change) MSFL_NODISCARD;
 /** Without the lock. Returns `status`. */
 msfl_status coord_change_end(coord_change *change, msfl_status status, bool list) MSFL_NODISCARD;
 
+/* --- reports.c: what parties say of themselves --- */
+/** Whether it means that this party will not upload in this round of the course. Believing it costs nobody else
+ *  anything: the others need not wait for it. */
+bool coord_stays_out(const coord_report *report, uint32_t round);
+/** A round begins: only what holds for the whole job still counts. With the lock. */
+void coord_reports_clear(coord_entry *j);
+/** After a restart: who has said for the round that is open that it stays out. */
+msfl_status coord_reports_load(coord_engine *e, coord_entry *j) MSFL_NODISCARD;
+
 /* --- engine_run.c --- */
 msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t *wait_ms) MSFL_NODISCARD;
 
@@ -102,6 +111,14 @@ msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t
 msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) MSFL_NODISCARD;
 /** With the lock: the round is over with this figure of the newest weights; what comes next. */
 void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms);
+
+/* --- engine_plain.c --- */
+/** Uploads that were complete when the last process died, before the round had taken them. */
+void coord_plain_sweep(coord_engine *e, coord_entry *j);
+/** Sums of the open round of scheme plain: `mean` has n_values (NULL: figures alone), `counters` as many as the plan's
+ *  kind has. */
+msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
+                            uint8_t result[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
 /* --- products.c --- */
 /** metrics.jsonl of the rounds so far. */

@@ -88,7 +88,8 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     coord_driver_options o = {
         .store = e->o.store, .spool_folder = folder, .members = m, .secret = e->o.secret, .record = record, .ctx = j};
     memcpy(o.task, task, sizeof task);
-    status = job_shape_params(j->job->shape, r->n_clients, &o.params);
+    o.plain = !encrypts(j->job);
+    if (!o.plain) status = job_shape_params(j->job->shape, r->n_clients, &o.params);
     if (status == MSFL_OK) status = coord_driver_new(&o, &driver);
     if (status != MSFL_OK) goto done;
     const bool anew = memcmp(task, j->job->task, sizeof task) != 0;
@@ -116,6 +117,8 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     coord_changed(e, j, true);
     pthread_mutex_unlock(&e->lock);
     driver = NULL;
+    status = coord_reports_load(e, j);
+    if (status == MSFL_OK && !encrypts(j->job)) coord_plain_sweep(e, j);
     if (anew) coord_log(e, COORD_INFO, j, "runs under the roster of epoch %u", m->pki->epoch);
 done:
     coord_driver_free(driver);
@@ -193,16 +196,6 @@ static msfl_status exhausted(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     return status;
 }
 
-/** What a hospital says of itself that means it will not upload in this round. Believing it costs nobody else anything:
- *  the others need not wait for it. */
-static bool stays_out(const coord_report *r, uint32_t round) {
-    if (r->at_ms == 0 || (r->round != 0 && r->round != round)) return false;
-    return strcmp(r->state, "refused") == 0 || strcmp(r->state, "failed") == 0 ||
-           (strcmp(r->state, "waiting") == 0 && r->text[0] != 0);
-}
-
-/* --- opening --- */
-
 static bool is_over(const coord_job *j) {
     return j->stage == JOB_UPDATE ? !job_course_wants_more(&j->course, &j->spec.rule)
                                   : j->stage == JOB_TEST && j->test.known;
@@ -229,8 +222,7 @@ static msfl_status open_round(coord_engine *e, coord_entry *j, uint64_t now_ms) 
     pthread_mutex_lock(&e->lock);
     j->job->number = number;
     j->job->open = true;
-    for (uint32_t i = 0; i < j->n_reports; i++)
-        if (!stays_out(&j->reports[i], 0)) j->reports[i] = (coord_report){0};
+    coord_reports_clear(j);
     coord_change_begin(&change, e, j);
     pthread_mutex_unlock(&e->lock);
     status = coord_change_end(&change, coord_driver_open(j->driver, now_ms, &offer, &change.also), false);
@@ -272,7 +264,7 @@ static bool all_have_spoken(coord_engine *e, const coord_entry *j, const coord_v
     const uint32_t round = coord_job_plan(j->job).round;
     pthread_mutex_lock(&e->lock);
     for (uint32_t i = 0; i < v->n_clients; i++)
-        all &= v->clients[i].in || (i < j->n_reports && stays_out(&j->reports[i], round));
+        all &= v->clients[i].in || (i < j->n_reports && coord_stays_out(&j->reports[i], round));
     pthread_mutex_unlock(&e->lock);
     return all;
 }
@@ -300,7 +292,7 @@ static const char *hopeless(const coord_entry *j, const coord_view *v, uint64_t 
 static bool all_answered(const coord_view *v) {
     for (uint32_t i = 0; i < v->k; i++)
         if (!v->members[i].answered) return false;
-    return v->phase == MSFL_PHASE_RELEASING;
+    return v->phase == MSFL_PHASE_RELEASING && v->k > 0;
 }
 
 static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t *wait_ms) {
@@ -370,7 +362,6 @@ msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t
         if (status != MSFL_OK) return status;
         waits_for(e, j, "");
     }
-    if (!encrypts(j->job)) return end_job(e, j, COORD_FAILED, "plain is not there yet", now_ms);
     status = coord_driver_tick(j->driver, now_ms);
     coord_notice(e, j);
     if (status == MSFL_OK) status = attend(e, j, now_ms, wait_ms);

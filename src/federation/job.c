@@ -47,6 +47,14 @@ static msfl_status check_options(const msfl_simulate_options *o) {
             return msfl_fail(MSFL_ERR_USAGE, "scheme '%s' knows no custody: it is one of scheme 'packed'", o->scheme);
         }
     }
+    if (o->delivery != NULL) {
+        msfl_delivery delivery;
+        status = msfl_delivery_find(o->delivery, &delivery);
+        if (status != MSFL_OK) return status;
+        if (strcmp(msfl_scheme_name(scheme), "packed") != 0) {
+            return msfl_fail(MSFL_ERR_USAGE, "scheme '%s' knows no delivery: it is one of scheme 'packed'", o->scheme);
+        }
+    }
     if ((unsigned)o->normalise > MSFL_NORMALISE_NONE || (unsigned)o->train.optimizer > MSFL_ADAM ||
         o->compare > MSFL_COMPARE_ALL || o->n_bootstrap > MSFL_BOOTSTRAP_MAX ||
         !(o->plateau_factor > 0 && o->plateau_factor <= 1) || !(o->clip >= 0 && o->clip <= 1e6)) {
@@ -208,6 +216,7 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     msfl_model_init(job->model, options->seed, job->initial);
     status = msfl_scheme_find(options->scheme, &job->scheme);
     if (status == MSFL_OK && options->custody != NULL) status = msfl_custody_find(options->custody, &job->custody);
+    if (status == MSFL_OK && options->delivery != NULL) status = msfl_delivery_find(options->delivery, &job->delivery);
     if (status != MSFL_OK) return status;
     job->encrypts = (msfl_scheme_traits(job->scheme) & MSFL_SCHEME_ENCRYPTS) != 0;
     uint8_t config[MSFL_HASH_BYTES];

@@ -34,6 +34,7 @@ typedef struct fed_job {
     fed_workers *workers;
     const msfl_scheme *scheme;
     msfl_custody custody;            /**< as named; 0: the scheme's choice */
+    msfl_delivery delivery;          /**< as named; 0: to the coordinator */
     bool encrypts;                   /**< whether that scheme does; if not, everything that is said says so */
     fed_channel updates, evaluation; /**< of the two kinds of sums; empty unless `encrypts` */
     uint8_t task[MSFL_HASH_BYTES];

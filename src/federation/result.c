@@ -37,6 +37,13 @@ static const char trust_plain[] =
     "NOT PROTECTED. Scheme 'plain': every update was visible to the coordinator, and images can be reconstructed from "
     "updates. Use it for comparison only.";
 
+static const char trust_delivered[] =
+    " The sums, and the model made of them, were opened by the hospitals alone: the committee's answers were sealed "
+    "for "
+    "them (--delivery clients), every hospital opened every sum, and all of them opened the same. The coordinator saw "
+    "neither; it could have added to a sum something of its own, the same for all, which a hospital finds out that "
+    "folds the uploads itself.";
+
 static bool is_packed(const fed_job *job) {
     return strcmp(msfl_scheme_name(job->scheme), "packed") == 0;
 }
@@ -48,7 +55,8 @@ static msfl_custody packed_custody(const fed_job *job) {
 static json_t *trust_json(const fed_job *job) {
     if (!job->encrypts) return json_string(trust_plain);
     if (!is_packed(job)) return json_sprintf("%s %s", msfl_scheme_trust(job->scheme), trust_simulated);
-    return json_sprintf("%s%s %s", trust_packed, trust_custody[packed_custody(job)], trust_simulated);
+    return json_sprintf("%s%s%s %s", trust_packed, trust_custody[packed_custody(job)],
+                        job->delivery == MSFL_DELIVERY_CLIENTS ? trust_delivered : "", trust_simulated);
 }
 
 /* Who holds what opens the sum. */
@@ -424,11 +432,14 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     *out = NULL;
     json_t *result = json_pack(
-        "{s:s, s:s, s:I, s:i, s:s, s:s?, s:o, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created", created,
-        "seed", (json_int_t)job->options->seed, "threads", (int)msfl_pool_threads(fed_workers_pool(job->workers)),
-        "scheme", msfl_scheme_name(job->scheme), "custody", custody_of(job), "trust", trust_json(job), "complete",
-        complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds, "stopped",
-        track->course.stopped ? track->course.why : NULL, "best_round", (int)track->course.best_round);
+        "{s:s, s:s, s:I, s:i, s:s, s:s?, s:s?, s:o, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created",
+        created, "seed", (json_int_t)job->options->seed, "threads",
+        (int)msfl_pool_threads(fed_workers_pool(job->workers)), "scheme", msfl_scheme_name(job->scheme), "custody",
+        custody_of(job), "delivery",
+        job->encrypts ? msfl_delivery_name(job->delivery == 0 ? MSFL_DELIVERY_COORDINATOR : job->delivery) : NULL,
+        "trust", trust_json(job), "complete", complete, "rounds_done", (int)track->n_records, "rounds_planned",
+        (int)job->options->n_rounds, "stopped", track->course.stopped ? track->course.why : NULL, "best_round",
+        (int)track->course.best_round);
     msfl_status status;
     json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));

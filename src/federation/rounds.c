@@ -200,6 +200,7 @@ static fed_sum_config sum_config(const fed_job *job) {
                             .security_bits = o->security_bits,
                             .n_clients = job->n_hospitals,
                             .custody = job->custody,
+                            .delivery = job->delivery,
                             .min_cohort = o->allow_two_sites ? 2 : 3,
                             .task = job->task};
 }
@@ -276,6 +277,8 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
         record->bytes_plain = (double)(track->n_values * sizeof(float));
         goto done;
     }
+    /* In place of the model a hospital then receives what it makes the model of. */
+    if (r.bytes_delivered > 0) record->bytes_down = (double)(r.bytes_delivered + FED_HEADER_BYTES);
     record->sum_exact = r.exact;
     record->max_error = r.max_error;
     record->error_bound = r.error_bound;
@@ -314,6 +317,7 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     if (f->track->kind == FED_PLAIN) return MSFL_OK;
     record->sum_exact = record->sum_exact != 0 && r.exact;
     record->bytes_ciphertext += (double)r.bytes_ciphertext;
+    record->bytes_down += (double)r.bytes_delivered;
     record->bytes_bundle += (double)r.bytes_bundle;
     record->ms_quantise += (double)r.ns_quantise * 1e-6;
     record->ms_encrypt += (double)r.ns_encrypt * 1e-6;

@@ -94,14 +94,14 @@ class Federation:
     """`sites`: text of site.yaml by hospital name, or a function (index, n) -> text. Without: parts of one phantom."""
 
     def __init__(self, root, n=3, seed=0, custody=None, sites=None, policy=None, proxied=True, patience=60.0, days=None,
-                 env=None, cli=None, n_images=120, passphrase=None):
+                 env=None, cli=None, n_images=0, passphrase=None):
         self.root, self.n, self.seed, self.patience = root, n, seed, patience * SLOW
         self.cli = cli or CLI
         self.names = [f"hospital-{chr(97 + i)}" if n <= 26 else f"hospital-{i + 1}" for i in range(n)]
         self.kits, self.logs = self.path("kits"), self.path("logs")
         os.makedirs(self.logs, exist_ok=True)
         self.port, self.local, *ways = free_ports(2 + n)
-        self.policy, self.n_images = policy, n_images
+        self.policy, self.n_images = policy, n_images or 60 * n  # everybody has some of every part
         self.sealed = None
         if passphrase:
             self.sealed = self.path("passphrase")
