@@ -5,6 +5,7 @@ trained weights as floats, keys and passphrases, names of patients. The same sea
     quiet.py [--seed S] [--keep]"""
 import argparse
 import array
+import math
 import os
 import random
 import shutil
@@ -69,9 +70,7 @@ def updates(fed, job_id, word, rounds, wanted):
         for i, name in enumerate(fed.names):
             at = 0
             for t in TENSORS:
-                count = 1
-                for n in t["shape"]:
-                    count *= n
+                count = math.prod(t["shape"])
                 change = trainer.delta(word, i, r, t["name"], count)
                 wanted.vector(change.tobytes(), f"update of {name}")
                 if given is not None:
@@ -98,7 +97,9 @@ def run_known(o, root, scheme):
         tap = tapped(fed, "hospital-a")
         fed.start()
         watch = Watch(fed)
-        job_id = fed.submit(name="known", model=None, classes=None, input=None, tensors=TENSORS, rounds=3, evaluate=False, test=False,
+        count = sum(math.prod(t["shape"]) for t in TENSORS)
+        first = array.array("f", (random.Random(o.seed).uniform(-0.1, 0.1) for _ in range(count))).tobytes()
+        job_id = fed.submit(name="known", initial=first, model=None, classes=None, input=None, tensors=TENSORS, rounds=3, evaluate=False, test=False,
                             scheme=scheme, deadline_s=60)
         job = fed.wait_end(job_id)
         assert job["state"] == "done", fed.fail(f"the job ended as {job['state']}: {job['why']}")
@@ -127,9 +128,7 @@ def right_sum(fed, job_id, word):
             continue
         given, made, at, worst = array.array("f", check.read(before)), array.array("f", check.read(after)), 0, 0.0
         for t in TENSORS:
-            count = 1
-            for k in t["shape"]:
-                count *= k
+            count = math.prod(t["shape"])
             changes = [trainer.delta(word, i, r, t["name"], count) for i in range(fed.n)]
             for k in range(count):
                 mean = sum(n[i] * changes[i][k] for i in range(fed.n)) / sum(n)
