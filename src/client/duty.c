@@ -131,6 +131,7 @@ static msfl_status step(duty *d) {
 
 void client_duty(client_run *run) {
     duty d = {.run = run};
+    if (strcmp(run->spec.scheme, "packed") != 0) return; /* nothing is sealed for anybody */
     msfl_status status = sit_down(&d);
     if (status == MSFL_OK && d.member != NULL) {
         client_say(run, MSFL_EVENT_INFO, "committee: member %u of %u, %u are needed", d.seat.party, d.seat.info->k,
