@@ -27,6 +27,7 @@ struct coord_driver {
     msfl_coordinator *machine; /* NULL: to be made anew */
     msfl_member *member;       /* custody "coordinator" alone */
     coord_spool *spool;
+    coord_plain *plain;     /* instead of all these: scheme plain */
     uint64_t open_sequence; /* of the journal record that opened the round that is open, or was the last */
     uint64_t open_before;   /* of the one before that; 0: not in the journal */
     uint8_t *record;        /* a transcript that is still to be kept */
@@ -48,8 +49,9 @@ static uint64_t wall_ms(void) {
 
 /** What may have changed for those who wait. */
 static void look(coord_driver *d) {
-    const msfl_phase phase = d->machine == NULL ? MSFL_PHASE_IDLE : msfl_coordinator_phase(d->machine);
-    const uint64_t number = d->machine == NULL ? 0 : msfl_coordinator_number(d->machine, NULL);
+    if (d->machine == NULL && d->plain == NULL) return;
+    const msfl_phase phase = d->plain != NULL ? coord_plain_phase(d->plain) : msfl_coordinator_phase(d->machine);
+    const uint64_t number = d->plain != NULL ? coord_plain_number(d->plain) : msfl_coordinator_number(d->machine, NULL);
     if (phase == d->seen && number == d->seen_number) return;
     if (number != d->seen_number) {
         memset(d->phase_ms, 0, sizeof d->phase_ms);
@@ -233,7 +235,7 @@ static msfl_status feed(coord_driver *d, uint32_t client) {
 }
 
 static msfl_status revive(coord_driver *d) {
-    if (d->machine != NULL) return MSFL_OK;
+    if (d->machine != NULL || d->plain != NULL) return MSFL_OK;
     msfl_coordinator_config config = {
         .roster = d->o.members->round, .secret = d->o.secret, .ctx = d->ctx, .spool = coord_spool_callbacks(d->spool)};
     memcpy(config.task, d->o.task, MSFL_HASH_BYTES);
@@ -282,6 +284,18 @@ msfl_status coord_driver_new(const coord_driver_options *options, coord_driver *
     (void)coord_members_hold(options->members);
     d->r = msfl_roster_borrow(options->members->round);
     d->changed_ms = msfl_alloc(d->r->n_clients, sizeof *d->changed_ms);
+    if (options->plain) {
+        msfl_status made = d->changed_ms == NULL ? MSFL_NO_MEMORY
+                                                 : coord_plain_new(options->store, options->spool_folder, options->task,
+                                                                   d->r->n_clients, &d->plain);
+        if (made == MSFL_OK) {
+            look(d);
+            *out = d;
+        } else {
+            coord_driver_free(d);
+        }
+        return made;
+    }
     msfl_status status = d->changed_ms == NULL ? MSFL_NO_MEMORY : msfl_packed_new(&options->params, &d->ctx);
     if (status == MSFL_OK) status = coord_spool_new(options->spool_folder, &d->spool);
     if (status == MSFL_OK) status = revive(d);
@@ -302,6 +316,7 @@ void coord_driver_free(coord_driver *d) {
     if (d == NULL || atomic_fetch_sub(&d->holders, 1) > 1) return;
     give_up(d);
     coord_spool_free(d->spool);
+    coord_plain_free(d->plain);
     msfl_packed_free(d->ctx);
     msfl_free(d->record);
     msfl_free(d->changed_ms);
@@ -330,6 +345,7 @@ msfl_status coord_driver_receive(coord_driver *d, uint64_t now_ms, uint32_t part
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) return leave(d, msfl_fail(MSFL_ERR_POLICY, "a round of scheme plain has no messages"));
     status = msfl_coordinator_receive(d->machine, now_ms, party, message, length, &effects);
     if (status == MSFL_OK) {
         d->bytes_in += length;
@@ -344,6 +360,7 @@ msfl_status coord_driver_poll(coord_driver *d, uint32_t party, msfl_buffer *fram
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) return leave(d, MSFL_OK);
     status = msfl_coordinator_poll(d->machine, party, &effects);
     if (status == MSFL_OK) status = carry_out(d, owner_coordinator, &effects, party, frames, NULL);
     msfl_effects_clear(&effects);
@@ -385,6 +402,11 @@ msfl_status coord_driver_tick(coord_driver *d, uint64_t now_ms) {
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) {
+        status = coord_plain_tick(d->plain, now_ms);
+        look(d);
+        return leave(d, status);
+    }
     settle(d);
     status = msfl_coordinator_tick(d->machine, now_ms, &effects);
     if (status == MSFL_OK) status = carry_out(d, owner_coordinator, &effects, MSFL_COORDINATOR, NULL, NULL);
@@ -397,6 +419,11 @@ msfl_status coord_driver_open(coord_driver *d, uint64_t now_ms, const msfl_round
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) {
+        status = coord_plain_open(d->plain, offer->min_cohort, offer->deadline_ms, also->keep, also->ctx);
+        look(d);
+        return leave(d, status);
+    }
     if (d->record != NULL) {
         status = msfl_fail(MSFL_ERR_IO, "the transcript of round %" PRIu64 " could not be kept yet", d->record_number);
     }
@@ -414,6 +441,11 @@ msfl_status coord_driver_close(coord_driver *d, uint64_t now_ms) {
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) {
+        status = coord_plain_close(d->plain);
+        look(d);
+        return leave(d, status);
+    }
     status = msfl_coordinator_close(d->machine, now_ms, &effects);
     if (status == MSFL_OK) status = carry_out(d, owner_coordinator, &effects, MSFL_COORDINATOR, NULL, NULL);
     msfl_effects_clear(&effects);
@@ -426,6 +458,11 @@ msfl_status coord_driver_abort(coord_driver *d, const char *reason, const coord_
     (void)snprintf(text, sizeof text, "%s", reason);
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) {
+        status = coord_plain_abort(d->plain, also->keep, also->ctx);
+        look(d);
+        return leave(d, status);
+    }
     status = msfl_coordinator_abort(d->machine, text, &effects);
     if (status == MSFL_OK) status = carry_out(d, owner_coordinator, &effects, MSFL_COORDINATOR, NULL, also);
     msfl_effects_clear(&effects);
@@ -436,6 +473,11 @@ msfl_status coord_driver_finish(coord_driver *d, const uint8_t result[MSFL_HASH_
     msfl_effects effects = {0};
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
+    if (d->plain != NULL) {
+        status = coord_plain_finish(d->plain, also->keep, also->ctx);
+        look(d);
+        return leave(d, status);
+    }
     status = msfl_coordinator_finish(d->machine, result, &effects);
     if (status == MSFL_OK) status = carry_out(d, owner_coordinator, &effects, MSFL_COORDINATOR, NULL, also);
     msfl_effects_clear(&effects);
@@ -446,6 +488,25 @@ msfl_status coord_driver_total(coord_driver *d, uint64_t j, uint64_t *totals) {
     msfl_status status = enter(d);
     if (status != MSFL_OK) return status;
     return leave(d, msfl_coordinator_total(d->machine, j, totals));
+}
+
+msfl_status coord_driver_take(coord_driver *d, uint64_t number, uint32_t client, const char *path) {
+    msfl_status status = enter(d);
+    if (status != MSFL_OK) return status;
+    if (d->plain == NULL) return leave(d, msfl_fail(MSFL_ERR_POLICY, "this job's updates are encrypted"));
+    status = coord_plain_take(d->plain, number, client, path);
+    if (status == MSFL_OK) {
+        d->changed_ms[client] = wall_ms();
+        (void)atomic_fetch_add(&d->changes, 1);
+    }
+    return leave(d, status);
+}
+
+char *coord_driver_upload(coord_driver *d, uint32_t client) {
+    if (enter(d) != MSFL_OK) return NULL;
+    char *path = d->plain != NULL && coord_plain_has(d->plain, client) ? coord_plain_path(d->plain, client) : NULL;
+    pthread_mutex_unlock(&d->lock);
+    return path;
 }
 
 uint64_t coord_driver_chunks(const coord_driver *d, uint64_t n_values) {
@@ -484,6 +545,17 @@ static void view_uploads(const coord_driver *d, const msfl_announcement *a, coor
         v->members[msfl_member_place(d->r, cheats[i])].cheated = true;
 }
 
+static void view_plain(const coord_driver *d, coord_view *v) {
+    v->phase = coord_plain_phase(d->plain);
+    v->number = coord_plain_number(d->plain);
+    v->deadline_ms = coord_plain_deadline(d->plain);
+    v->min_cohort = coord_plain_min(d->plain);
+    for (uint32_t i = 0; i < v->n_clients; i++) {
+        v->clients[i] = (coord_client_view){.in = coord_plain_has(d->plain, i), .changed_ms = d->changed_ms[i]};
+        v->n_in += v->clients[i].in;
+    }
+}
+
 msfl_status coord_driver_view(coord_driver *d, coord_view *v) {
     memset(v, 0, sizeof *v);
     msfl_status status = enter(d);
@@ -494,12 +566,17 @@ msfl_status coord_driver_view(coord_driver *d, coord_view *v) {
     v->k = d->r->k;
     for (uint32_t i = 0; i < d->r->k; i++)
         v->members[i].party = d->r->members[i];
+    memcpy(v->phase_ms, d->phase_ms, sizeof v->phase_ms);
+    v->changes = atomic_load(&d->changes);
+    if (d->plain != NULL) {
+        v->k = 0; /* nobody holds keys */
+        view_plain(d, v);
+        return leave(d, MSFL_OK);
+    }
     v->phase = msfl_coordinator_phase(d->machine);
     v->number = msfl_coordinator_number(d->machine, v->chain);
     v->bytes_in = d->bytes_in;
     v->bytes_out = d->bytes_out;
-    v->changes = atomic_load(&d->changes);
-    memcpy(v->phase_ms, d->phase_ms, sizeof v->phase_ms);
     const msfl_announcement *a = msfl_coordinator_round(d->machine);
     if (a != NULL) view_uploads(d, a, v);
     return leave(d, MSFL_OK);

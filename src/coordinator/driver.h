@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "coordinator/members.h"
+#include "coordinator/plain.h"
 #include "coordinator/spool.h"
 #include "store/journal.h"
 
@@ -21,6 +22,7 @@ typedef struct coord_driver_options {
     coord_members *members;             /**< held; `round` must be there */
     const msfl_identity_secret *secret; /**< the roster's coordinator */
     msfl_params params;
+    bool plain; /**< scheme plain: no machine and no parameters; `spool_folder` holds what was uploaded */
     uint8_t task[MSFL_HASH_BYTES];
     /** A finished round's transcript, to be kept for good; called again, also after a restart, until it succeeds. */
     msfl_status (*record)(void *ctx, const uint8_t *transcript, size_t length);
@@ -60,6 +62,11 @@ msfl_status coord_driver_total(coord_driver *driver, uint64_t j, uint64_t *total
 /** Chunks of a vector of so many values, and slots of chunk `j`. */
 uint64_t coord_driver_chunks(const coord_driver *driver, uint64_t n_values);
 uint32_t coord_driver_chunk_slots(const coord_driver *driver, uint64_t n_values, uint64_t j);
+
+/** Scheme plain: a complete and checked upload, as coord_plain_take; and where a client's lies, msfl_free, NULL where
+ * it has none. */
+msfl_status coord_driver_take(coord_driver *driver, uint64_t number, uint32_t client, const char *path) MSFL_NODISCARD;
+char *coord_driver_upload(coord_driver *driver, uint32_t client);
 
 /** What can be told about the round. */
 typedef struct coord_client_view {

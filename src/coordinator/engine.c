@@ -5,6 +5,7 @@
 #include "base/output.h"
 #include "base/sodium.h"
 #include "coordinator/engine_private.h"
+#include "job/fixed.h"
 #include "pki/round.h"
 #include "text/json.h"
 
@@ -355,7 +356,10 @@ static msfl_status check_fits(const coord_job *job, const coord_members *members
         return msfl_fail(MSFL_ERR_PARAMS, "the roster has %u hospitals: too few for a cohort of %u", n,
                          job->spec.min_cohort > n ? job->spec.min_cohort : job->spec.target_cohort);
     }
-    return strcmp(job->spec.scheme, "plain") == 0 ? MSFL_OK : job_shape_params(job->shape, n, &params);
+    if (strcmp(job->spec.scheme, "plain") != 0) return job_shape_params(job->shape, n, &params);
+    return n <= JOB_FIXED_CLIENTS_MAX
+               ? MSFL_OK
+               : msfl_fail(MSFL_ERR_PARAMS, "scheme plain adds up to %d hospitals", JOB_FIXED_CLIENTS_MAX);
 }
 
 static msfl_status put_list(coord_engine *e, const char *more) {
@@ -415,8 +419,8 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
     char *folder = msfl_path_join(e->folder, "jobs");
     pthread_mutex_lock(&one_by_one);
     msfl_status status = folder == NULL ? MSFL_NO_MEMORY : settle_text(text, length, folder, initial, &job, &weights);
-    if (status == MSFL_OK) status = check_fits(job, members);
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) status = check_fits(job, members);
+    if (status == MSFL_OK && job != NULL) {
         pthread_mutex_lock(&e->lock);
         if (e->n_entries >= COORD_JOBS_MAX) {
             status = msfl_fail(MSFL_ERR_LIMIT, "%d jobs are kept here; begin with a new state folder", COORD_JOBS_MAX);
@@ -426,13 +430,13 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
         job->order = e->n_entries;
         pthread_mutex_unlock(&e->lock);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         job->submitted_ms = coord_now_ms();
         memcpy(job->newest_hash, job->initial_hash, MSFL_HASH_BYTES);
         memcpy(job->best_hash, job->initial_hash, MSFL_HASH_BYTES);
         status = keep_job(e, job, weights);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         (void)snprintf(id, JOB_ID_MAX + 1, "%s", job->id);
         pthread_mutex_lock(&e->lock);
         const coord_entry *j = coord_find(e, id);
@@ -502,14 +506,16 @@ static msfl_status enter(coord_engine *e, const char *id, const char *name, visi
     *v = (visit){0};
     pthread_mutex_lock(&e->lock);
     v->j = coord_find(e, id);
-    msfl_status status = v->j == NULL ? no_job(id) : MSFL_OK;
-    if (status == MSFL_OK) {
+    msfl_status status = MSFL_OK;
+    if (v->j == NULL) {
+        status = no_job(id);
+    } else {
         const coord_members *m = v->j->members != NULL ? v->j->members : e->members;
         status = pki_round_party(m->pki, name, &v->party);
         if (status == MSFL_ERR_MISSING)
             status = msfl_fail(MSFL_ERR_POLICY, "%s has no part in the rounds of %s", name, id);
     }
-    if (status == MSFL_OK && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
+    if (status == MSFL_OK && v->j != NULL && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
     pthread_mutex_unlock(&e->lock);
     return status;
 }
@@ -539,6 +545,26 @@ msfl_status coord_engine_receive(coord_engine *e, const char *id, const char *na
     return status;
 }
 
+/** Scheme plain: the plan of the open round, as one frame, until this party's upload is here. */
+static msfl_status plain_inbox(coord_engine *e, const visit *v, msfl_buffer *frames) {
+    char *text = NULL, *upload = coord_driver_upload(v->driver, v->party);
+    msfl_status status = MSFL_OK;
+    pthread_mutex_lock(&e->lock);
+    if (upload == NULL && v->j->job->open && v->party < msfl_roster_borrow(v->j->members->round)->n_clients) {
+        const job_plan plan = coord_job_plan(v->j->job);
+        status = job_plan_text(&plan, v->j->job->shape->n_tensors, &text);
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (status == MSFL_OK && text != NULL) {
+        msfl_put32(frames, (uint32_t)strlen(text));
+        msfl_put_bytes(frames, text, strlen(text));
+        status = frames->status;
+    }
+    msfl_free(upload);
+    msfl_free(text);
+    return status;
+}
+
 msfl_status coord_engine_inbox(coord_engine *e, const char *id, const char *name, uint64_t seen, uint32_t wait_ms,
                                msfl_buffer *frames, uint64_t *version) {
     visit v;
@@ -554,6 +580,7 @@ msfl_status coord_engine_inbox(coord_engine *e, const char *id, const char *name
     msfl_status status = enter(e, id, name, &v);
     if (status != MSFL_OK || v.driver == NULL) return status;
     status = coord_driver_poll(v.driver, v.party, frames);
+    if (status == MSFL_OK && strcmp(v.j->job->spec.scheme, "plain") == 0) status = plain_inbox(e, &v, frames);
     pthread_mutex_lock(&e->lock);
     e->totals.bytes_out += frames->length;
     pthread_mutex_unlock(&e->lock);

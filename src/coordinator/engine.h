@@ -86,6 +86,14 @@ msfl_status coord_engine_model(coord_engine *engine, const char *id, uint32_t in
 /** The folder of a job's products, and that of its audit; msfl_free both. */
 msfl_status coord_engine_folders(coord_engine *engine, const char *id, char **products, char **audit) MSFL_NODISCARD;
 
+/** Scheme plain: whether round `number` of this job is open for this party's upload. ERR_POLICY for a job that
+ * encrypts. */
+msfl_status coord_engine_plain_open(coord_engine *engine, const char *id, const char *name,
+                                    uint64_t number) MSFL_NODISCARD;
+/** A complete upload in the file `path`: checked, then moved into the round. */
+msfl_status coord_engine_plain(coord_engine *engine, const char *id, const char *name, uint64_t number,
+                               const char *path) MSFL_NODISCARD;
+
 /** What a party says of itself: shown, never believed. */
 typedef struct coord_report {
     uint32_t round;

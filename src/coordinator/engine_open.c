@@ -166,7 +166,11 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
                                             (size_t)j->job->n_history + 1, sizeof *j->job->history);
         pthread_mutex_unlock(&e->lock);
     }
-    if (status == MSFL_OK) status = decode(j, &plan, &o);
+    if (status == MSFL_OK && strcmp(j->job->spec.scheme, "plain") == 0) {
+        status = coord_plain_sum(j, &plan, v.n_clients, o.mean, o.counters, o.result);
+    } else if (status == MSFL_OK) {
+        status = decode(j, &plan, &o);
+    }
     const bool nonsense = status == MSFL_ERR_NUMERIC;
     if (nonsense) status = MSFL_OK;
     if (status == MSFL_OK && !nonsense && plan.kind == JOB_UPDATE) status = aggregate(j, &plan, &o, clip, hash);

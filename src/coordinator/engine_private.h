@@ -112,6 +112,14 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) MSF
 /** With the lock: the round is over with this figure of the newest weights; what comes next. */
 void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms);
 
+/* --- engine_plain.c --- */
+/** Uploads that were complete when the last process died, before the round had taken them. */
+void coord_plain_sweep(coord_engine *e, coord_entry *j);
+/** Sums of the open round of scheme plain: `mean` has n_values (NULL: figures alone), `counters` as many as the plan's
+ *  kind has. */
+msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
+                            uint8_t result[MSFL_HASH_BYTES]) MSFL_NODISCARD;
+
 /* --- products.c --- */
 /** metrics.jsonl of the rounds so far. */
 msfl_status coord_write_metrics(const coord_job *job) MSFL_NODISCARD;

@@ -88,7 +88,8 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     coord_driver_options o = {
         .store = e->o.store, .spool_folder = folder, .members = m, .secret = e->o.secret, .record = record, .ctx = j};
     memcpy(o.task, task, sizeof task);
-    status = job_shape_params(j->job->shape, r->n_clients, &o.params);
+    o.plain = !encrypts(j->job);
+    if (!o.plain) status = job_shape_params(j->job->shape, r->n_clients, &o.params);
     if (status == MSFL_OK) status = coord_driver_new(&o, &driver);
     if (status != MSFL_OK) goto done;
     const bool anew = memcmp(task, j->job->task, sizeof task) != 0;
@@ -117,6 +118,7 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     pthread_mutex_unlock(&e->lock);
     driver = NULL;
     status = coord_reports_load(e, j);
+    if (status == MSFL_OK && !encrypts(j->job)) coord_plain_sweep(e, j);
     if (anew) coord_log(e, COORD_INFO, j, "runs under the roster of epoch %u", m->pki->epoch);
 done:
     coord_driver_free(driver);
@@ -290,7 +292,7 @@ static const char *hopeless(const coord_entry *j, const coord_view *v, uint64_t 
 static bool all_answered(const coord_view *v) {
     for (uint32_t i = 0; i < v->k; i++)
         if (!v->members[i].answered) return false;
-    return v->phase == MSFL_PHASE_RELEASING;
+    return v->phase == MSFL_PHASE_RELEASING && v->k > 0;
 }
 
 static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t *wait_ms) {
@@ -360,7 +362,6 @@ msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t
         if (status != MSFL_OK) return status;
         waits_for(e, j, "");
     }
-    if (!encrypts(j->job)) return end_job(e, j, COORD_FAILED, "plain is not there yet", now_ms);
     status = coord_driver_tick(j->driver, now_ms);
     coord_notice(e, j);
     if (status == MSFL_OK) status = attend(e, j, now_ms, wait_ms);

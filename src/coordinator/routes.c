@@ -306,6 +306,36 @@ static msfl_status post_report(void *ctx, net_request *request) {
     return status == MSFL_OK ? net_answer_text(request, 200, type_json, "{}\n") : status;
 }
 
+/* --- scheme plain --- */
+
+/** "r12" of job J is kept as J.r12: only while that round is open. */
+msfl_status coord_plain_key(void *ctx, net_request *request, char key[NET_KEY_MAX + 1]) {
+    coord_service *s = ctx;
+    uint64_t number;
+    const char *job = net_request_param(request, 0), *word = net_request_param(request, 1), *name = who(s, request);
+    if (word[0] != 'r' || !net_number(word + 1, INT64_MAX, &number)) {
+        return msfl_fail(MSFL_ERR_MISSING, "an upload is called r and the number of its round");
+    }
+    msfl_status status = coord_engine_plain_open(s->engine, job, name, number);
+    if (status == MSFL_OK) (void)snprintf(key, NET_KEY_MAX + 1, "%s.r%" PRIu64, job, number);
+    return status;
+}
+
+msfl_status coord_plain_complete(void *ctx, const pki_peer *peer, const char *key, const char *path, uint64_t length,
+                                 const uint8_t hash[MSFL_HASH_BYTES]) {
+    coord_service *s = ctx;
+    char job[NET_KEY_MAX + 1];
+    uint64_t number = 0;
+    (void)length, (void)hash;
+    (void)snprintf(job, sizeof job, "%s", key);
+    char *dot = strrchr(job, '.');
+    if (dot == NULL || dot[1] != 'r' || !net_number(dot + 2, INT64_MAX, &number)) return MSFL_ERR_FORMAT;
+    *dot = 0;
+    msfl_status status = coord_engine_plain(s->engine, job, peer->name, number, path);
+    if (status != MSFL_OK) (void)unlink(path); /* it may be sent again */
+    return status;
+}
+
 void coord_routes_parties(coord_service *s) {
     coord_route(s, NET_GET, "/v1/roster", COORD_PARTIES, get_roster);
     coord_route(s, NET_GET, "/v1/jobs", COORD_PARTIES, get_jobs);
@@ -323,4 +353,6 @@ void coord_routes_parties(coord_service *s) {
     coord_route(s, NET_GET, "/v1/jobs/{job}/rounds/{number}", COORD_PARTIES, get_round);
     coord_route(s, NET_GET, "/v1/jobs/{job}/models/{index}", COORD_PARTIES, get_model);
     coord_route_body(s, NET_POST, "/v1/jobs/{job}/report", NET_ANY_PARTY, COORD_REPORT_BYTES_MAX, post_report);
+    net_spool_routes(s->plain, "/v1/jobs/{job}/plain/{key}", NET_ROLE(PKI_HOSPITAL), s->routes + s->n_routes);
+    s->n_routes += 3;
 }

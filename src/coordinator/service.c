@@ -141,7 +141,15 @@ static msfl_status make_spools(coord_service *s) {
     const net_spool_options o = {
         .folder = uploads, .bytes_max = COORD_INITIAL_BYTES_MAX, .uploads_peer_max = UPLOADS_OPEN_MAX};
     msfl_status status = uploads == NULL ? MSFL_NO_MEMORY : net_spool_new(&o, &s->uploads);
+    char *plain = msfl_path_join(s->folder, "plain");
+    const net_spool_options p = {.folder = plain,
+                                 .bytes_max = COORD_PLAIN_BYTES_MAX,
+                                 .uploads_peer_max = UPLOADS_OPEN_MAX,
+                                 .hooks = {coord_plain_complete, s},
+                                 .key = coord_plain_key};
+    if (status == MSFL_OK) status = plain == NULL ? MSFL_NO_MEMORY : net_spool_new(&p, &s->plain);
     msfl_free(uploads);
+    msfl_free(plain);
     return status;
 }
 
@@ -210,6 +218,7 @@ static void stop(parts *p) {
     if (s->events != NULL) net_events_end(s->events);
     net_server_stop(s->server);
     net_spool_free(s->uploads);
+    net_spool_free(s->plain);
     net_events_free(s->events);
     pki_gate_free(s->gate);
     coord_engine_free(s->engine);

@@ -14,7 +14,8 @@ enum {
     COORD_WAIT_S_MAX = 25, /**< of a long poll */
     COORD_REPORT_BYTES_MAX = 2048,
     COORD_FILES_MAX = 16,
-    COORD_INITIAL_BYTES_MAX = 1 << 30 /**< MSFL_MODEL_VALUES_MAX floats */
+    COORD_INITIAL_BYTES_MAX = 1 << 30,                     /**< MSFL_MODEL_VALUES_MAX floats */
+    COORD_PLAIN_BYTES_MAX = COORD_INITIAL_BYTES_MAX + 1024 /**< and the counters before them */
 };
 
 typedef struct coord_service {
@@ -46,6 +47,11 @@ const msfl_buffer *coord_body(net_request *request);
 
 #define COORD_PARTIES   (NET_ANY_PARTY | NET_ROLE(PKI_OPERATOR))
 #define COORD_OPERATORS (NET_ROLE(PKI_OPERATOR) | NET_ROLE(PKI_COORDINATOR))
+
+/** Hooks of the spool for uploads of scheme plain; `ctx` is the service. */
+msfl_status coord_plain_key(void *ctx, net_request *request, char key[NET_KEY_MAX + 1]) MSFL_NODISCARD;
+msfl_status coord_plain_complete(void *ctx, const pki_peer *peer, const char *key, const char *path, uint64_t length,
+                                 const uint8_t hash[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
 /** A newer roster's text: checked, kept in the kit, in force. The same one again is fine. */
 msfl_status coord_service_roster(coord_service *s, const char *text, size_t length) MSFL_NODISCARD;

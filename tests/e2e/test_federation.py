@@ -1,9 +1,13 @@
 """Whole federations over loopback: a coordinator and its hospitals as processes, and the model they end with held bit by bit
 against `simulate` of the same seed. Killed coordinators, jobs that are aborted, rosters that change."""
+import hashlib
+import http.client
 import json
 import os
 import re
 import signal
+import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -266,6 +270,113 @@ class TestFour(Federation):
         self.assertIn("roster", shown["attempts"][0]["why"])
         with zipfile.ZipFile(os.path.join(self.fetch(job), "audit.zip")) as z:
             self.assertEqual(sum(n.startswith("roster-") for n in z.namelist()), 2)
+
+
+class TestPlain(Federation):
+    """Scheme plain, by hospitals that are this script: nothing of the program but its coordinator."""
+
+    def setUp(self):
+        super().setUp()
+        self.links = {}
+        for name in self.hospitals:
+            context = ssl.create_default_context(cafile=self.path("kits", name, "ca.pem"))
+            context.load_cert_chain(self.path("kits", name, "tls.pem"), self.path("kits", name, "tls.key"))
+            self.links[name] = context
+
+    def ask(self, name, method, path, body=b"", headers=None):
+        link = http.client.HTTPSConnection("localhost", self.port, context=self.links[name], timeout=30)
+        try:
+            link.request(method, path, body, headers or {})
+            answer = link.getresponse()
+            return answer.status, answer.read(), answer.headers
+        finally:
+            link.close()
+
+    @staticmethod
+    def upload_hash(content):
+        label = b"msfl.net.upload.v1"
+        return hashlib.blake2b(struct.pack("<Q", len(label)) + label + content, digest_size=32).hexdigest()
+
+    def put(self, name, path, content, at=0, hash_of=None):
+        return self.ask(name, "PUT", path, content[at:], {
+            "Content-Range": f"bytes {at}-{len(content) - 1}/{len(content)}",
+            "Upload-Hash": self.upload_hash(content if hash_of is None else hash_of)})
+
+    def plan(self, name, job):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            status, body, _ = self.ask(name, "GET", f"/v1/jobs/{job}/inbox")
+            if status == 200:
+                n = struct.unpack("<I", body[:4])[0]
+                self.assertEqual(n, len(body) - 4)
+                return json.loads(body[4:])
+            if self.job(job)["state"] not in ("queued", "running"):
+                return None
+            time.sleep(0.02)
+        return self.fail("no plan\n" + self.logs())
+
+    def test_plain(self):
+        self.start_hub()
+        rng = np.random.default_rng(3)
+        start = rng.normal(size=3000).astype("<f4")
+        start.tofile(self.path("start.f32"))
+        path = self.write(("plain.yaml",), "format: medsecurefl-job\nversion: 1\nname: open\nscheme: plain\nrounds: 2\n"
+                          "tensors: [{name: w, shape: [30, 100]}]\nsamples_max: 100\ndeadline_s: 60\n")
+        job = self.ok("job", "submit", path, "--kit", self.path("kits", "ada"), "--initial",
+                      self.path("start.f32")).stdout.strip()
+        weights, counts, kinds = start, [10, 37, 100], []
+        while True:
+            plan = self.plan(self.hospitals[0], job)
+            if plan is None:
+                break
+            kinds.append(plan["kind"])
+            url = f"/v1/jobs/{job}/plain/r{plan['number']}"
+            sums, total = np.zeros(3000, np.int64), sum(counts)
+            for i, name in enumerate(self.hospitals):
+                self.assertEqual(self.plan(name, job), plan)
+                if plan["kind"] == "update":
+                    status, body, _ = self.ask(name, "GET", f"/v1/jobs/{job}/models/{plan['model']}")
+                    self.assertEqual((status, body), (200, weights.tobytes()))
+                    values = rng.normal(scale=0.1, size=3000).astype("<f4")
+                    content = struct.pack("<IQQQQQ", 5, counts[i], 1, 2, 3, 0) + values.tobytes()
+                    sums += np.rint(np.float64(counts[i] / 100) * values.astype(np.float64) * 2.0**36).astype(np.int64)
+                else:
+                    content = struct.pack("<I52Q", 52, 1, 10, 7, 1024, *([1] * 48))
+                if i == 0:  # what is wrong is refused, and may be sent again
+                    bad = content[:-4] + struct.pack("<f", float("nan")) if plan["kind"] == "update" else content[:-8]
+                    self.assertGreaterEqual(self.put(name, url, bad)[0], 400)
+                    self.assertEqual(self.put(name, url, content, hash_of=b"x")[0], 422)
+                    self.assertEqual(self.ask(name, "PUT", f"/v1/jobs/{job}/plain/r99", content, {
+                        "Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"})[0], 404)
+                if i == 1:  # in two pieces, with the coordinator killed in between
+                    half = len(content) // 2
+                    status, _, _ = self.ask(name, "PUT", url, content[:half],
+                                            {"Content-Range": f"bytes 0-{half - 1}/{len(content)}"})
+                    self.assertEqual(status, 202)
+                    self.stop("hub", signal.SIGKILL)
+                    self.start_hub()
+                    status, _, headers = self.ask(name, "GET", url)
+                    self.assertEqual((status, int(headers["Upload-Offset"])), (200, half))
+                    self.assertEqual(self.put(name, url, content, half)[0], 201, self.logs())
+                else:
+                    self.assertEqual(self.put(name, url, content)[0], 201, self.logs())
+                if i + 1 < len(self.hospitals):
+                    self.assertEqual(self.ask(name, "GET", f"/v1/jobs/{job}/inbox")[0], 204)
+            if plan["kind"] == "update":
+                mean = (sums.astype(np.float64) / 2.0**36 / (total / 100)).astype(np.float32)
+                weights = (weights + mean).astype("<f4")
+            self.wait(job, lambda j: j["state"] == "done" or j["number"] > plan["number"])
+        self.assertEqual(kinds, ["update", "evaluate", "update", "evaluate", "test"])
+        fetched = self.fetch(job)
+        with open(os.path.join(fetched, "agg_model_last.f32"), "rb") as f:
+            self.assertEqual(f.read(), weights.tobytes())
+        found = self.job(job)
+        self.assertFalse(found["encrypts"])
+        self.assertIn("NOT ENCRYPTED", found["parameters"])
+        self.assertEqual(found["test"]["n"], 30)
+        self.assertIn("NOT ENCRYPTED", self.ok("job", "list", "--kit", self.path("kits", "ada")).stdout)
+        with open(os.path.join(fetched, "result.json"), encoding="utf-8") as f:
+            self.assertFalse(json.load(f)["encrypts"])
 
 
 if __name__ == "__main__":
