@@ -5,35 +5,15 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "medsecurefl/transcript.h"
+#include "client/tally.h"
 #include "round/coord.h"
 #include "round/message.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* --- effects --- */
-
-/* How often this hospital took part, counted with the record that uses a round's number up. */
-static msfl_status count_one(client_part_state *p, const char *name) {
-    uint8_t *bytes, raw[4];
-    size_t length;
-    msfl_status status = store_get(p->run->hub->store, name, &bytes, &length);
-    if (status != MSFL_OK) return status;
-    const uint32_t n = length == 4 ? msfl_load32(bytes) : 0;
-    msfl_free(bytes);
-    msfl_store32(raw, n == UINT32_MAX ? n : n + 1);
-    return store_put(p->run->hub->store, name, raw, sizeof raw);
-}
-
-void client_day_name(char out[STORE_NAME_MAX]) {
-    const time_t now = time(NULL);
-    struct tm day;
-    (void)gmtime_r(&now, &day);
-    snprintf(out, STORE_NAME_MAX, "sums/day/%04d-%02d-%02d", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
-}
 
 static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     store *s = p->run->hub->store;
@@ -45,14 +25,11 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     if (status != MSFL_OK || kind != MSFL_JOURNAL_JOINED) {
         return status != MSFL_OK ? status : store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
     }
-    char of_job[STORE_NAME_MAX], of_day[STORE_NAME_MAX];
-    snprintf(of_job, sizeof of_job, "sums/job/%s", p->run->id);
-    client_day_name(of_day);
+    /* How often this hospital took part is counted with the record that uses a round's number up. */
     status = store_begin(s);
     if (status != MSFL_OK) return status;
     status = store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
-    if (status == MSFL_OK) status = count_one(p, of_job);
-    if (status == MSFL_OK) status = count_one(p, of_day);
+    if (status == MSFL_OK) status = client_tally_add(s, p->run->id);
     if (status == MSFL_OK) return store_commit(s);
     store_rollback(s);
     return status;
@@ -326,13 +303,14 @@ msfl_status client_part(client_run *run) {
     client_part_state p = {.run = run, .wanted = CLIENT_NOT_WANTED, .doing = "waiting"};
     p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
     uint32_t failures = 0;
-    msfl_status status = client_part_sit_down(&p);
-    if (status == MSFL_OK) {
+    const bool plain = strcmp(run->spec.scheme, "plain") == 0;
+    msfl_status status = plain ? client_plain(&p) : client_part_sit_down(&p);
+    if (status == MSFL_OK && !plain) {
         client_say(run, MSFL_EVENT_PHASE, "taking part as hospital %" PRIu32 " of %" PRIu32, p.seat.party + 1,
                    p.seat.info->n_clients);
         client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
     }
-    while (run->over == 0 && !is_final(&p, status)) {
+    while (!plain && run->over == 0 && !is_final(&p, status)) {
         if (status == MSFL_OK) status = step(&p);
         if (status == MSFL_OK) {
             failures = 0;

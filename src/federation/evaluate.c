@@ -107,7 +107,8 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
                                     .seed = options->seed,
                                     .phantom_images = options->phantom_images,
                                     .n_threads = options->n_threads,
-                                    .observer = options->observer};
+                                    .observer = options->observer,
+                                    .key = options->data_key};
     status = msfl_dataset_open(options->data, &d, &job.dataset);
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
