@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "he/shamir.h"
-#include "round/share.h"
+#include "round/sealed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,19 +45,22 @@ static void committee_clear(committee *c) {
         msfl_identity_free(c->secret[i]);
 }
 
-static msfl_status measure(const committee *c, uint32_t n, uint64_t repeat, double out[4]) {
+static msfl_status measure(const committee *c, uint32_t n, uint64_t repeat, double out[6]) {
     static const uint8_t id[32] = {1}, hash[32] = {2};
     const size_t each = msfl_share_bytes(n);
     const msfl_share_binding binding = {id, hash, 0, n};
     const msfl_answer_binding answer = {id, hash, 0, n};
-    const msfl_identity *receiver = &c->id[c->roster.k];
     msfl_status status = MSFL_NO_MEMORY;
     int32_t *key = msfl_alloc(n, sizeof *key);
-    uint8_t *bundles = msfl_alloc(c->roster.k, each), *body = msfl_alloc(msfl_answer_bytes(n, 1), 1);
+    uint32_t *opened = msfl_alloc(n, sizeof *opened);
+    uint8_t *sealed = msfl_alloc(msfl_sealed_bytes(n, c->roster.k), 1);
+    uint8_t *bundles = msfl_alloc(c->roster.k, each), *body = msfl_alloc(msfl_answer_bytes(n), 1);
     uint8_t *scratch = msfl_alloc(msfl_share_scratch_bytes(n), 1);
     uint32_t *sums = msfl_alloc((size_t)c->roster.k * n, sizeof *sums);
     const uint32_t *shares[MSFL_COMMITTEE_MAX];
-    if (key == NULL || bundles == NULL || body == NULL || scratch == NULL || sums == NULL) goto done;
+    if (key == NULL || bundles == NULL || body == NULL || scratch == NULL || sums == NULL || opened == NULL ||
+        sealed == NULL)
+        goto done;
     for (uint32_t i = 0; i < n; i++)
         key[i] = (int32_t)(i % 83) - 41;
     status = MSFL_OK;
@@ -75,11 +78,21 @@ static msfl_status measure(const committee *c, uint32_t n, uint64_t repeat, doub
         }
         if (status != MSFL_OK) break;
         start = msfl_now_ns();
-        status = msfl_answer_seal(&answer, c->secret[0], &receiver, 1, sums, body);
+        status = msfl_answer_seal(&answer, c->secret[0], &c->id[c->roster.k], sums, body);
         best_since(&out[2], start);
         start = msfl_now_ns();
         if (status == MSFL_OK) status = msfl_shamir_join(c->roster.t, c->members, c->roster.t, shares, n, key);
         best_since(&out[3], start);
+        start = msfl_now_ns();
+        if (status == MSFL_OK) status = msfl_sealed_make(&answer, c->secret[0], &c->roster, sums, sealed);
+        best_since(&out[4], start);
+        start = msfl_now_ns();
+        const uint8_t *sum = sealed + MSFL_SEALED_KEPT, *wraps = sum + msfl_sealed_sum_bytes(n);
+        if (status == MSFL_OK) {
+            status =
+                msfl_sealed_open(&answer, &c->roster, 1, c->secret[1], sealed, sum, wraps + MSFL_WRAP_BYTES, opened);
+        }
+        best_since(&out[5], start);
     }
 done:
     msfl_free(key);
@@ -87,6 +100,8 @@ done:
     msfl_free(body);
     msfl_free(scratch);
     msfl_free(sums);
+    msfl_free(opened);
+    msfl_free(sealed);
     return status;
 }
 
@@ -100,12 +115,14 @@ int main(int argc, char **argv) {
     }
     if (msfl_crypto_init() != MSFL_OK) return 1;
     if (!json)
-        printf("     N   t of k   share and seal   open and add, a client   answer   key sum   bytes a client\n");
+        printf("     N   t of k   share and seal   open and add, a client   answer   key sum   bytes a client   answer "
+               "to k "
+               "hospitals   opened by one   bytes\n");
     if (json) printf("[");
     for (size_t d = 0; d < sizeof degrees / sizeof *degrees; d++) {
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             committee c = {0};
-            double ms[4] = {0};
+            double ms[6] = {0};
             msfl_status status = committee_init(&c, sizes[s]);
             if (status == MSFL_OK) status = measure(&c, degrees[d], repeat, ms);
             committee_clear(&c);
@@ -113,15 +130,18 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "%s\n", msfl_error_message());
                 return 1;
             }
+            const size_t delivered = msfl_sealed_bytes(degrees[d], sizes[s]);
             const size_t bytes = msfl_statement_bytes(sizes[s]) + sizes[s] * msfl_share_bytes(degrees[d]);
             if (json) {
                 printf(
                     "%s{\"ring_degree\": %u, \"k\": %u, \"t\": %u, \"share_and_seal_ms\": %.4f, \"open_and_add_ms\": "
-                    "%.4f, \"answer_ms\": %.4f, \"key_sum_ms\": %.4f, \"client_bytes\": %zu}",
-                    first ? "" : ",\n ", degrees[d], sizes[s], c.roster.t, ms[0], ms[1], ms[2], ms[3], bytes);
+                    "%.4f, \"answer_ms\": %.4f, \"key_sum_ms\": %.4f, \"client_bytes\": %zu, "
+                    "\"sealed_answer_ms\": %.4f, \"sealed_open_ms\": %.4f, \"sealed_answer_bytes\": %zu}",
+                    first ? "" : ",\n ", degrees[d], sizes[s], c.roster.t, ms[0], ms[1], ms[2], ms[3], bytes, ms[4],
+                    ms[5], delivered);
             } else {
-                printf("%6u  %2u of %2u  %11.3f ms  %19.3f ms  %5.3f ms  %5.3f ms  %13zu\n", degrees[d], c.roster.t,
-                       sizes[s], ms[0], ms[1], ms[2], ms[3], bytes);
+                printf("%6u  %2u of %2u  %11.3f ms  %19.3f ms  %5.3f ms  %5.3f ms  %13zu  %17.3f ms  %10.3f ms  %6zu\n",
+                       degrees[d], c.roster.t, sizes[s], ms[0], ms[1], ms[2], ms[3], bytes, ms[4], ms[5], delivered);
             }
             first = false;
         }

@@ -26,6 +26,12 @@ msfl_status cmd_decrypt(int argc, char **argv);
 msfl_status cmd_inspect(int argc, char **argv);
 msfl_status cmd_rotate_keys(int argc, char **argv);
 msfl_status cmd_provision(int argc, char **argv);
+msfl_status cmd_client(int argc, char **argv);
+msfl_status cmd_authority(int argc, char **argv);
+msfl_status cmd_audit(int argc, char **argv);
+msfl_status cmd_coordinator(int argc, char **argv);
+msfl_status cmd_job(int argc, char **argv);
+msfl_status cmd_status(int argc, char **argv);
 
 typedef enum cli_kind {
     CLI_FLAG, /**< bool *: --name */

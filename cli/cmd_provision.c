@@ -14,9 +14,9 @@
 
 typedef struct args {
     cli_unlock authority, kits;
-    const char *out, *ca, *name, *federation, *role, *reason, *fingerprint;
+    const char *out, *ca, *name, *federation, *role, *reason, *fingerprint, *kit;
     uint32_t days;
-    bool rotate, previous, json;
+    bool rotate, certificate_only, same_key, previous, json, quiet;
     const char *words[2];
     size_t n_words;
 } args;
@@ -32,12 +32,16 @@ static msfl_status read_args(int argc, char **argv, args *a) {
         {"fingerprint", CLI_TEXT, &a->fingerprint, 0, 0, NULL},
         {"days", CLI_U32, &a->days, 1, MSFL_PROVISION_DAYS_MAX, NULL},
         {"rotate", CLI_FLAG, &a->rotate, 0, 0, NULL},
+        {"certificate-only", CLI_FLAG, &a->certificate_only, 0, 0, NULL},
+        {"same-key", CLI_FLAG, &a->same_key, 0, 0, NULL},
+        {"kit", CLI_TEXT, &a->kit, 0, 0, NULL},
         {"previous", CLI_FLAG, &a->previous, 0, 0, NULL},
         {"passphrase-file", CLI_TEXT, &a->authority.passphrase_file, 0, 0, NULL},
         {"keyfile", CLI_TEXT, &a->authority.key_file, 0, 0, NULL},
         {"kit-passphrase-file", CLI_TEXT, &a->kits.passphrase_file, 0, 0, NULL},
         {"kit-keyfile", CLI_TEXT, &a->kits.key_file, 0, 0, NULL},
         {"json", CLI_FLAG, &a->json, 0, 0, NULL},
+        {"quiet", CLI_FLAG, &a->quiet, 0, 0, "q"},
         {0},
     };
     return cli_parse(argc, argv, options, a->words, 2, &a->n_words);
@@ -66,18 +70,42 @@ static msfl_status print_json(json_t *object) {
     return MSFL_OK;
 }
 
+/* null where no round can be run. */
+static json_t *rounds_json(const msfl_provision_result *r) {
+    if (r->custody == 0) return json_null();
+    return json_pack("{ss si si si si ss}", "custody", msfl_custody_name(r->custody), "hospitals", (int)r->n_hospitals,
+                     "members", (int)r->members, "threshold", (int)r->threshold, "corrupt", (int)r->corrupt, "trust",
+                     msfl_custody_trust(r->custody));
+}
+
+static void print_rounds(const msfl_provision_result *r) {
+    if (r->custody == 0) {
+        printf("rounds       none can be run under this roster: %u hospitals are admitted", r->n_hospitals);
+        printf(r->n_awaited > 0 ? ", %u parties awaited\n" : "; see 'committee' in the plan\n", r->n_awaited);
+        return;
+    }
+    if (r->custody == MSFL_CUSTODY_COMMITTEE) {
+        printf("rounds       %u hospitals; key shares: %u of %u members, of which %u may be corrupt\n", r->n_hospitals,
+               r->threshold, r->members, r->corrupt);
+    } else {
+        printf("rounds       %u hospitals; keys: %s\n", r->n_hospitals, msfl_custody_name(r->custody));
+    }
+    printf("             %s\n", msfl_custody_trust(r->custody));
+}
+
 static msfl_status print_result(const args *a, const msfl_provision_result *r) {
     char hex[2 * MSFL_PROVISION_FINGERPRINT_BYTES + 1];
     char grouped[3 * MSFL_PROVISION_FINGERPRINT_BYTES];
     msfl_hex(r->fingerprint, sizeof r->fingerprint, hex);
     cli_grouped_hex(r->fingerprint, sizeof r->fingerprint, grouped);
     if (a->json) {
-        return print_json(json_pack("{ss ss si si si si}", "federation", r->federation, "fingerprint", hex, "epoch",
+        return print_json(json_pack("{ss ss si si si si so}", "federation", r->federation, "fingerprint", hex, "epoch",
                                     (int)r->epoch, "parties", (int)r->n_parties, "kits", (int)r->n_kits, "waiting",
-                                    (int)r->n_waiting));
+                                    (int)r->n_waiting, "rounds", rounds_json(r)));
     }
     printf("federation   %s, fingerprint %s\n", r->federation, grouped);
     printf("roster       epoch %u, %u parties\n", r->epoch, r->n_parties);
+    print_rounds(r);
     if (r->n_kits > 0) printf("written      %u kit%s\n", r->n_kits, r->n_kits == 1 ? "" : "s");
     if (r->n_waiting > 0)
         printf("waiting      for the requests of %u parties that make their own keys\n", r->n_waiting);
@@ -101,8 +129,24 @@ static msfl_status need(const char *value, const char *what) {
 static msfl_status run_create(const args *a, const msfl_provision_options *options) {
     msfl_provision_result result;
     msfl_status status = need(a->out, "--out FOLDER");
-    if (status == MSFL_OK) status = msfl_provision_create(a->words[0], a->out, options, &result);
+    if (status != MSFL_OK) return status;
+    msfl_observer observer;
+    msfl_provision_options watched = *options;
+    cli_terminal *terminal = cli_watch("kits", a->quiet, &observer);
+    watched.observer = &observer;
+    status = msfl_provision_create(a->words[0], a->out, &watched, &result);
+    cli_terminal_free(terminal);
     return status == MSFL_OK ? print_result(a, &result) : status;
+}
+
+/* With the identity of a kit that is there: whose it is stands in the kit. */
+static msfl_status run_renewal(const args *a, const msfl_unlock *kits) {
+    uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES];
+    if (a->name != NULL || a->federation != NULL || a->role != NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "with --kit, name, federation and role are the kit's");
+    }
+    msfl_status status = msfl_provision_request_renewal(a->kit, a->out, a->same_key, kits, fingerprint);
+    return status == MSFL_OK ? print_request(a, a->kit, fingerprint) : status;
 }
 
 static msfl_status run_request(const args *a) {
@@ -113,16 +157,20 @@ static msfl_status run_request(const args *a) {
         return status == MSFL_OK ? print_request(a, name, fingerprint) : status;
     }
     msfl_unlock *kits = NULL;
-    msfl_status status = need(a->name, "--name NAME");
-    if (status == MSFL_OK) status = need(a->federation, "--federation NAME");
-    if (status == MSFL_OK) status = need(a->out, "--out FOLDER");
+    bool renewal = a->kit != NULL;
+    msfl_status status = need(a->out, "--out FOLDER");
+    if (status == MSFL_OK && !renewal) status = need(a->name, "--name NAME");
+    if (status == MSFL_OK && !renewal) status = need(a->federation, "--federation NAME");
     if (status == MSFL_OK) status = unlock(&a->kits, "kit-", "passphrase for the new keys", true, &kits);
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && renewal) {
+        status = run_renewal(a, kits);
+    } else if (status == MSFL_OK) {
         status = msfl_provision_request(a->federation, a->name, a->role != NULL ? a->role : "hospital", a->out, kits,
                                         fingerprint);
+        if (status == MSFL_OK) status = print_request(a, a->name, fingerprint);
     }
     msfl_unlock_free(kits);
-    return status == MSFL_OK ? print_request(a, a->name, fingerprint) : status;
+    return status;
 }
 
 static msfl_status run_approve(const args *a, const msfl_provision_options *options) {
@@ -136,7 +184,10 @@ static msfl_status run_approve(const args *a, const msfl_provision_options *opti
     }
     if (status == MSFL_OK) {
         status = msfl_provision_approve(a->words[1], a->ca, a->out, a->fingerprint != NULL ? fingerprint : NULL,
-                                        a->rotate, options, &result);
+                                        a->certificate_only ? MSFL_ROTATE_CERTIFICATE
+                                        : a->rotate         ? MSFL_ROTATE_ALL
+                                                            : MSFL_ROTATE_NONE,
+                                        options, &result);
     }
     return status == MSFL_OK ? print_result(a, &result) : status;
 }
@@ -144,9 +195,14 @@ static msfl_status run_approve(const args *a, const msfl_provision_options *opti
 static msfl_status run_rotate(const args *a, const msfl_provision_options *options) {
     msfl_provision_result result;
     msfl_status status = need(a->ca, "--ca FOLDER");
-    if (status == MSFL_OK) status = need(a->name, "--name NAME");
     if (status == MSFL_OK) status = need(a->out, "--out FOLDER");
-    if (status == MSFL_OK) status = msfl_provision_rotate(a->ca, a->name, a->out, options, &result);
+    if (status == MSFL_OK && a->certificate_only) {
+        status = need(a->kit, "--kit FOLDER, the kit whose identity goes on,");
+        if (status == MSFL_OK) status = msfl_provision_renew(a->ca, a->kit, a->out, a->same_key, options, &result);
+    } else if (status == MSFL_OK) {
+        status = need(a->name, "--name NAME");
+        if (status == MSFL_OK) status = msfl_provision_rotate(a->ca, a->name, a->out, options, &result);
+    }
     return status == MSFL_OK ? print_result(a, &result) : status;
 }
 
@@ -179,7 +235,9 @@ static msfl_status run_show(const args *a) {
                                                         "not_after", (json_int_t)parties[i].not_after));
         } else {
             printf("%-12s %-40s %s\n", parties[i].role, parties[i].name,
-                   parties[i].n_certificates == 0 ? "revoked" : until);
+                   parties[i].is_awaited            ? "its request has not come"
+                   : parties[i].n_certificates == 0 ? "revoked"
+                                                    : until);
         }
     }
     msfl_provision_parties_free(parties);

@@ -134,8 +134,8 @@ static msfl_status print_summary(const json_t *r, const char *out) {
 
 /* --resume without --data takes the options of the run that is there: naming others would be without effect. */
 static msfl_status check_resume(int argc, char **argv) {
-    static const char *const allowed[] = {"out",   "resume", "threads", "json",
-                                          "quiet", "scheme", "custody", "allow-two-sites"};
+    static const char *const allowed[] = {"out",    "resume",  "threads",  "json",           "quiet",
+                                          "scheme", "custody", "delivery", "allow-two-sites"};
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) continue;
         size_t length = strcspn(argv[i] + 2, "=");
@@ -186,6 +186,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"model", CLI_TEXT, &o.model, 0, 0},
                                   {"scheme", CLI_TEXT, &w.scheme, 0, 0},
                                   {"custody", CLI_TEXT, &o.custody, 0, 0},
+                                  {"delivery", CLI_TEXT, &o.delivery, 0, 0},
                                   {"bits", CLI_U32, &o.value_bits, 2, 32},
                                   {"security", CLI_U32, &o.security_bits, 128, 256},
                                   {"clip", CLI_F64, &o.clip, 0, 1e6},

@@ -61,12 +61,6 @@ typedef struct msfl_spool {
 
 /* --- the announcement --- */
 
-/** Who can open the answers. */
-typedef enum msfl_delivery {
-    MSFL_DELIVERY_COORDINATOR = 1, /**< the coordinator learns the sum, and makes the next model */
-    MSFL_DELIVERY_CLIENTS = 2      /**< the clients of the cohort do; the coordinator never sees it */
-} msfl_delivery;
-
 /** All that a round is. Its hash is the round id, which seeds the public polynomials. */
 typedef struct msfl_announcement {
     msfl_round_info info;              /**< `authority` is the hash of the roster */
@@ -88,6 +82,8 @@ typedef enum msfl_phase {
     MSFL_PHASE_CERTIFYING, /**< the cohort is fixed; members are asked to sign it */
     MSFL_PHASE_RELEASING,  /**< t members signed; all are asked for their sums of shares */
     MSFL_PHASE_OPENED,     /**< the sum may be opened; waits for msfl_coordinator_finish */
+    MSFL_PHASE_DELIVERING, /**< delivery to clients: t members answered; the hospitals are handed answers and folded
+                              sum, and report; waits for msfl_coordinator_finish */
 } msfl_phase;
 
 typedef struct msfl_coordinator_config {
@@ -116,7 +112,9 @@ typedef struct msfl_round_offer {
     msfl_delivery delivery;
 } msfl_round_offer;
 
-/** Open the next round (numbers count up, whatever became of the last) and announce it. ERR_POLICY unless IDLE. */
+/** Open the next round (numbers count up, whatever became of the last) and announce it. ERR_POLICY unless IDLE, for
+ *  another delivery than the rounds of this task had before, and for delivery to clients where the coordinator holds
+ * the keys. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_open(msfl_coordinator *c, uint64_t now_ms,
                                                           const msfl_round_offer *offer, msfl_effects *effects);
 /**
@@ -140,7 +138,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_close(msfl_coordinator *c, 
 /**
  * Give the round up; it stands in the transcript as aborted. `reason`: at most 200 bytes of text. ERR_POLICY once a
  * sum was opened. A round that has got as far as RELEASING should rather be completed: members that answered take part
- * in no second round on the same model.
+ * in no second round on the same model. While DELIVERING hospitals may have opened the sum; they make no model of one
+ * whose round is recorded as aborted.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_abort(msfl_coordinator *c, const char *reason,
                                                            msfl_effects *effects);
@@ -150,13 +149,55 @@ MSFL_API msfl_phase msfl_coordinator_phase(const msfl_coordinator *c);
 MSFL_API const msfl_announcement *msfl_coordinator_round(const msfl_coordinator *c);
 /** Clients of the cohort (from CERTIFYING on), ascending; before, those whose upload is complete. */
 MSFL_API const uint32_t *msfl_coordinator_cohort(const msfl_coordinator *c, size_t *n);
-/** Members (party numbers) whose answers contradict the opened sum: each of them cheats or is broken. */
+/** Members (party numbers) whose answers contradict the opened sum: each of them cheats or is broken. With delivery to
+ *  clients, those that at least min_cohort hospitals report as such. */
 MSFL_API const uint32_t *msfl_coordinator_cheats(const msfl_coordinator *c, size_t *n);
+/** Number of the round that is open or was the last (0: none yet), and the hash that the next one will name as its
+ *  predecessor; `chain` may be NULL. */
+MSFL_API uint64_t msfl_coordinator_number(const msfl_coordinator *c, uint8_t chain[MSFL_HASH_BYTES]);
+/** Chunks of this client's upload that were taken in the open round, in order. */
+MSFL_API uint64_t msfl_coordinator_chunks(const msfl_coordinator *c, uint32_t client);
+/** What the member at this place of the committee did in the open round; either may be NULL. */
+MSFL_API void msfl_coordinator_member(const msfl_coordinator *c, uint32_t place, bool *voted, bool *answered);
 /** The exact sums of chunk `j`, as msfl_packed_open. OPENED only. ERR_POLICY in a round that is delivered to clients.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_total(msfl_coordinator *c, uint64_t j, uint64_t *totals);
+/**
+ * Chunk `j` of the folded sum of ciphertexts, for the hospitals (msfl_site_folded): msfl_packed_chunk_bytes, in the
+ * format of a ciphertext. DELIVERING only. The first call after a restart folds all uploads from the spool anew.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_folded(msfl_coordinator *c, uint64_t j, uint8_t *bytes);
+
+/** How a hospital came by the sum that it opened. */
+typedef enum msfl_fold {
+    MSFL_FOLD_TAKEN = 1, /**< it took the coordinator's */
+    MSFL_FOLD_OWN = 2    /**< it folded the cohort's ciphertexts itself, each as its hospital signed it */
+} msfl_fold;
+
+/** What a hospital signed about the sum that it opened. */
+typedef struct msfl_report {
+    uint32_t client;
+    msfl_fold fold;
+    uint32_t wrong;                  /**< places of members whose answers do not belong to the sum, one bit each */
+    uint8_t result[MSFL_HASH_BYTES]; /**< hash of the sum and of what was made of it; tells nothing of either */
+} msfl_report;
+
+/** The report of hospital `client`; false if it has not reported (yet). */
+MSFL_API bool msfl_coordinator_report(const msfl_coordinator *c, uint32_t client, msfl_report *out);
+/**
+ * The result that most hospitals report, and how many do. True if the round can be finished with it: at least
+ * min_cohort agree (two above those that may collude, so two honest ones are among them), and no other result has as
+ * many.
+ */
+MSFL_API bool msfl_coordinator_agreed(const msfl_coordinator *c, uint8_t result[MSFL_HASH_BYTES], uint32_t *n_agree);
+/** The name of the model that follows from `model` by a round with `result`: for announcements by a coordinator that
+ *  knows neither. Domain "msfl.round.model-after.v1". */
+MSFL_API void msfl_model_after(const uint8_t model[MSFL_HASH_BYTES], const uint8_t result[MSFL_HASH_BYTES],
+                               uint8_t out[MSFL_HASH_BYTES]);
+
 /** End the round: its transcript, signed, goes to the journal, to the caller and to all clients. `result` is a hash of
- *  what was made of the sum (msfl_result_hash for the sum itself). */
+ *  what was made of the sum (msfl_result_hash for the sum itself); with delivery to clients, the one that the hospitals
+ *  agreed on (msfl_coordinator_agreed): ERR_POLICY for another. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_finish(msfl_coordinator *c, const uint8_t result[MSFL_HASH_BYTES],
                                                             msfl_effects *effects);
 
@@ -201,6 +242,9 @@ typedef enum msfl_site_phase {
     MSFL_SITE_ENCRYPTING, /**< has a key; waits for msfl_site_encrypt and msfl_site_finish */
     MSFL_SITE_UPLOADING,  /**< the upload is sealed; it is sent until it is acknowledged */
     MSFL_SITE_WAITING,    /**< acknowledged; waits for the end of the round */
+    MSFL_SITE_DELIVERED,  /**< has the committee's answers; waits for the folded sum (msfl_site_folded) */
+    MSFL_SITE_OPENED,     /**< the sum is open (msfl_site_total); waits for msfl_site_report */
+    MSFL_SITE_REPORTED,   /**< told the others what it opened; waits for the record, which must say the same */
 } msfl_site_phase;
 
 typedef struct msfl_site_config {
@@ -212,11 +256,24 @@ typedef struct msfl_site_config {
     uint32_t security_bits;         /**< at least; 0: 128 */
     bool allow_coordinator_custody; /**< only where the operator named it */
     msfl_spool spool;
+    msfl_delivery delivery; /**< takes part only in rounds that are delivered so; 0: in either */
 } msfl_site_config;
 
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_new(const msfl_site_config *config, msfl_site **out);
 MSFL_API void msfl_site_free(msfl_site *s);
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_replay(msfl_site *s, const uint8_t *record, size_t length);
+/**
+ * A message from the coordinator. What it brings shows in the phase. A delivery whose answers do not open the sum that
+ * is already there gives ERR_CRYPTO and is kept: further answers may help.
+ *
+ * @retval MSFL_ERR_FORMAT    not a message of this version
+ * @retval MSFL_ERR_CRYPTO    a signature or hash that does not hold; a delivered sum with an upload in this hospital's
+ * name that it did not make
+ * @retval MSFL_ERR_POLICY    against this hospital's rules, or not its turn: an announcement, a delivery or a record
+ * that passes over what this site has to see first (the message says what)
+ * @retval MSFL_ERR_MISMATCH  of another roster, task or history; a record of another sum than this site opened; a
+ *                            delivery without an upload that was acknowledged
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_receive(msfl_site *s, uint64_t now_ms, const uint8_t *message,
                                                       size_t length, msfl_effects *effects);
 MSFL_API msfl_site_phase msfl_site_phase_of(const msfl_site *s);
@@ -237,6 +294,57 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_site_encrypt(msfl_site *s, uint64_t j, 
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_finish(msfl_site *s, msfl_effects *effects);
 /** Send again what the coordinator has not acknowledged. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_resend(msfl_site *s, msfl_effects *effects);
+/* Delivery to the clients: every hospital of the roster, whether its update is in the sum or not, opens it for itself.
+ * The message that brings DELIVERED carries everything but the folded sum, and needs nothing that came before it. */
+
+/**
+ * Chunk `j` of the folded sum as the coordinator hands it out, in any order; `ctx` is borrowed until the site is IDLE.
+ * With the last one the sum is held to the hash that the coordinator signed, t answers are found that open it, and the
+ * site is OPENED.
+ *
+ * @retval MSFL_ERR_FORMAT  not a chunk j of this round
+ * @retval MSFL_ERR_CRYPTO  not the sum that the coordinator signed: all chunks are wanted again. Or no t of the answers
+ *                          open it: the message says whether further answers may help. Then the chunks stay, the next
+ *                          delivery that brings an answer tries again, and so does any further call.
+ * @retval MSFL_ERR_POLICY  not DELIVERED
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_site_folded(msfl_site *s, const msfl_packed *ctx, uint64_t j,
+                                                     const uint8_t *bytes, size_t length);
+/**
+ * Instead of trusting the coordinator's fold: chunk `j` of the upload of `client`, uploads in the order of
+ * msfl_site_cohort, chunks in order. Each upload is held to the hash that its hospital signed, the sum to the one that
+ * the coordinator signed.
+ *
+ * @retval MSFL_ERR_CRYPTO    the upload is not the one that its hospital signed (all begin anew), or as above
+ * @retval MSFL_ERR_MISMATCH  the coordinator signed another sum than that of the uploads: it folded wrongly
+ * @retval MSFL_ERR_USAGE     another chunk is due
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_site_fold_upload(msfl_site *s, const msfl_packed *ctx, uint32_t client,
+                                                          uint64_t j, const uint8_t *bytes, size_t length);
+/** The clients whose updates are in the sum, ascending; from DELIVERED on. NULL before. */
+MSFL_API const uint32_t *msfl_site_cohort(const msfl_site *s, size_t *n);
+/** The exact sums of chunk `j`, as msfl_packed_open. OPENED, or REPORTED since the last restart. Any number of threads.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_site_total(const msfl_site *s, uint64_t j, uint64_t *totals);
+/** Places of members whose answers do not belong to the opened sum, one bit each. */
+MSFL_API uint32_t msfl_site_wrong(const msfl_site *s);
+/**
+ * Tell the others what was opened, and made of it: `made` is the hash of the new model, or NULL. Neither can be read
+ * off the report. Once for every round, and only when the new model is in a safe place: after a restart the site does
+ * not open the round again. The model counts when the record of the round has come, msfl_site_settled.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_site_report(msfl_site *s, const uint8_t *made, msfl_effects *effects);
+/** What this site reported of the last round that it opened; returns the round's number, 0 if there is none. */
+MSFL_API uint64_t msfl_site_result(const msfl_site *s, uint8_t result[MSFL_HASH_BYTES]);
+/** Number of the newest round whose record says what this site reported: the model made of it counts. 0: none. */
+MSFL_API uint64_t msfl_site_settled(const msfl_site *s);
+/**
+ * Go on after a record (the transcript's bytes) of a round whose sum this site did not open, or opened to something
+ * else. By its operator's decision: the model comes from another hospital.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_site_adopt(msfl_site *s, const uint8_t *record, size_t length,
+                                                    msfl_effects *effects);
+
 /** Number of the last round in which this site used a key; 0 if none. */
 MSFL_API uint64_t msfl_site_last(const msfl_site *s);
 

@@ -74,6 +74,25 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_packed_check(const msfl_packed *ctx, ui
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_fold(const msfl_packed *ctx, msfl_packed_sum *sum, uint64_t j,
                                                      const uint8_t *bytes, size_t length);
 
+/**
+ * Chunk `j` of the sum as bytes: a chunk in the format of a ciphertext (msfl_packed_chunk_bytes), every residue
+ * reduced, so the same addends give the same bytes in any order. An empty chunk is zero. ERR_USAGE if there is no chunk
+ * j.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_packed_sum_get(const msfl_packed *ctx, const msfl_packed_sum *sum, uint64_t j,
+                                                        uint8_t *bytes);
+/**
+ * Put in chunk `j` as somebody else folded it from `n_addends` ciphertexts (msfl_packed_sum_get), in place of what is
+ * there. Nothing in the bytes shows that they are such a sum; opening finds noise beyond its bound, and nothing else.
+ *
+ * @retval MSFL_ERR_FORMAT    wrong length or a residue out of range
+ * @retval MSFL_ERR_LIMIT     more addends than the parameters hold, or none
+ * @retval MSFL_ERR_MISMATCH  the chunk has another number of addends already
+ * On error the sum is unchanged.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_packed_sum_set(const msfl_packed *ctx, msfl_packed_sum *sum, uint64_t j,
+                                                        uint32_t n_addends, const uint8_t *bytes, size_t length);
+
 /** Number of complete addends, or 0 while chunks differ. */
 MSFL_API uint32_t msfl_packed_sum_addends(const msfl_packed_sum *sum);
 

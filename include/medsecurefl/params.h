@@ -11,7 +11,8 @@ enum {
     MSFL_RING_DEGREE_MAX = 32768,
     MSFL_CLIENTS_MAX = 10000, /* bound of the key share field, see docs/design/packed.md */
     MSFL_VALUE_BITS_MIN = 2,
-    MSFL_VALUE_BITS_MAX = 32
+    MSFL_VALUE_BITS_MAX = 32,
+    MSFL_SHARES_MAX = 16
 };
 
 /** What a round must hold. */
@@ -21,6 +22,8 @@ typedef struct msfl_params_request {
     uint64_t n_values;      /**< values in one update: 1 to 2^34 */
     uint32_t security_bits; /**< 128, 192 or 256; 0 means 128 */
     uint32_t ring_degree;   /**< 0: the cheapest; or 1024 ... 32768 to insist */
+    uint32_t n_shares;      /**< key shares that travel with an update: the committee's members, 1 to
+                                 MSFL_SHARES_MAX; 0 means 1 */
 } msfl_params_request;
 
 /** One parameter set. Plain data: copy, compare and hash field by field. */
@@ -51,10 +54,10 @@ typedef struct msfl_params_facts {
 /**
  * The cheapest set that provably opens every sum of `request->n_clients` updates exactly, within the tables of Bossuat
  * et al., "Security Guidelines for Implementing Homomorphic Encryption" (2024/463), Table 5.2, Gaussian secret.
- * Cheapest: bytes (the ciphertext of n_values and one key share) weighed against the time of encryption, one per cent
- * of bytes for four of time, among the ring degrees whose ciphertext is at most an eighth above the smallest possible;
- * within one ring degree, a set up to a hundredth larger is taken if it means less work.
- * The same request gives the same set on every machine.
+ * Cheapest: bytes (the ciphertext of n_values and n_shares key shares) weighed against the time of encryption, one per
+ * cent of bytes for four of time, among the ring degrees whose ciphertext is at most an eighth above the smallest
+ * possible; within one ring degree, a set up to a hundredth larger is taken if it means less work. The same request
+ * gives the same set on every machine.
  *
  * @retval MSFL_OK          the set is in `out`
  * @retval MSFL_ERR_USAGE   a field of the request is out of range

@@ -30,6 +30,17 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_custody_find(const char *name, msfl_cus
 /** What the custody asks one to believe, as one sentence for reports. Static storage. */
 MSFL_API const char *msfl_custody_trust(msfl_custody custody);
 
+/** Who can open the committee's answers, and with them the sum. */
+typedef enum msfl_delivery {
+    MSFL_DELIVERY_COORDINATOR = 1, /**< the coordinator learns the sum, and makes the next model */
+    MSFL_DELIVERY_CLIENTS = 2      /**< all hospitals of the roster do; the coordinator never sees it */
+} msfl_delivery;
+
+/** "coordinator", "clients"; "unknown". Static storage. */
+MSFL_API const char *msfl_delivery_name(msfl_delivery delivery);
+/** By its name; ERR_USAGE with the names for another. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_delivery_find(const char *name, msfl_delivery *out);
+
 /** The public half of an identity. */
 typedef struct msfl_identity {
     uint8_t sign[32]; /**< Ed25519 */

@@ -57,6 +57,7 @@ typedef struct msfl_scheme_request {
     uint32_t ring_degree;   /**< 0: the scheme's choice; lattice schemes only */
     msfl_custody custody;   /**< packed: who holds the keys; 0: a committee of all where they are 2 to 16, else an
                                  authority. Ignored by the others */
+    msfl_delivery delivery; /**< who opens the sum; 0: the coordinator. The clients: packed with a committee only */
 } msfl_scheme_request;
 
 /** Figures that follow from a setup; for people, reports and cost plans. */
@@ -66,9 +67,10 @@ typedef struct msfl_scheme_facts {
     double security_bits; /**< classical, as the parameter tables count; 0: none */
     double log2_failure;  /**< of the chance that any sum opens wrongly; -infinity: never */
     uint64_t n_chunks;
-    uint64_t upload_bytes;  /**< of one client: all its chunks */
-    uint64_t trailer_bytes; /**< and what it sends beside them (sealed keys, say) */
-    uint64_t setup_bytes;   /**< what one client receives or exchanges once per session or job: public keys, shares */
+    uint64_t upload_bytes;   /**< of one client: all its chunks */
+    uint64_t trailer_bytes;  /**< and what it sends beside them (sealed keys, say) */
+    uint64_t setup_bytes;    /**< what one client receives or exchanges once per session or job: public keys, shares */
+    uint64_t delivery_bytes; /**< what one client receives to open the sum for itself; 0: it does not */
 } msfl_scheme_facts;
 
 /** Parameters for a request, and their tables. Immutable; many threads may use it. */

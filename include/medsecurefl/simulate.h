@@ -29,6 +29,8 @@ typedef struct msfl_simulate_options {
                                  labelled so in every output. Nothing falls back to another */
     const char *custody;    /**< packed: who holds the keys, "committee" (at most 16 hospitals), "authority" or
                                  "coordinator" (insecure against it); NULL: a committee where it can be one */
+    const char *delivery;   /**< packed with a committee: who opens the sums, "coordinator" or "clients" (all hospitals,
+                                 and not the coordinator); NULL: the coordinator */
     uint32_t n_clients;     /**< 2 to 1000; 2 needs allow_two_sites */
     uint32_t n_rounds;      /**< 1 to 8000 */
     uint32_t value_bits;    /**< 2 to 32 */
@@ -50,8 +52,9 @@ typedef struct msfl_simulate_options {
     uint32_t n_bootstrap;
     uint64_t seed;
     uint32_t n_threads;  /**< 0: all cores; results do not depend on it */
-    bool resume;         /**< continue the run in `out`. `data` NULL takes every option from there, but for `scheme` and
-                              allow_two_sites, which must be named again: a file does not decide how updates leave */
+    bool resume;         /**< continue the run in `out`. `data` NULL takes every option from there, but for `scheme`,
+                              custody, delivery and allow_two_sites, which must be named again: a file does not decide how
+                            updates leave */
     const char *command; /**< how the run was called, for the report; may be NULL */
     const msfl_observer *observer;
 } msfl_simulate_options;

@@ -34,5 +34,7 @@ msfl_status msfl_file_rename(const char *from, const char *to, bool replace) MSF
 void msfl_file_fault_at(long k, bool die);
 /** Tests only: steps since the last call of msfl_file_fault_at. */
 long msfl_file_steps(void);
+/** A step of another module that makes something last. False, with errno set, where a test asked this one to fail. */
+bool msfl_file_step(void) MSFL_NODISCARD;
 
 #endif

@@ -10,7 +10,7 @@
 
 /* Places in a vector of validation figures: the sum is of the same kind, so it needs no keys of its own. */
 enum { IMAGES = 1, PATIENTS = 2, BRIGHTNESS = 4, CLASSES = BRIGHTNESS + FED_CENSUS_BINS };
-_Static_assert(CLASSES + FED_CENSUS_CLASSES <= FED_EVAL_COUNTERS, "all of it fits");
+_Static_assert(CLASSES + FED_CENSUS_CLASSES <= JOB_EVAL_COUNTERS, "all of it fits");
 
 static msfl_status count_images(const fed_job *job, const msfl_indices *list, const msfl_shift *shift, uint8_t *pixels,
                                 uint64_t *counters) {
@@ -32,10 +32,10 @@ static msfl_status count_images(const fed_job *job, const msfl_indices *list, co
 
 static msfl_status submit(const fed_job *job, uint32_t k, uint8_t *pixels, fed_sum *sum) {
     const fed_hospital *h = &job->hospitals[k];
-    uint64_t counters[FED_EVAL_COUNTERS] = {[FED_EVAL_CLIENTS] = 1, [PATIENTS] = h->n_patients};
+    uint64_t counters[JOB_EVAL_COUNTERS] = {[JOB_EVAL_CLIENTS] = 1, [PATIENTS] = h->n_patients};
     msfl_status status = count_images(job, &h->train, &job->shifts[k], pixels, counters);
     if (status == MSFL_OK) status = count_images(job, &h->validation, &job->shifts[k], pixels, counters);
-    const msfl_update_input input = {.n_samples = counters[FED_EVAL_CLIENTS], .counters = counters + 1};
+    const msfl_update_input input = {.n_samples = counters[JOB_EVAL_CLIENTS], .counters = counters + 1};
     return status == MSFL_OK ? fed_sum_submit(sum, k, &input) : status;
 }
 
@@ -49,7 +49,7 @@ static json_t *list_of(const uint64_t *values, uint32_t n) {
 msfl_status fed_census(const fed_job *job, json_t **out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
     uint8_t name[MSFL_HASH_BYTES];
-    uint64_t counters[FED_EVAL_COUNTERS];
+    uint64_t counters[JOB_EVAL_COUNTERS];
     fed_sum *sum = NULL;
     fed_sum_report report = {0};
     fed_sum_config config = fed_evaluation_config(job);
@@ -73,7 +73,7 @@ msfl_status fed_census(const fed_job *job, json_t **out) {
         uint32_t n_classes = info->n_classes < FED_CENSUS_CLASSES ? info->n_classes : FED_CENSUS_CLASSES;
         *out = json_pack("{s:b, s:o, s:I, s:I, s:I, s:o, s:o}", "encrypted", job->encrypts, "exact",
                          job->encrypts ? json_boolean(report.exact) : json_null(), "hospitals",
-                         (json_int_t)counters[FED_EVAL_CLIENTS], "images", (json_int_t)counters[IMAGES], "patients",
+                         (json_int_t)counters[JOB_EVAL_CLIENTS], "images", (json_int_t)counters[IMAGES], "patients",
                          (json_int_t)counters[PATIENTS], "classes", list_of(counters + CLASSES, n_classes),
                          "brightness", list_of(counters + BRIGHTNESS, FED_CENSUS_BINS));
         if (*out == NULL) status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");

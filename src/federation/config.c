@@ -21,6 +21,7 @@
     X(TEXT, label, label)                                                                                              \
     X(TEXT, scheme, scheme)                                                                                            \
     X(TEXT, custody, custody)                                                                                          \
+    X(TEXT, delivery, delivery)                                                                                        \
     X(U32, clients, n_clients)                                                                                         \
     X(U32, rounds, n_rounds)                                                                                           \
     X(U32, bits, value_bits)                                                                                           \

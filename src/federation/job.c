@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/observe.h"
 #include "base/sodium.h"
+#include "dataset/deal.h"
 #include "federation/config.h"
 #include "medsecurefl/import.h"
 
@@ -51,6 +52,14 @@ static msfl_status check_options(const msfl_simulate_options *o) {
             return msfl_fail(MSFL_ERR_USAGE, "scheme '%s' knows no custody: it is one of scheme 'packed'", o->scheme);
         }
     }
+    if (o->delivery != NULL) {
+        msfl_delivery delivery;
+        status = msfl_delivery_find(o->delivery, &delivery);
+        if (status != MSFL_OK) return status;
+        if (strcmp(msfl_scheme_name(scheme), "packed") != 0) {
+            return msfl_fail(MSFL_ERR_USAGE, "scheme '%s' knows no delivery: it is one of scheme 'packed'", o->scheme);
+        }
+    }
     if ((unsigned)o->normalise > MSFL_NORMALISE_NONE || (unsigned)o->train.optimizer > MSFL_ADAM ||
         o->compare > MSFL_COMPARE_ALL || o->n_bootstrap > MSFL_BOOTSTRAP_MAX ||
         !(o->plateau_factor > 0 && o->plateau_factor <= 1) || !(o->clip >= 0 && o->clip <= 1e6)) {
@@ -94,97 +103,39 @@ static msfl_status check_options(const msfl_simulate_options *o) {
 
 /* --- the hospitals --- */
 
-static uint32_t count_patients(const msfl_dataset *dataset, const msfl_indices *a, const msfl_indices *b,
-                               uint8_t *seen) {
-    memset(seen, 0, msfl_dataset_info_borrow(dataset)->n_groups);
-    uint32_t n = 0;
-    for (int part = 0; part < 2; part++) {
-        const msfl_indices *list = part == 0 ? a : b;
-        for (uint32_t i = 0; i < list->n; i++) {
-            uint8_t *mark = &seen[msfl_dataset_group(dataset, list->at[i])];
-            n += *mark == 0;
-            *mark = 1;
-        }
-    }
-    return n;
-}
-
-/* Sorted union of two disjoint sorted lists. */
-static msfl_status merge(const msfl_indices *a, const msfl_indices *b, msfl_indices *out) {
-    out->at = msfl_alloc((size_t)a->n + b->n, sizeof *out->at);
-    if (out->at == NULL) return MSFL_ERR_MEMORY;
-    uint32_t i = 0, j = 0;
-    while (i < a->n || j < b->n) {
-        bool first = j == b->n || (i < a->n && a->at[i] < b->at[j]);
-        out->at[out->n++] = first ? a->at[i++] : b->at[j++];
-    }
-    return MSFL_OK;
-}
-
-/* What a hospital was dealt, parted by whether the split put an image into validation. */
-static msfl_status part(const msfl_indices *dealt, const uint8_t *is_validation, fed_hospital *h) {
-    h->train.at = msfl_alloc(dealt->n, sizeof(uint32_t));
-    h->validation.at = msfl_alloc(dealt->n, sizeof(uint32_t));
-    if (h->train.at == NULL || h->validation.at == NULL) return MSFL_ERR_MEMORY;
-    for (uint32_t i = 0; i < dealt->n; i++) {
-        msfl_indices *list = is_validation[dealt->at[i]] ? &h->validation : &h->train;
-        list->at[list->n++] = dealt->at[i];
-    }
-    return MSFL_OK;
-}
-
 static msfl_status deal(fed_job *job) {
     const msfl_simulate_options *o = job->options;
-    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
-    msfl_indices all = {0};
-    msfl_indices *dealt = msfl_alloc(o->n_clients, sizeof *dealt);
-    uint8_t *is_validation = msfl_alloc(info->n_images, 1);
-    uint8_t *seen = msfl_alloc(info->n_groups, 1);
+    msfl_holding *holdings = msfl_alloc(o->n_clients, sizeof *holdings);
     job->hospitals = msfl_alloc(o->n_clients, sizeof *job->hospitals);
     msfl_status status = MSFL_ERR_MEMORY;
-    if (dealt == NULL || is_validation == NULL || seen == NULL || job->hospitals == NULL) goto done;
+    if (holdings == NULL || job->hospitals == NULL) goto done;
+    status = msfl_dataset_deal(job->dataset, &job->split, o->partition, o->n_clients, o->seed, holdings);
+    if (status != MSFL_OK) goto done;
     job->n_hospitals = o->n_clients;
-    status = merge(&job->split.train, &job->split.validation, &all);
-    if (status != MSFL_OK) goto done;
-    status = msfl_dataset_partition(job->dataset, &all, o->partition, o->n_clients, 2, o->seed, dealt);
-    if (status != MSFL_OK) goto done;
-    for (uint32_t i = 0; i < job->split.validation.n; i++)
-        is_validation[job->split.validation.at[i]] = 1;
     uint32_t n_most = 1;
     for (uint32_t k = 0; k < o->n_clients; k++) {
         fed_hospital *h = &job->hospitals[k];
         snprintf(h->name, sizeof h->name, "hospital %u", k + 1);
-        status = part(&dealt[k], is_validation, h);
-        if (status != MSFL_OK) goto done;
-        if (h->train.n == 0) {
-            status =
-                msfl_fail(MSFL_ERR_DATA,
-                          "%s has no images to train on after partitioning: use fewer --clients, a larger parameter in "
-                          "--partition, or another --seed",
-                          h->name);
-            goto done;
-        }
+        h->train = holdings[k].train;
+        h->validation = holdings[k].validation;
+        h->n_patients = holdings[k].n_patients;
         if (h->train.n > n_most) n_most = h->train.n;
-        h->n_patients = count_patients(job->dataset, &h->train, &h->validation, seen);
     }
     for (job->n_samples_max = 1; job->n_samples_max < n_most;)
         job->n_samples_max *= 2;
     job->shifts = msfl_alloc(o->n_clients, sizeof *job->shifts);
-    job->owners = msfl_alloc(info->n_images, sizeof *job->owners);
+    job->owners = msfl_alloc(msfl_dataset_info_borrow(job->dataset)->n_images, sizeof *job->owners);
     status = job->shifts == NULL || job->owners == NULL ? MSFL_ERR_MEMORY
                                                         : msfl_shift_draw(o->shift, o->n_clients, o->seed, job->shifts);
-    for (uint32_t k = 0; k < o->n_clients && status == MSFL_OK; k++)
-        for (uint32_t i = 0; i < dealt[k].n; i++)
-            job->owners[dealt[k].at[i]] = (uint16_t)(k + 1);
-done:
-    if (dealt != NULL) {
-        for (uint32_t k = 0; k < o->n_clients; k++)
-            msfl_indices_clear(&dealt[k]);
+    for (uint32_t k = 0; k < o->n_clients && status == MSFL_OK; k++) {
+        const fed_hospital *h = &job->hospitals[k];
+        for (uint32_t i = 0; i < h->train.n; i++)
+            job->owners[h->train.at[i]] = (uint16_t)(k + 1);
+        for (uint32_t i = 0; i < h->validation.n; i++)
+            job->owners[h->validation.at[i]] = (uint16_t)(k + 1);
     }
-    msfl_indices_clear(&all);
-    msfl_free(dealt);
-    msfl_free(is_validation);
-    msfl_free(seen);
+done:
+    msfl_free(holdings);
     return status;
 }
 
@@ -255,6 +206,29 @@ static msfl_status open_data(fed_job *job) {
     return msfl_dataset_open(path, &d, &job->dataset);
 }
 
+static msfl_status list_tensors(fed_job *job) {
+    const uint32_t n = msfl_model_info_borrow(job->model)->n_tensors;
+    job->counts = msfl_alloc(n, sizeof *job->counts);
+    job->weight = msfl_alloc(n, sizeof *job->weight);
+    if (job->counts == NULL || job->weight == NULL) return MSFL_ERR_MEMORY;
+    for (uint32_t i = 0; i < n; i++) {
+        const msfl_tensor *tensor = msfl_model_tensor(job->model, i);
+        job->counts[i] = tensor->count;
+        job->weight[i] = tensor->role == MSFL_TENSOR_WEIGHT;
+    }
+    return MSFL_OK;
+}
+
+job_clip_rule fed_clip_rule(const fed_job *job) {
+    const msfl_model_info *info = msfl_model_info_borrow(job->model);
+    return (job_clip_rule){.clip = job->options->clip,
+                           .value_bits = job->options->value_bits,
+                           .n_tensors = info->n_tensors,
+                           .counts = job->counts,
+                           .weight = job->weight,
+                           .n_values = info->n_values};
+}
+
 /* The job's public name: everything that decides what is computed. */
 static void name_task(fed_job *job, const uint8_t config[MSFL_HASH_BYTES]) {
     /* How images were prepared belongs to the task as much as the network does. */
@@ -288,12 +262,15 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     if (status != MSFL_OK) return status;
     status = fed_model_for_data(options->model, job->dataset, &job->model);
     if (status != MSFL_OK) return status;
+    status = list_tensors(job);
+    if (status != MSFL_OK) return status;
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
     job->initial = msfl_alloc(info->n_values, sizeof *job->initial);
     if (job->initial == NULL) return MSFL_ERR_MEMORY;
     msfl_model_init(job->model, options->seed, job->initial);
     status = msfl_scheme_find(options->scheme, &job->scheme);
     if (status == MSFL_OK && options->custody != NULL) status = msfl_custody_find(options->custody, &job->custody);
+    if (status == MSFL_OK && options->delivery != NULL) status = msfl_delivery_find(options->delivery, &job->delivery);
     if (status != MSFL_OK) return status;
     job->encrypts = (msfl_scheme_traits(job->scheme) & MSFL_SCHEME_ENCRYPTS) != 0;
     uint8_t config[MSFL_HASH_BYTES];
@@ -309,6 +286,8 @@ void fed_job_clear(fed_job *job) {
     fed_channel_clear(&job->updates);
     fed_channel_clear(&job->evaluation);
     msfl_free(job->initial);
+    msfl_free(job->counts);
+    msfl_free(job->weight);
     msfl_model_free(job->model);
     for (uint32_t k = 0; k < job->n_hospitals; k++) {
         msfl_indices_clear(&job->hospitals[k].train);

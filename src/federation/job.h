@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "federation/sum.h"
 #include "federation/workers.h"
+#include "job/course.h"
 #include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 
@@ -30,14 +31,20 @@ typedef struct fed_job {
     uint32_t n_hospitals;
     uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
     msfl_model *model;
-    float *initial; /**< weights that every training starts from */
+    uint64_t *counts; /**< values of each tensor of the model */
+    bool *weight;     /**< whether it is trained by gradient */
+    float *initial;   /**< weights that every training starts from */
     fed_workers *workers;
     const msfl_scheme *scheme;
     msfl_custody custody;            /**< as named; 0: the scheme's choice */
+    msfl_delivery delivery;          /**< as named; 0: to the coordinator */
     bool encrypts;                   /**< whether that scheme does; if not, everything that is said says so */
     fed_channel updates, evaluation; /**< of the two kinds of sums; empty unless `encrypts` */
     uint8_t task[MSFL_HASH_BYTES];
 } fed_job;
+
+/** How clipping bounds of the job's encodings are chosen. */
+job_clip_rule fed_clip_rule(const fed_job *job);
 
 /** Opens the data, splits and deals it out, builds the model. `job` is zeroed by the caller. Clear it either way. */
 msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) MSFL_NODISCARD;

@@ -37,6 +37,13 @@ static const char trust_plain[] =
     "NOT PROTECTED. Scheme 'plain': every update was visible to the coordinator, and images can be reconstructed from "
     "updates. Use it for comparison only.";
 
+static const char trust_delivered[] =
+    " The sums, and the model made of them, were opened by the hospitals alone: the committee's answers were sealed "
+    "for "
+    "them (--delivery clients), every hospital opened every sum, and all of them opened the same. The coordinator saw "
+    "neither; it could have added to a sum something of its own, the same for all, which a hospital finds out that "
+    "folds the uploads itself.";
+
 static bool is_packed(const fed_job *job) {
     return strcmp(msfl_scheme_name(job->scheme), "packed") == 0;
 }
@@ -48,7 +55,8 @@ static msfl_custody packed_custody(const fed_job *job) {
 static json_t *trust_json(const fed_job *job) {
     if (!job->encrypts) return json_string(trust_plain);
     if (!is_packed(job)) return json_sprintf("%s %s", msfl_scheme_trust(job->scheme), trust_simulated);
-    return json_sprintf("%s%s %s", trust_packed, trust_custody[packed_custody(job)], trust_simulated);
+    return json_sprintf("%s%s%s %s", trust_packed, trust_custody[packed_custody(job)],
+                        job->delivery == MSFL_DELIVERY_CLIENTS ? trust_delivered : "", trust_simulated);
 }
 
 /* Who holds what opens the sum. */
@@ -155,7 +163,12 @@ static json_t *training_json(const fed_job *job) {
 /* What the packed scheme says of its parameters beyond what all schemes do. */
 static void put_packed_params(const fed_job *job, json_t *out) {
     const msfl_scheme_request *r = msfl_setup_request(job->updates.setup);
-    const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
+    const msfl_params_request request = {.n_clients = r->n_clients,
+                                         .value_bits = r->value_bits,
+                                         .n_values = r->n_values,
+                                         .security_bits = r->security_bits,
+                                         .ring_degree = r->ring_degree,
+                                         .n_shares = r->custody == MSFL_CUSTODY_COMMITTEE ? r->n_clients : 1};
     msfl_params p;
     if (msfl_params_plan(&request, &p) != MSFL_OK) return; /* it was planned before: only memory could be missing */
     msfl_params_facts f;
@@ -214,7 +227,7 @@ static msfl_status put_score(const fed_job *job, const fed_track *track, const c
     if (!used(track) || track->n_records == 0) return MSFL_OK;
     msfl_status status = best_score(job, track, &job->split.test, job->options->n_bootstrap, &score);
     if (status != MSFL_OK) return status;
-    json_object_set_new(score, "best_round", json_integer(track->best_round));
+    json_object_set_new(score, "best_round", json_integer(track->course.best_round));
     json_object_set_new(result, key, score);
     return MSFL_OK;
 }
@@ -235,7 +248,7 @@ static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_
             return status;
         }
         json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
-        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].best_round));
+        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].course.best_round));
         json_array_append_new(list, score);
         for (int i = 0; i < N; i++) {
             const json_t *v = json_object_get(score, names[i]);
@@ -428,11 +441,14 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     *out = NULL;
     json_t *result = json_pack(
-        "{s:s, s:s, s:I, s:i, s:s, s:s?, s:o, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created", created,
-        "seed", (json_int_t)job->options->seed, "threads", (int)msfl_pool_threads(fed_workers_pool(job->workers)),
-        "scheme", msfl_scheme_name(job->scheme), "custody", custody_of(job), "trust", trust_json(job), "complete",
-        complete, "rounds_done", (int)track->n_records, "rounds_planned", (int)job->options->n_rounds, "stopped",
-        track->stopped ? track->why : NULL, "best_round", (int)track->best_round);
+        "{s:s, s:s, s:I, s:i, s:s, s:s?, s:s?, s:o, s:b, s:i, s:i, s:s?, s:i}", "version", MSFL_VERSION, "created",
+        created, "seed", (json_int_t)job->options->seed, "threads",
+        (int)msfl_pool_threads(fed_workers_pool(job->workers)), "scheme", msfl_scheme_name(job->scheme), "custody",
+        custody_of(job), "delivery",
+        job->encrypts ? msfl_delivery_name(job->delivery == 0 ? MSFL_DELIVERY_COORDINATOR : job->delivery) : NULL,
+        "trust", trust_json(job), "complete", complete, "rounds_done", (int)track->n_records, "rounds_planned",
+        (int)job->options->n_rounds, "stopped", track->course.stopped ? track->course.why : NULL, "best_round",
+        (int)track->course.best_round);
     msfl_status status;
     json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));

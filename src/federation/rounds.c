@@ -4,18 +4,13 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "base/seeded.h"
 #include "base/sodium.h"
-#include "federation/clip.h"
 #include "federation/scoring.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Counters that travel with an update, after the sample count. */
-enum { UPDATE_SAMPLES, UPDATE_CORRECT, UPDATE_SEEN, UPDATE_LOSS, UPDATE_CLIPPED, UPDATE_COUNTERS };
 
 /* --- progress of one hospital, with its round --- */
 
@@ -36,11 +31,9 @@ static void forward(void *ctx, const msfl_event *event) {
 
 static msfl_train_options options_for(const fed_job *job, const fed_track *track, uint32_t who, const fed_member *m) {
     msfl_train_options o = job->options->train;
-    msfl_seeded g;
-    msfl_seeded_init(&g, job->options->seed, "train", who, 0, 0);
-    o.seed = msfl_seeded_u64(&g);
+    o.seed = job_train_seed(job->options->seed, who);
     o.first_epoch = m->n_epochs;
-    o.learning_rate = (float)track->learning_rate;
+    o.learning_rate = (float)track->course.learning_rate;
     o.augment = job->options->augment;
     return o;
 }
@@ -93,12 +86,12 @@ static msfl_status score_test(const fed_job *job, const float *weights, fed_reco
     return status;
 }
 
-static void set_validation(fed_record *record, const uint64_t counters[FED_EVAL_COUNTERS]) {
-    double n = (double)counters[FED_EVAL_N];
+static void set_validation(fed_record *record, const uint64_t counters[JOB_EVAL_COUNTERS]) {
+    double n = (double)counters[JOB_EVAL_N];
     if (n == 0) return;
-    record->validation_loss = (double)counters[FED_EVAL_LOSS] / FED_LOSS_ONE / n;
-    record->validation_accuracy = (double)counters[FED_EVAL_CORRECT] / n;
-    record->validation_auc = fed_counters_auc(counters);
+    record->validation_loss = (double)counters[JOB_EVAL_LOSS] / JOB_LOSS_ONE / n;
+    record->validation_accuracy = (double)counters[JOB_EVAL_CORRECT] / n;
+    record->validation_auc = job_counters_auc(counters);
 }
 
 /* --- a federated round --- */
@@ -113,33 +106,17 @@ typedef struct federated {
     _Atomic uint64_t ns_train, ns_evaluate;
 } federated;
 
-/* How many values the encoding will cut to their bound: travels encrypted, like every figure about an update. */
-static uint64_t count_clipped(const federated *f, const float *delta) {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < f->track->n_tensors; i++) {
-        const msfl_tensor *tensor = msfl_model_tensor(f->job->model, i);
-        for (uint64_t k = 0; k < tensor->count; k++)
-            n += fabsf(delta[tensor->offset + k]) > f->track->clip[i];
-    }
-    return n;
-}
-
 static msfl_status submit_update(federated *f, uint32_t k, const float *trained, float *delta,
                                  const msfl_train_result *result) {
     const fed_job *job = f->job;
     for (uint64_t i = 0; i < f->track->n_values; i++)
         delta[i] = trained[i] - f->track->weights[i];
-    const uint64_t counters[UPDATE_COUNTERS - 1] = {
-        [UPDATE_CORRECT - 1] = result->n_correct,
-        [UPDATE_SEEN - 1] = result->n_seen,
-        [UPDATE_LOSS - 1] = (uint64_t)llround(result->loss * (double)result->n_seen * FED_LOSS_ONE),
-        [UPDATE_CLIPPED - 1] = count_clipped(f, delta)};
-    msfl_seeded g;
-    msfl_seeded_init(&g, job->options->seed, "rounding", k, f->track->n_records, 0);
+    uint64_t counters[JOB_UPDATE_COUNTERS - 1];
+    job_update_counters(result, job_count_clipped(job->counts, f->track->n_tensors, f->track->clip, delta), counters);
     const msfl_update_input input = {.values = delta,
                                      .n_samples = job->hospitals[k].train.n,
                                      .counters = counters,
-                                     .rounding_seed = msfl_seeded_u64(&g)};
+                                     .rounding_seed = job_rounding_seed(job->options->seed, k, f->track->n_records)};
     return fed_sum_submit(f->updates, k, &input);
 }
 
@@ -192,11 +169,11 @@ static msfl_status hospital_evaluates(void *ctx, size_t index) {
     msfl_status status = fed_score(job, trainer, f->weights, &job->hospitals[index].validation, &scores);
     fed_workers_release(job->workers, trainer);
     if (status != MSFL_OK) return status;
-    uint64_t counters[FED_EVAL_COUNTERS];
+    uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&scores, counters);
     fed_scores_clear(&scores);
     atomic_fetch_add(&f->ns_evaluate, msfl_now_ns() - t0);
-    const msfl_update_input input = {.n_samples = counters[FED_EVAL_CLIENTS], .counters = counters + 1};
+    const msfl_update_input input = {.n_samples = counters[JOB_EVAL_CLIENTS], .counters = counters + 1};
     return fed_sum_submit(f->evaluation, (uint32_t)index, &input);
 }
 
@@ -223,6 +200,7 @@ static fed_sum_config sum_config(const fed_job *job) {
                             .security_bits = o->security_bits,
                             .n_clients = job->n_hospitals,
                             .custody = job->custody,
+                            .delivery = job->delivery,
                             .min_cohort = o->allow_two_sites ? 2 : 3,
                             .task = job->task};
 }
@@ -233,7 +211,7 @@ static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_
     config.n_ranges = msfl_model_info_borrow(job->model)->n_tensors;
     for (uint32_t i = 0; i < config.n_ranges; i++)
         ranges[i] = (msfl_update_range){msfl_model_tensor(job->model, i)->count, clip[i]};
-    config.n_counters = UPDATE_COUNTERS;
+    config.n_counters = JOB_UPDATE_COUNTERS;
     config.n_samples_max = job->n_samples_max;
     config.ranges = ranges;
     return config;
@@ -241,7 +219,7 @@ static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_
 
 fed_sum_config fed_evaluation_config(const fed_job *job) {
     fed_sum_config config = sum_config(job);
-    config.n_counters = FED_EVAL_COUNTERS;
+    config.n_counters = JOB_EVAL_COUNTERS;
     config.n_samples_max = 1;
     return config;
 }
@@ -281,15 +259,16 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     if (status != MSFL_OK) goto done;
     status = msfl_pool_run(fed_workers_pool(job->workers), job->n_hospitals, hospital_trains, f);
     if (status != MSFL_OK) goto done;
-    uint64_t counters[UPDATE_COUNTERS];
+    uint64_t counters[JOB_UPDATE_COUNTERS];
     fed_sum_report r;
     status = fed_sum_finish(f->updates, mean, counters, &r);
     if (status != MSFL_OK) goto done;
     for (uint64_t i = 0; i < track->n_values; i++)
         f->weights[i] = track->weights[i] + mean[i];
-    fed_clip_next(job, track, mean, counters[UPDATE_CLIPPED], r.cohort, f->clip);
-    record->train_loss = (double)counters[UPDATE_LOSS] / FED_LOSS_ONE / (double)counters[UPDATE_SEEN];
-    record->train_accuracy = (double)counters[UPDATE_CORRECT] / (double)counters[UPDATE_SEEN];
+    const job_clip_rule rule = fed_clip_rule(job);
+    job_clip_next(&rule, track->clip, mean, counters[JOB_CLIPPED], r.cohort, f->clip);
+    record->train_loss = (double)counters[JOB_LOSS] / JOB_LOSS_ONE / (double)counters[JOB_SEEN];
+    record->train_accuracy = (double)counters[JOB_CORRECT] / (double)counters[JOB_SEEN];
     record->cohort = r.cohort;
     record->bytes_header = (double)r.bytes_header;
     record->bytes_down = (double)(track->n_values * sizeof(float) + FED_HEADER_BYTES);
@@ -297,10 +276,12 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
         record->bytes_plain = (double)(track->n_values * sizeof(float));
         goto done;
     }
+    /* In place of the model a hospital then receives what it makes the model of. */
+    if (r.bytes_delivered > 0) record->bytes_down = (double)(r.bytes_delivered + FED_HEADER_BYTES);
     record->sum_exact = r.exact;
     record->max_error = r.max_error;
     record->error_bound = r.error_bound;
-    record->clipped = (double)counters[UPDATE_CLIPPED];
+    record->clipped = (double)counters[JOB_CLIPPED];
     record->bytes_ciphertext = (double)r.bytes_ciphertext;
     record->bytes_bundle = (double)r.bytes_bundle;
     record->ms_quantise = (double)r.ns_quantise * 1e-6;
@@ -326,7 +307,7 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     if (status != MSFL_OK) return status;
     status = msfl_pool_run(fed_workers_pool(job->workers), job->n_hospitals, hospital_evaluates, f);
     if (status != MSFL_OK) return status;
-    uint64_t counters[FED_EVAL_COUNTERS];
+    uint64_t counters[JOB_EVAL_COUNTERS];
     fed_sum_report r;
     status = fed_sum_finish(f->evaluation, NULL, counters, &r);
     if (status != MSFL_OK) return status;
@@ -335,6 +316,7 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     if (f->track->kind == FED_PLAIN) return MSFL_OK;
     record->sum_exact = record->sum_exact != 0 && r.exact;
     record->bytes_ciphertext += (double)r.bytes_ciphertext;
+    record->bytes_down += (double)r.bytes_delivered;
     record->bytes_bundle += (double)r.bytes_bundle;
     record->ms_quantise += (double)r.ns_quantise * 1e-6;
     record->ms_encrypt += (double)r.ns_encrypt * 1e-6;
@@ -370,7 +352,10 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
     federated f = {.job = job, .track = track};
     fed_record record = fed_record_empty();
     uint64_t t0 = msfl_now_ns();
-    if (track->n_records == 0) fed_clip_init(job, track);
+    if (track->n_records == 0) {
+        const job_clip_rule rule = fed_clip_rule(job);
+        job_clip_init(&rule, track->clip);
+    }
     msfl_status status = copy_members(track, &f.members);
     if (status != MSFL_OK) goto done;
     f.weights = msfl_alloc(track->n_values, sizeof *f.weights);
@@ -380,7 +365,7 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
         goto done;
     }
     record.round = track->n_records + 1;
-    record.learning_rate = track->learning_rate;
+    record.learning_rate = track->course.learning_rate;
     status = aggregate_updates(&f, &record);
     if (status == MSFL_OK) status = aggregate_evaluation(&f, &record);
     if (status != MSFL_OK) {
@@ -397,7 +382,7 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
     fed_member *before = track->members;
     track->members = f.members;
     f.members = before;
-    fed_track_record(track, job->options, &record);
+    fed_track_record(track, &record);
 done:
     fed_sum_free(f.updates);
     fed_sum_free(f.evaluation);
@@ -422,9 +407,11 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     msfl_status status = train_member(job, track, &track->members[0], central ? UINT32_MAX : track->hospital,
                                       central ? -1 : (int32_t)track->hospital, train, weights, &result);
     if (status == MSFL_ERR_NUMERIC) {
-        track->stopped = true;
-        snprintf(track->why, sizeof track->why, "round %u: %s", track->n_records + 1, msfl_error_message());
-        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, track->name, "training ended early: %s", track->why);
+        track->course.stopped = true;
+        snprintf(track->course.why, sizeof track->course.why, "round %u: %s", track->n_records + 1,
+                 msfl_error_message());
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, track->name, "training ended early: %s",
+                          track->course.why);
         msfl_free(weights);
         return MSFL_OK;
     }
@@ -434,19 +421,19 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     status = fed_score(job, trainer, weights, validation, &scores);
     fed_workers_release(job->workers, trainer);
     if (status != MSFL_OK) goto done;
-    uint64_t counters[FED_EVAL_COUNTERS];
+    uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&scores, counters);
     fed_scores_clear(&scores);
     set_validation(&record, counters);
     record.ms_wall = (double)(msfl_now_ns() - t0) * 1e-6;
     record.round = track->n_records + 1;
-    record.learning_rate = track->learning_rate;
+    record.learning_rate = track->course.learning_rate;
     record.train_loss = result.loss;
     record.train_accuracy = (double)result.n_correct / (double)result.n_seen;
     status = score_test(job, weights, &record);
     if (status != MSFL_OK) goto done;
     memcpy(track->weights, weights, track->n_values * sizeof *weights);
-    fed_track_record(track, job->options, &record);
+    fed_track_record(track, &record);
 done:
     msfl_free(weights);
     return status;

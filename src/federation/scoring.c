@@ -101,36 +101,6 @@ done:
     return status;
 }
 
-void fed_scores_counters(const fed_scores *s, uint64_t counters[FED_EVAL_COUNTERS]) {
-    memset(counters, 0, FED_EVAL_COUNTERS * sizeof *counters);
-    double loss = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        const float *p = s->probabilities + (size_t)i * s->n_classes;
-        uint32_t best = 0;
-        for (uint32_t c = 1; c < s->n_classes; c++) {
-            if (p[c] > p[best]) best = c;
-        }
-        counters[FED_EVAL_CORRECT] += best == s->labels[i];
-        loss -= log(fmax((double)p[s->labels[i]], 1e-7));
-        if (s->n_classes == 2) {
-            int bin = (int)(p[1] * FED_AUC_BINS);
-            if (bin >= FED_AUC_BINS) bin = FED_AUC_BINS - 1;
-            if (bin < 0) bin = 0;
-            counters[FED_EVAL_BINS + (s->labels[i] == 1 ? FED_AUC_BINS : 0) + bin]++;
-        }
-    }
-    counters[FED_EVAL_CLIENTS] = 1;
-    counters[FED_EVAL_N] = s->n;
-    counters[FED_EVAL_LOSS] = (uint64_t)llround(loss * FED_LOSS_ONE);
-}
-
-double fed_counters_auc(const uint64_t counters[FED_EVAL_COUNTERS]) {
-    const uint64_t *negative = counters + FED_EVAL_BINS, *positive = negative + FED_AUC_BINS;
-    double below = 0, wins = 0, n_positive = 0;
-    for (int b = 0; b < FED_AUC_BINS; b++) {
-        wins += (double)positive[b] * (below + 0.5 * (double)negative[b]);
-        below += (double)negative[b];
-        n_positive += (double)positive[b];
-    }
-    return below > 0 && n_positive > 0 ? wins / (below * n_positive) : NAN;
+void fed_scores_counters(const fed_scores *s, uint64_t counters[JOB_EVAL_COUNTERS]) {
+    job_eval_counters(s->probabilities, s->labels, s->n, s->n_classes, counters);
 }

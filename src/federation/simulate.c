@@ -93,6 +93,14 @@ static msfl_status compare_policy(const run *r, const msfl_simulate_options *nam
                          "the run in %s has custody '%s': to continue it, name that again with --custody %s",
                          r->options.out, custody, custody);
     }
+    const char *delivery = r->options.delivery, *wanted = named->delivery;
+    if ((delivery == NULL) != (wanted == NULL) || (delivery != NULL && strcmp(delivery, wanted) != 0)) {
+        return msfl_fail(MSFL_ERR_POLICY, "the run in %s has its sums opened by the %s: to continue it, %s",
+                         r->options.out, delivery == NULL ? "coordinator" : delivery,
+                         delivery == NULL                       ? "leave out --delivery"
+                         : strcmp(delivery, "coordinator") == 0 ? "name that again with --delivery coordinator"
+                                                                : "name that again with --delivery clients");
+    }
     return MSFL_OK;
 }
 
@@ -395,12 +403,14 @@ static msfl_status stopped(const run *r) {
     if (r->lock < 0 && !r->options.resume) {
         return msfl_fail(MSFL_ERR_CANCELLED, "stopped before training began; nothing was written");
     }
-    return msfl_fail(
-        MSFL_ERR_CANCELLED,
-        "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme %s%s%s%s --out %s",
-        r->options.scheme, r->options.custody != NULL ? " --custody " : "",
-        r->options.custody != NULL ? r->options.custody : "", r->options.allow_two_sites ? " --allow-two-sites" : "",
-        r->options.out);
+    return msfl_fail(MSFL_ERR_CANCELLED,
+                     "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme "
+                     "%s%s%s%s%s%s --out %s",
+                     r->options.scheme, r->options.custody != NULL ? " --custody " : "",
+                     r->options.custody != NULL ? r->options.custody : "",
+                     r->options.delivery != NULL ? " --delivery " : "",
+                     r->options.delivery != NULL ? r->options.delivery : "",
+                     r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
 }
 
 msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {

@@ -4,15 +4,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "job/fixed.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
-
-/* Plain sums and the check of encrypted ones add in fixed point: the result does not depend on the order in which
- * hospitals arrive. 2^-36 is far below float32's resolution of any weight; the range is +-2^27 for the whole sum. */
-#define FIXED_ONE 0x1p36
-enum { MAGNITUDE_MAX = 1 << 17 }; /* of one value: 1000 clients of it stay within 2^27 */
 
 struct fed_sum {
     fed_sum_config config;
@@ -43,7 +39,8 @@ msfl_status fed_channel_init(fed_channel *channel, const msfl_scheme *scheme, co
                                          .value_bits = config->value_bits,
                                          .n_values = msfl_update_slots(layout),
                                          .security_bits = config->security_bits,
-                                         .custody = config->custody};
+                                         .custody = config->custody,
+                                         .delivery = config->delivery};
     msfl_update_layout_free(layout);
     status = msfl_setup_new(scheme, &request, &channel->setup);
     if (status == MSFL_OK) status = msfl_keys_new(channel->setup, &channel->keys);
@@ -114,22 +111,10 @@ void fed_sum_free(fed_sum *s) {
 /* The weighted sum without quantisation: what plain averaging uses, and what the encrypted mean is held against. */
 static void add_fixed(fed_sum *s, const msfl_update_input *input) {
     double omega = (double)input->n_samples / (double)s->config.n_samples_max;
-    for (uint64_t i = 0; i < s->n_values; i++) {
-        s->fixed[i] += (int64_t)llrint(omega * (double)input->values[i] * FIXED_ONE);
-    }
+    job_fixed_add(s->fixed, input->values, s->n_values, omega);
     s->counters[0] += input->n_samples;
     for (uint32_t k = 1; k < s->config.n_counters; k++)
         s->counters[k] += input->counters[k - 1];
-}
-
-static msfl_status check_magnitude(const fed_sum *s, const msfl_update_input *input) {
-    for (uint64_t i = 0; i < s->n_values; i++) {
-        if (!(fabsf(input->values[i]) <= (float)MAGNITUDE_MAX)) {
-            return msfl_fail(MSFL_ERR_NUMERIC, "value %llu of the update is beyond +-%d: training has diverged",
-                             (unsigned long long)i, MAGNITUDE_MAX);
-        }
-    }
-    return MSFL_OK;
 }
 
 typedef struct upload {
@@ -204,6 +189,7 @@ static msfl_status submit_encrypted(fed_sum *s, uint32_t client, const msfl_upda
     s->cohort++;
     s->report.bytes_ciphertext = u.facts.upload_bytes;
     s->report.bytes_bundle = u.facts.trailer_bytes;
+    s->report.bytes_delivered = u.facts.delivery_bytes;
     if ((msfl_scheme_traits(msfl_setup_scheme(s->config.channel->setup)) & MSFL_SCHEME_INTERACTIVE) != 0) {
         s->report.bytes_bundle += u.facts.setup_bytes; /* exchanged anew for every sum */
     }
@@ -219,7 +205,7 @@ done:
 
 msfl_status fed_sum_submit(fed_sum *s, uint32_t client, const msfl_update_input *input) {
     msfl_status status = msfl_update_check(s->layout, input);
-    if (status == MSFL_OK) status = check_magnitude(s, input);
+    if (status == MSFL_OK) status = job_fixed_check(input->values, s->n_values, 0);
     if (status != MSFL_OK) return status;
     if (s->config.channel != NULL) return submit_encrypted(s, client, input);
     pthread_mutex_lock(&s->mutex);
@@ -238,7 +224,7 @@ msfl_status fed_sum_submit(fed_sum *s, uint32_t client, const msfl_update_input 
 
 static double fixed_mean(const fed_sum *s, uint64_t i) {
     double omega_sum = (double)s->counters[0] / (double)s->config.n_samples_max;
-    return (double)s->fixed[i] / FIXED_ONE / omega_sum;
+    return job_fixed_mean(s->fixed[i], omega_sum);
 }
 
 /* Open every chunk, hold it against the plaintext integers, decode. */

@@ -13,8 +13,9 @@ typedef struct fed_sum_config {
     const struct fed_channel *channel; /**< how the sum is encrypted; NULL: plain averaging of floats */
     uint32_t value_bits, security_bits;
     uint32_t n_clients, min_cohort;
-    msfl_custody custody; /**< 0: the scheme's choice */
-    uint32_t n_counters;  /**< counter 0 is the sample count */
+    msfl_custody custody;   /**< 0: the scheme's choice */
+    msfl_delivery delivery; /**< 0: to the coordinator */
+    uint32_t n_counters;    /**< counter 0 is the sample count */
     uint64_t n_samples_max;
     const msfl_update_range *ranges; /**< NULL: counters only */
     size_t n_ranges;
@@ -45,9 +46,10 @@ msfl_status fed_sum_submit(fed_sum *sum, uint32_t client, const msfl_update_inpu
 
 typedef struct fed_sum_report {
     uint32_t cohort;
-    bool exact;         /**< opened integers equal the plaintext sum of the quantised vectors, every one */
-    double max_error;   /**< largest difference from the weighted mean of the unquantised updates */
-    double error_bound; /**< what it may be at most where nothing was clipped */
+    bool exact;               /**< opened integers equal the plaintext sum of the quantised vectors, every one */
+    double max_error;         /**< largest difference from the weighted mean of the unquantised updates */
+    double error_bound;       /**< what it may be at most where nothing was clipped */
+    uint64_t bytes_delivered; /**< to one hospital that opens the sum itself; 0: it does not */
     uint64_t bytes_ciphertext, bytes_bundle,
         bytes_header;                                   /**< of one client; bundle: what goes with it, such as keys */
     uint64_t ns_quantise, ns_encrypt, ns_fold, ns_open; /**< added up over clients */

@@ -11,7 +11,7 @@
 
 enum { FIGURES = sizeof(fed_record) / sizeof(double), MAGIC_BYTES = 8 };
 
-static const char magic[MAGIC_BYTES + 1] = "MSFLTRK1";
+static const char magic[MAGIC_BYTES + 1] = "MSFLTRK2";
 /* A network of 2^28 values with Adam state for 1000 hospitals would be more than a disk holds; this bounds a read. */
 static const size_t state_bytes_max = (size_t)64 << 30;
 
@@ -21,6 +21,14 @@ fed_record fed_record_empty(void) {
         FED_RECORD_LIST(NOT_A_NUMBER)
 #undef NOT_A_NUMBER
     };
+}
+
+static job_rule fed_course_rule(const msfl_simulate_options *o) {
+    return (job_rule){.n_rounds = o->n_rounds,
+                      .patience = o->patience,
+                      .plateau_patience = o->plateau_patience,
+                      .plateau_factor = o->plateau_factor,
+                      .learning_rate = o->train.learning_rate};
 }
 
 msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind, uint32_t hospital) {
@@ -38,8 +46,8 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
     t->n_values = info->n_values;
     t->n_tensors = info->n_tensors;
     t->n_rounds = job->options->n_rounds;
-    t->best_loss = INFINITY;
-    t->learning_rate = job->options->train.learning_rate;
+    t->rule = fed_course_rule(job->options);
+    job_course_init(&t->course, &t->rule);
     t->members = msfl_alloc(t->n_members, sizeof *t->members);
     t->weights = msfl_alloc(t->n_values, sizeof *t->weights);
     t->best = msfl_alloc(t->n_values, sizeof *t->best);
@@ -66,29 +74,13 @@ void fed_track_clear(fed_track *t) {
 }
 
 bool fed_track_wants_more(const fed_track *t) {
-    return !t->stopped && t->n_records < t->n_rounds;
+    return job_course_wants_more(&t->course, &t->rule);
 }
 
-void fed_track_record(fed_track *t, const msfl_simulate_options *o, const fed_record *record) {
+void fed_track_record(fed_track *t, const fed_record *record) {
     t->records[t->n_records++] = *record;
-    double loss = record->validation_loss;
-    if (isnan(loss) || loss < t->best_loss) {
-        if (!isnan(loss)) t->best_loss = loss;
-        t->best_round = t->n_records;
-        t->n_stale = 0;
-        t->n_plateau = 0;
+    if (job_course_take(&t->course, &t->rule, record->validation_loss)) {
         memcpy(t->best, t->weights, t->n_values * sizeof *t->best);
-        return;
-    }
-    t->n_stale++;
-    t->n_plateau++;
-    if (o->plateau_patience > 0 && t->n_plateau >= o->plateau_patience) {
-        t->learning_rate *= o->plateau_factor;
-        t->n_plateau = 0;
-    }
-    if (o->patience > 0 && t->n_stale >= o->patience) {
-        t->stopped = true;
-        snprintf(t->why, sizeof t->why, "the validation loss has not improved for %u rounds", t->n_stale);
     }
 }
 
@@ -130,13 +122,7 @@ msfl_status fed_track_save(const fed_track *t, const char *dir, const uint8_t co
     msfl_put32(&b, t->n_tensors);
     msfl_put32(&b, FIGURES);
     msfl_put32(&b, t->n_records);
-    msfl_put32(&b, t->best_round);
-    msfl_put32(&b, t->n_stale);
-    msfl_put32(&b, t->n_plateau);
-    msfl_put32(&b, t->stopped);
-    msfl_put_f64(&b, t->best_loss);
-    msfl_put_f64(&b, t->learning_rate);
-    msfl_put_bytes(&b, t->why, sizeof t->why);
+    job_course_put(&t->course, &b);
     put_floats(&b, t->weights, t->n_values);
     put_floats(&b, t->best, t->n_values);
     put_floats(&b, t->clip, t->n_tensors);
@@ -175,8 +161,6 @@ static bool same_shape(msfl_reader *r, const fed_track *t) {
 
 /* A checksum without a key keeps accidents out, not people: figures that are cast to integers later must fit. */
 static bool plausible(const fed_track *t) {
-    if (t->best_round > t->n_records || isnan(t->best_loss) || t->best_loss < 0) return false;
-    if (!(t->learning_rate > 0 && t->learning_rate <= 100)) return false;
     for (uint32_t i = 0; i < t->n_records; i++) {
         const fed_record *r = &t->records[i];
         if (r->round != i + 1.0) return false;
@@ -194,14 +178,7 @@ static msfl_status parse(fed_track *t, msfl_reader *r) {
     if (!same_shape(r, t)) return MSFL_ERR_MISMATCH;
     t->n_records = msfl_get32(r);
     if (t->n_records > t->n_rounds) return MSFL_ERR_MISMATCH;
-    t->best_round = msfl_get32(r);
-    t->n_stale = msfl_get32(r);
-    t->n_plateau = msfl_get32(r);
-    t->stopped = msfl_get32(r) != 0;
-    t->best_loss = msfl_get_f64(r);
-    t->learning_rate = msfl_get_f64(r);
-    const uint8_t *why = msfl_get_bytes(r, sizeof t->why);
-    if (why != NULL) memcpy(t->why, why, sizeof t->why - 1);
+    if (!job_course_get(&t->course, &t->rule, r) || t->course.n_done != t->n_records) return MSFL_ERR_FORMAT;
     get_floats(r, t->weights, t->n_values);
     get_floats(r, t->best, t->n_values);
     get_floats(r, t->clip, t->n_tensors);

@@ -4,6 +4,7 @@
 #define MSFL_FEDERATION_TRACK_H
 
 #include "federation/job.h"
+#include "job/course.h"
 
 /** Figures of one round; every one a double so that checkpoint, metrics.jsonl and report share this list. NaN: does not
  *  apply. Counts are exact below 2^53. */
@@ -64,12 +65,8 @@ typedef struct fed_track {
     uint64_t n_values;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */
-    uint32_t best_round;
-    double best_loss;
-    uint32_t n_stale, n_plateau; /**< rounds since the best loss; since that or the last change of learning rate */
-    double learning_rate;
-    bool stopped; /**< early stopping, or nothing left to train */
-    char why[160];
+    job_rule rule;
+    job_course course;
     fed_record *records;
     uint32_t n_records;
 } fed_track;
@@ -82,7 +79,7 @@ bool fed_track_wants_more(const fed_track *track);
 
 /** Take the round's record: keeps the best weights, lowers the learning rate, stops; all from the validation loss,
  * which is public within the federation. A NaN loss (no validation images) counts every round as the best so far. */
-void fed_track_record(fed_track *track, const msfl_simulate_options *options, const fed_record *record);
+void fed_track_record(fed_track *track, const fed_record *record);
 
 /** Write / read DIR/state/<name>.state. `config` (32 bytes) binds it to the options of the run. A missing file leaves
  *  the track fresh; a damaged or foreign one is an error. */

@@ -2,8 +2,9 @@
  *
  * For every ring degree the set with the smallest ciphertext of these n_values is found, or one that is at most a
  * hundredth larger and has fewer residues to work on (four primes of 48 bits for 9 slots, say, and not five of 42 for
- * 10). Among the degrees whose ciphertext is at most an eighth above the smallest of all, bytes (ciphertext and one key
- * share together) are weighed against time: four per cent of time count as much as one per cent of bytes.
+ * 10). Among the degrees whose ciphertext is at most an eighth above the smallest of all, bytes (ciphertext and key
+ * shares together) are weighed against time: four per cent of time count as much as one per cent of bytes. Shares never
+ * exclude a degree: what is promised of the ciphertext beside plaintext holds for every committee.
  * docs/design/packed.md, "Planning". */
 #include "base/error.h"
 #include "he/security.h"
@@ -201,6 +202,9 @@ static msfl_status check_request(const msfl_params_request *r) {
         return msfl_fail(MSFL_ERR_USAGE, "ring degree %u: 1024, 2048, 4096, 8192, 16384 or 32768 are possible",
                          r->ring_degree);
     }
+    if (r->n_shares > MSFL_SHARES_MAX) {
+        return msfl_fail(MSFL_ERR_USAGE, "%u key shares: 1 to %d are possible", r->n_shares, MSFL_SHARES_MAX);
+    }
     return MSFL_OK;
 }
 
@@ -215,6 +219,7 @@ msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *ou
     msfl_params found[DEGREES];
     uint64_t bytes[DEGREES], smallest = UINT64_MAX;
     uint32_t n_found = 0;
+    const uint64_t n_shares = request->n_shares == 0 ? 1 : request->n_shares;
     for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX; degree *= 2) {
         if (request->ring_degree != 0 && request->ring_degree != degree) continue;
         if (!best_of_degree(&d, degree, &found[n_found])) continue;
@@ -226,7 +231,7 @@ msfl_status msfl_params_plan(const msfl_params_request *request, msfl_params *ou
     double best = INFINITY;
     for (uint32_t i = 0; i < n_found; i++) {
         if (bytes[i] > smallest + smallest / SLACK_DIVISOR) continue;
-        double total = (double)(bytes[i] + msfl_key_share_bytes(found[i].ring_degree));
+        double total = (double)(bytes[i] + n_shares * msfl_key_share_bytes(found[i].ring_degree));
         double cost = BYTES_WEIGHT * log2(total) + log2(work_of(&found[i], request->n_values));
         if (cost >= best) continue;
         best = cost;

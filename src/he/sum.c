@@ -150,6 +150,36 @@ msfl_status msfl_packed_fold(const msfl_packed *ctx, msfl_packed_sum *sum, uint6
     return MSFL_OK;
 }
 
+msfl_status msfl_packed_sum_set(const msfl_packed *ctx, msfl_packed_sum *sum, uint64_t j, uint32_t n_addends,
+                                const uint8_t *bytes, size_t length) {
+    msfl_status status = msfl_packed_check(ctx, sum->n_values, j, bytes, length);
+    if (status != MSFL_OK) return status;
+    if (n_addends < 1 || n_addends > sum->n_clients) {
+        return msfl_fail(MSFL_ERR_LIMIT, "chunk %llu of a sum of %u addends; the parameters hold 1 to %u",
+                         (unsigned long long)j, n_addends, sum->n_clients);
+    }
+    if (sum->addends[j] != 0 && sum->addends[j] != n_addends) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "chunk %llu has %u addends already and was to have %u",
+                         (unsigned long long)j, sum->addends[j], n_addends);
+    }
+    memcpy(sum->bytes + j * sum->full_bytes, bytes, length);
+    uint64_t most = atomic_load(&sum->addends_max);
+    while (n_addends > most && !atomic_compare_exchange_weak(&sum->addends_max, &most, n_addends)) {
+    }
+    atomic_fetch_add(&sum->folds, n_addends - sum->addends[j]);
+    sum->addends[j] = n_addends;
+    return MSFL_OK;
+}
+
+msfl_status msfl_packed_sum_get(const msfl_packed *ctx, const msfl_packed_sum *sum, uint64_t j, uint8_t *bytes) {
+    if (j >= sum->n_chunks) {
+        return msfl_fail(MSFL_ERR_USAGE, "chunk %llu of a sum that has %llu", (unsigned long long)j,
+                         (unsigned long long)sum->n_chunks);
+    }
+    memcpy(bytes, sum->bytes + j * sum->full_bytes, msfl_packed_chunk_bytes(ctx, sum->n_values, j));
+    return MSFL_OK;
+}
+
 uint32_t msfl_packed_sum_addends(const msfl_packed_sum *sum) {
     uint64_t most = atomic_load(&sum->addends_max);
     return atomic_load(&sum->folds) == sum->n_chunks * most ? (uint32_t)most : 0;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 const pki_peer *net_request_peer(const net_request *r) {
@@ -47,11 +48,17 @@ msfl_status net_answer_field(net_request *r, const char *name, const char *value
     return MSFL_OK;
 }
 
+static bool has_field(const net_request *r, const char *name) {
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (strcasecmp(r->field_name[i], name) == 0) return true;
+    return false;
+}
+
 msfl_status net_answer_body(net_request *r, uint32_t status, const char *type, const net_mhd_body *body) {
     net_mhd_field fields[NET_FIELDS_MAX + 5];
     size_t n = 0;
     if (type != NULL) fields[n++] = (net_mhd_field){"Content-Type", type};
-    fields[n++] = (net_mhd_field){"Cache-Control", "no-store"};
+    if (!has_field(r, "Cache-Control")) fields[n++] = (net_mhd_field){"Cache-Control", "no-store"};
     fields[n++] = (net_mhd_field){"X-Content-Type-Options", "nosniff"};
     if (r->close || atomic_load(&r->server->stopping)) fields[n++] = (net_mhd_field){"Connection", "close"};
     for (size_t i = 0; i < r->n_fields; i++)
@@ -88,9 +95,9 @@ msfl_status net_answer_text(net_request *r, uint32_t status, const char *type, c
 
 bool net_answer_error(net_request *r, uint32_t status, const char *error, const char *message) {
     msfl_buffer text = {0};
-    msfl_put_text(&text, "{\"error\":\"%s\",\"message\":", error);
+    msfl_put_text(&text, "{\"error\":");
     net_json_text(&text, message);
-    msfl_put_text(&text, "}\n");
+    msfl_put_text(&text, ",\"status\":\"%s\"}\n", error);
     bool good =
         text.status == MSFL_OK && net_answer_bytes(r, status, "application/json", text.bytes, text.length) == MSFL_OK;
     msfl_buffer_clear(&text);

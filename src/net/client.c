@@ -160,25 +160,25 @@ void net_etag_copy(const char *value, char out[NET_NAME_MAX + 3]) {
 /* --- a call --- */
 
 typedef struct exchange {
-    const uint8_t *body;
-    size_t length, at;
-    size_t answer_max;
+    net_ask *ask;
+    size_t at;
     uint32_t wait_ms;
-    bool too_long, sent;
+    bool too_long;
     net_answer *out;
 } exchange;
 
 static ssize_t on_read(void *ctx, uint8_t *out, size_t max) {
     exchange *x = ctx;
-    size_t n = x->length - x->at < max ? x->length - x->at : max;
-    memcpy(out, x->body + x->at, n);
+    if (x->ask->read != NULL) return x->ask->read(x->ask->ctx, out, max);
+    size_t left = (size_t)x->ask->length - x->at, n = left < max ? left : max;
+    memcpy(out, (const uint8_t *)x->ask->body + x->at, n);
     x->at += n;
-    x->sent = true;
     return (ssize_t)n;
 }
 
 static bool on_rewind(void *ctx) {
     exchange *x = ctx;
+    if (x->ask->read != NULL) return false;
     x->at = 0;
     return true;
 }
@@ -189,12 +189,15 @@ static void on_field(void *ctx, uint32_t status, const char *name, const char *v
     if (strcmp(name, "etag") == 0) net_etag_copy(value, x->out->etag);
     if (strcmp(name, "retry-after") == 0) x->wait_ms = net_retry_after_ms(value);
     if (strcmp(name, "upload-offset") == 0) x->out->has_offset = net_number(value, INT64_MAX, &x->out->offset);
+    if (x->ask->field != NULL && strcmp(name, x->ask->field) == 0) {
+        x->ask->has_number = net_number(value, INT64_MAX, &x->ask->number);
+    }
 }
 
 static bool on_write(void *ctx, uint32_t status, const uint8_t *bytes, size_t length) {
     exchange *x = ctx;
     (void)status;
-    if (x->out->body.length + length > x->answer_max) {
+    if (x->out->body.length + length > x->ask->answer_max) {
         x->too_long = true;
         return false;
     }
@@ -202,10 +205,27 @@ static bool on_write(void *ctx, uint32_t status, const uint8_t *bytes, size_t le
     return x->out->body.status == MSFL_OK;
 }
 
-msfl_status net_client_call(net_client *c, const char *method, const char *path, const void *body, size_t length,
-                            size_t answer_max, net_repeat repeat, net_answer *out) {
+/* One attempt. */
+static void attempt(net_client *c, const char *url, exchange *x, net_call *call) {
+    const net_ask *a = x->ask;
+    x->ask->has_number = false;
+    *call = (net_call){.method = a->method,
+                       .url = url,
+                       .headers = a->headers,
+                       .has_body = a->body != NULL || a->read != NULL,
+                       .body_length = a->length,
+                       .read = on_read,
+                       .rewind = on_rewind,
+                       .field = on_field,
+                       .write = on_write,
+                       .ctx = x};
+    net_curl_perform(c->curl, call);
+    if (x->too_long) call->fault = NET_FAULT_TOO_LONG;
+}
+
+msfl_status net_client_ask(net_client *c, net_ask *ask, net_answer *out) {
     *out = (net_answer){0};
-    char *url = msfl_format("%s%s", c->url, path);
+    char *url = msfl_format("%s%s", c->url, ask->path);
     if (url == NULL) return MSFL_NO_MEMORY;
     net_attempts attempts;
     net_attempts_begin(&attempts);
@@ -213,18 +233,9 @@ msfl_status net_client_call(net_client *c, const char *method, const char *path,
     for (;;) {
         msfl_buffer_clear(&out->body);
         *out = (net_answer){0};
-        exchange x = {.body = body, .length = length, .answer_max = answer_max, .out = out};
-        net_call call = {.method = method,
-                         .url = url,
-                         .has_body = body != NULL,
-                         .body_length = length,
-                         .read = on_read,
-                         .rewind = on_rewind,
-                         .field = on_field,
-                         .write = on_write,
-                         .ctx = &x};
-        net_curl_perform(c->curl, &call);
-        if (x.too_long) call.fault = NET_FAULT_TOO_LONG;
+        exchange x = {.ask = ask, .out = out};
+        net_call call;
+        attempt(c, url, &x, &call);
         if (call.fault == NET_FAULT_NONE && !net_status_may_pass(call.status)) {
             out->status = call.status;
             c->proved = true;
@@ -234,8 +245,8 @@ msfl_status net_client_call(net_client *c, const char *method, const char *path,
         /* Before a connection stood nothing can have been done; 429 and 503 say that nothing was. */
         bool nothing_done = call.fault == NET_FAULT_RESOLVE || call.fault == NET_FAULT_CONNECT ||
                             (call.fault == NET_FAULT_NONE && (call.status == 429 || call.status == 503));
-        bool again =
-            (call.fault == NET_FAULT_NONE || net_fault_may_pass(call.fault)) && (repeat == NET_REPEAT || nothing_done);
+        bool again = (call.fault == NET_FAULT_NONE || net_fault_may_pass(call.fault)) &&
+                     (ask->repeat == NET_REPEAT || nothing_done) && ask->read == NULL;
         status = again ? net_attempts_wait(c, &attempts, &call, x.wait_ms) : net_call_failure(c, &call);
         if (status != MSFL_OK) break;
     }
@@ -245,4 +256,11 @@ msfl_status net_client_call(net_client *c, const char *method, const char *path,
     }
     msfl_free(url);
     return status;
+}
+
+msfl_status net_client_call(net_client *c, const char *method, const char *path, const void *body, size_t length,
+                            size_t answer_max, net_repeat repeat, net_answer *out) {
+    net_ask ask = {
+        .method = method, .path = path, .body = body, .length = length, .answer_max = answer_max, .repeat = repeat};
+    return net_client_ask(c, &ask, out);
 }

@@ -11,6 +11,8 @@
 #include "net/policy.h"
 #include "pki/kit.h"
 
+#include <sys/types.h>
+
 typedef struct net_client net_client;
 
 typedef struct net_client_options {
@@ -60,6 +62,26 @@ typedef enum net_repeat { NET_REPEAT = 0, NET_ONCE = 1 } net_repeat;
  */
 msfl_status net_client_call(net_client *client, const char *method, const char *path, const void *body, size_t length,
                             size_t answer_max, net_repeat repeat, net_answer *out) MSFL_NODISCARD;
+
+/** A call with headers, and a body that need not lie in memory. */
+typedef struct net_ask {
+    const char *method, *path;
+    const char *const *headers; /**< "Name: value"; NULL at the end; or NULL */
+    const void *body;           /**< `length` bytes; NULL: none, or `read` */
+    uint64_t length;
+    /** Instead of `body`: the next bytes, `length` of them in all. Such a call is made once, and its failure says
+     *  nothing about how much of it was heard. -1: give up (the message is recorded). */
+    ssize_t (*read)(void *ctx, uint8_t *out, size_t max);
+    void *ctx;
+    size_t answer_max;
+    net_repeat repeat;
+    const char *field; /**< lower-case name of a header of the answer whose number is wanted; NULL */
+    bool has_number;   /**< out */
+    uint64_t number;   /**< out */
+} net_ask;
+
+/** As net_client_call. */
+msfl_status net_client_ask(net_client *client, net_ask *ask, net_answer *out) MSFL_NODISCARD;
 
 /** Bytes to send, readable anywhere and twice the same. */
 typedef struct net_source {

@@ -18,6 +18,7 @@ static size_t segment(const char *at) {
 
 bool net_path_is_good(const char *path) {
     if (path[0] != '/' || strnlen(path, NET_PATH_MAX + 1) > NET_PATH_MAX) return false;
+    if (path[1] == 0) return true;
     for (const char *at = path; *at == '/';) {
         size_t n = segment(at + 1);
         if (n == 0) return false;

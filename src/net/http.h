@@ -13,9 +13,9 @@ typedef struct net_params {
 } net_params;
 
 /**
- * Whether a path is one that we serve anything under: "/" segment { "/" segment }, segments of 1 to 64 letters, digits,
- * '.', '_', '~', '-', none of them "." or "..", at most 512 bytes in all. Nothing is decoded: a '%' is refused, so
- * there are no two spellings of one path.
+ * Whether a path is one that we serve anything under: "/" alone, or "/" segment { "/" segment }, segments of 1 to 64
+ * letters, digits, '.', '_', '~', '-', none of them "." or "..", at most 512 bytes in all. Nothing is decoded: a '%' is
+ * refused, so there are no two spellings of one path.
  */
 bool net_path_is_good(const char *path);
 

@@ -14,21 +14,25 @@ static void put(msfl_buffer *b, const char *name, const char *kind, uint64_t val
     msfl_put_text(b, "# TYPE msfl_%s %s\nmsfl_%s %llu\n", name, kind, name, (unsigned long long)value);
 }
 
+void net_local_figures(net_server *server, msfl_buffer *out) {
+    net_figures f;
+    net_server_figures(server, &f);
+    put(out, "connections_total", "counter", f.connections);
+    put(out, "connections_refused_total", "counter", f.connections_refused);
+    put(out, "connections_cut_total", "counter", f.connections_cut);
+    put(out, "requests_total", "counter", f.requests);
+    put(out, "requests_failed_total", "counter", f.requests_failed);
+    put(out, "received_bytes_total", "counter", f.bytes_in);
+    put(out, "sent_bytes_total", "counter", f.bytes_out);
+    put(out, "connections", "gauge", f.connections_now);
+    put(out, "requests", "gauge", f.requests_now);
+    put(out, "roster_epoch", "gauge", f.roster_epoch);
+}
+
 msfl_status net_local_metrics(void *ctx, net_request *request) {
     (void)ctx;
-    net_figures f;
     msfl_buffer b = {0};
-    net_server_figures(net_request_server(request), &f);
-    put(&b, "connections_total", "counter", f.connections);
-    put(&b, "connections_refused_total", "counter", f.connections_refused);
-    put(&b, "connections_cut_total", "counter", f.connections_cut);
-    put(&b, "requests_total", "counter", f.requests);
-    put(&b, "requests_failed_total", "counter", f.requests_failed);
-    put(&b, "received_bytes_total", "counter", f.bytes_in);
-    put(&b, "sent_bytes_total", "counter", f.bytes_out);
-    put(&b, "connections", "gauge", f.connections_now);
-    put(&b, "requests", "gauge", f.requests_now);
-    put(&b, "roster_epoch", "gauge", f.roster_epoch);
+    net_local_figures(net_request_server(request), &b);
     msfl_status status = b.status;
     if (status == MSFL_OK) status = net_answer_bytes(request, 200, "text/plain; version=0.0.4", b.bytes, b.length);
     msfl_buffer_clear(&b);

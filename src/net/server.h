@@ -17,9 +17,12 @@ typedef struct net_events net_events;
 typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3 } net_method;
 
 /** Sets of roles for a route. */
-#define NET_ROLE(role)  (1u << (role))
-#define NET_ANY_PARTY   (NET_ROLE(PKI_HOSPITAL) | NET_ROLE(PKI_AUTHORITY) | NET_ROLE(PKI_COORDINATOR))
+#define NET_ROLE(role) (1u << (role))
+#define NET_ANY_PARTY                                                                                                  \
+    (NET_ROLE(PKI_HOSPITAL) | NET_ROLE(PKI_AUTHORITY) | NET_ROLE(PKI_COORDINATOR) | NET_ROLE(PKI_OPERATOR))
 #define NET_PATTERN_MAX 128
+/** More than the longest body that a client of ours sends: whoever goes on after that does not listen. */
+#define NET_THROWN_BYTES_MAX ((uint64_t)64 << 20)
 
 /**
  * One thing that is served. HEAD is served as GET without its body.
@@ -31,7 +34,7 @@ typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3
  *
  * A failure becomes an answer: net_http_status, with the message as JSON; of failures from 500 on, only the status is
  * told, the message goes to the log. What a failed body still has to come is read and thrown away up to the route's
- * bound.
+ * bound and NET_THROWN_BYTES_MAX; then the connection is cut.
  */
 typedef struct net_route {
     net_method method;
@@ -107,7 +110,8 @@ void net_request_set_user(net_request *request, void *user);
 void *net_request_user(const net_request *request);
 net_server *net_request_server(const net_request *request);
 
-/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. */
+/** A header for the answer to come; both are copied. ERR_LIMIT after 8, ERR_FORMAT for a value that is none. Answers
+ * are not to be kept (Cache-Control: no-store) unless the handler sets another Cache-Control. */
 msfl_status net_answer_field(net_request *request, const char *name, const char *value) MSFL_NODISCARD;
 /** `bytes` are copied. One answer per request: ERR_USAGE for a second. */
 msfl_status net_answer_bytes(net_request *request, uint32_t status, const char *type, const void *bytes,

@@ -53,7 +53,7 @@ struct net_request {
     net_params params;
     char method[12], path[NET_PATH_MAX + 1];
     bool has_length, begun, answered, head, streams, close;
-    uint64_t length, bytes_in, bytes_out, from_ns;
+    uint64_t length, bytes_in, bytes_out, thrown, from_ns;
     msfl_status failed;
     char message[256];
     void *user;
@@ -68,7 +68,7 @@ bool net_dispatch(void *ctx, void *socket, struct MHD_Connection *connection, co
 void net_dispatch_completed(void *ctx, void *socket, void *request, bool complete);
 
 /* answer.c */
-/** A status with {"error":..., "message":...}; false: cut the connection. */
+/** A status with {"error":message, "status":name}; false: cut the connection. */
 bool net_answer_error(net_request *request, uint32_t status, const char *error, const char *message);
 /** Send what is described, with the fields collected so far. */
 msfl_status net_answer_body(net_request *request, uint32_t status, const char *type, const net_mhd_body *body);

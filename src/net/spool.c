@@ -89,9 +89,14 @@ static void put_back(net_spool *spool, net_upload *u) {
 }
 
 static msfl_status hold(net_spool *spool, net_request *request, net_upload **out) {
-    const char *key = net_request_param(request, 0);
+    char key[NET_KEY_MAX + 1];
     *out = NULL;
     if (net_request_peer(request) == NULL) return msfl_fail(MSFL_ERR_POLICY, "uploads have an owner");
+    (void)snprintf(key, sizeof key, "%s", net_request_param(request, 0));
+    if (spool->options.key != NULL) {
+        msfl_status named = spool->options.key(spool->options.hooks.ctx, request, key);
+        if (named != MSFL_OK) return named;
+    }
     if (key[0] == '.') return msfl_fail(MSFL_ERR_FORMAT, "a key does not begin with '.'");
     pthread_mutex_lock(&spool->lock);
     msfl_status status = find(spool, net_request_peer(request)->name, key, out);

@@ -7,7 +7,7 @@
 #include "base/sodium.h"
 #include "net/server.h"
 
-enum { NET_SEGMENT_BYTES = 8 << 20, NET_SPOOL_OPEN_MAX = 256 };
+enum { NET_SEGMENT_BYTES = 8 << 20, NET_SPOOL_OPEN_MAX = 256, NET_KEY_MAX = 128 };
 
 typedef struct net_spool net_spool;
 
@@ -25,6 +25,9 @@ typedef struct net_spool_options {
     uint64_t bytes_max;        /**< of one upload */
     uint32_t uploads_peer_max; /**< unfinished ones of one party */
     net_spool_hooks hooks;     /**< complete may be NULL */
+    /** What a request's upload is called (NET_KEY_MAX characters of a path's segment), or a refusal of it; NULL: what
+     *  stands for the pattern's one {key}. */
+    msfl_status (*key)(void *ctx, net_request *request, char key[NET_KEY_MAX + 1]);
 } net_spool_options;
 
 msfl_status net_spool_new(const net_spool_options *options, net_spool **out) MSFL_NODISCARD;

@@ -8,7 +8,7 @@
 
 /* An upload that was touched since the start. What is on disk counts; the hash state is a memory of it. */
 typedef struct net_upload {
-    char peer[PKI_NAME_MAX + 1], key[NET_PARAM_MAX + 1];
+    char peer[PKI_NAME_MAX + 1], key[NET_KEY_MAX + 1];
     char *part, *whole;
     int fd;
     uint64_t offset;  /**< bytes that are written, in order */

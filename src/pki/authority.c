@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "pki/round.h"
 #include "text/yaml.h"
 
 #include <time.h>
@@ -30,7 +31,9 @@ static msfl_status write_new(const char *folder, const msfl_provision_options *o
          *consortium_path = msfl_path_join(folder, PKI_FILE_CONSORTIUM);
     pki_identity *consortium = NULL;
     pki_anchor *anchor = NULL;
+    pki_sealer *sealer = NULL;
     msfl_status status = key_path == NULL || consortium_path == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = pki_sealer_new(options->authority, &sealer);
     if (status == MSFL_OK) status = pki_key_new(&key, &key_length);
     if (status == MSFL_OK) status = pki_identity_new(NULL, &consortium);
     if (status == MSFL_OK) {
@@ -41,15 +44,16 @@ static msfl_status write_new(const char *folder, const msfl_provision_options *o
     if (status == MSFL_OK) {
         memcpy(roster->authority, pki_anchor_facts(anchor)->key, sizeof roster->authority);
         memcpy(roster->consortium, consortium->sign, sizeof roster->consortium);
-        status = pki_secret_write(key_path, PKI_FILE_CA_KEY, key, key_length, options->authority);
+        status = pki_secret_write(key_path, PKI_FILE_CA_KEY, key, key_length, sealer);
     }
     if (status == MSFL_OK) {
-        status = pki_identity_write(consortium_path, PKI_FILE_CONSORTIUM, consortium, options->authority);
+        status = pki_identity_write(consortium_path, PKI_FILE_CONSORTIUM, consortium, sealer);
     }
     if (status == MSFL_OK) status = pki_folder_write(folder, PKI_FILE_CA, ca, strlen(ca));
     if (status == MSFL_OK) status = pki_folder_write(folder, PKI_FILE_PLAN, plan_text, plan_length);
     if (status == MSFL_OK) status = write_roster(folder, roster, consortium);
     pki_anchor_free(anchor);
+    pki_sealer_free(sealer);
     msfl_secret_free(consortium);
     msfl_secret_free(key);
     msfl_free(ca);
@@ -102,7 +106,7 @@ msfl_status pki_authority_open(const char *folder, const msfl_provision_options 
     if (status == MSFL_OK) status = msfl_file_lock(ca_path, &a->lock);
     if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_CA, PKI_PEM_BYTES_MAX, &a->ca, &length);
     if (status == MSFL_OK) status = read_keys(a, options->authority);
-    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
     if (status == MSFL_OK) {
         status = pki_roster_parse(PKI_FILE_ROSTER, text, length, a->consortium->sign, &a->roster);
         msfl_free(text);
@@ -126,20 +130,41 @@ void pki_authority_close(pki_authority *a) {
     *a = (pki_authority){.lock = -1};
 }
 
+/* Whether a renewal is one: the same identity, of a party that nobody had to shut out. */
+static msfl_status check_identity(const pki_party *p, const pki_request *request) {
+    if (p->n_certificates == 0) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "'%s' was revoked, and its keys may be known to others: rotate its identity too (without "
+                         "--certificate-only)",
+                         p->name);
+    }
+    if (msfl_equal(p->sign, request->sign, sizeof p->sign) && msfl_equal(p->box, request->box, sizeof p->box)) {
+        return MSFL_OK;
+    }
+    return msfl_fail(MSFL_ERR_MISMATCH,
+                     "the request is for another identity than the roster has of '%s': make it from the kit, with "
+                     "'provision request --kit', or rotate the identity too (without --certificate-only)",
+                     p->name);
+}
+
 /* The party's place in the roster, made for it if it is new. */
-static msfl_status place_of(pki_authority *a, const pki_request *request, bool rotate, pki_party **out) {
+static msfl_status place_of(pki_authority *a, const pki_request *request, msfl_rotation rotation, pki_party **out) {
     pki_roster *r = a->roster;
     pki_party *p = (pki_party *)pki_roster_find(r, request->name);
-    if (p == NULL && rotate) {
+    if (p == NULL && rotation != MSFL_ROTATE_NONE) {
         return msfl_fail(MSFL_ERR_MISSING, "'%s' is not in the roster, so there is nothing to rotate", request->name);
     }
-    if (p != NULL && !rotate) {
+    if (p != NULL && rotation == MSFL_ROTATE_NONE) {
         return msfl_fail(MSFL_ERR_EXISTS, "'%s' is in the roster already; --rotate replaces its certificate",
                          request->name);
     }
     if (p != NULL && p->role != request->role) {
         return msfl_fail(MSFL_ERR_MISMATCH, "'%s' is a %s in the roster and a %s in the request", request->name,
                          pki_role_name(p->role), pki_role_name(request->role));
+    }
+    if (p != NULL && rotation == MSFL_ROTATE_CERTIFICATE) {
+        msfl_status status = check_identity(p, request);
+        if (status != MSFL_OK) return status;
     }
     if (p == NULL && r->n_parties == PKI_PARTIES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "a federation has at most %d parties", PKI_PARTIES_MAX);
@@ -151,7 +176,7 @@ static msfl_status place_of(pki_authority *a, const pki_request *request, bool r
     return MSFL_OK;
 }
 
-msfl_status pki_authority_admit(pki_authority *a, const pki_request *request, bool rotate, uint32_t days,
+msfl_status pki_authority_admit(pki_authority *a, const pki_request *request, msfl_rotation rotation, uint32_t days,
                                 char **certificate) {
     *certificate = NULL;
     if (strcmp(request->federation, a->roster->federation) != 0) {
@@ -159,7 +184,7 @@ msfl_status pki_authority_admit(pki_authority *a, const pki_request *request, bo
                          a->roster->federation);
     }
     pki_party *p = NULL;
-    msfl_status status = place_of(a, request, rotate, &p);
+    msfl_status status = place_of(a, request, rotation, &p);
     if (status != MSFL_OK || p == NULL) return status;
     const char *hosts[PKI_HOSTS_MAX];
     for (uint32_t i = 0; i < a->plan->n_hosts; i++)
@@ -223,7 +248,26 @@ msfl_status pki_authority_revoke(pki_authority *a, const char *name, bool previo
     return status;
 }
 
-msfl_status pki_authority_commit(pki_authority *a) {
+msfl_status pki_authority_is_settled(const pki_authority *a, bool *settled) {
+    *settled = false;
+    pki_roster *wanted = pki_roster_new();
+    if (wanted == NULL) return MSFL_NO_MEMORY;
+    memcpy(wanted, a->roster, sizeof *wanted);
+    msfl_status status = pki_committee_set(a->plan, wanted);
+    if (status == MSFL_OK) *settled = pki_committee_same(a->roster, wanted);
+    msfl_free(wanted);
+    return status;
+}
+
+static msfl_status settle(pki_authority *a, bool even_without) {
+    msfl_status status = pki_committee_set(a->plan, a->roster);
+    if (status == MSFL_OK && a->roster->n_members > 0) status = pki_round_sign(a->roster, a->consortium);
+    if (status == MSFL_OK || status == MSFL_ERR_MEMORY || !even_without) return status;
+    pki_committee_clear(a->roster);
+    return MSFL_OK;
+}
+
+msfl_status pki_authority_commit(pki_authority *a, bool even_without) {
     pki_roster *r = a->roster;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < r->n_revoked; i++) /* what has expired is refused for that */
@@ -232,5 +276,6 @@ msfl_status pki_authority_commit(pki_authority *a) {
     if (r->epoch == UINT32_MAX) return msfl_fail(MSFL_ERR_LIMIT, "no epoch is left");
     r->epoch++;
     r->created = a->now;
-    return write_roster(a->folder, r, a->consortium);
+    msfl_status status = settle(a, even_without);
+    return status == MSFL_OK ? write_roster(a->folder, r, a->consortium) : status;
 }

@@ -94,7 +94,7 @@ void pki_federation_fingerprint(const pki_roster *roster, uint8_t out[PKI_FINGER
 static msfl_status load_public(const char *folder, int64_t now, pki_kit *kit) {
     char *config = NULL, *roster = NULL;
     size_t config_length, ca_length = 0, certificate_length = 0, roster_length;
-    msfl_status status = pki_folder_read(folder, PKI_FILE_CONFIG, 65536, &config, &config_length);
+    msfl_status status = pki_folder_read(folder, PKI_FILE_CONFIG, PKI_CONFIG_BYTES_MAX, &config, &config_length);
     if (status == MSFL_OK) status = pki_config_parse(PKI_FILE_CONFIG, config, config_length, &kit->config);
     if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_CA, PKI_PEM_BYTES_MAX, &kit->ca, &ca_length);
     if (status == MSFL_OK) status = pki_anchor_new(kit->ca, ca_length, &kit->anchor);
@@ -105,7 +105,7 @@ static msfl_status load_public(const char *folder, int64_t now, pki_kit *kit) {
         status = pki_anchor_check(kit->anchor, PKI_FILE_CERT, kit->certificate, certificate_length, now, &kit->facts);
     }
     if (status == MSFL_OK) {
-        status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &roster, &roster_length);
+        status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &roster, &roster_length);
     }
     if (status == MSFL_OK) {
         status = pki_roster_parse(PKI_FILE_ROSTER, roster, roster_length, kit->config.consortium, &kit->roster);

@@ -13,6 +13,8 @@
 #define PKI_FILE_IDENTITY "identity.key"
 #define PKI_FILE_ROSTER   "roster.yaml"
 
+enum { PKI_CONFIG_BYTES_MAX = 65536 };
+
 /** config.yaml: what the operator of a site may look at and change (proxy). */
 typedef struct pki_config {
     char federation[PKI_NAME_MAX + 1], name[PKI_NAME_MAX + 1];

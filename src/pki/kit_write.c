@@ -23,6 +23,25 @@ static msfl_status put_config(const char *folder, const pki_roster *roster, cons
     return status;
 }
 
+/* Browsers take certificate and key as one PKCS#12 file. */
+static void put_browser(msfl_buffer *b, const char *name) {
+    msfl_put_text(
+        b,
+        "This certificate lets a person or a script give the coordinator work and look at its dashboard. It has "
+        "no part in\nrounds; identity.key is unused.\n\n"
+        "For a browser, make one file of certificate and key (openssl asks for a passphrase to seal it "
+        "with):\n\n"
+        "    umask 077\n"
+        "    openssl pkcs12 -export -in tls.pem -inkey tls.key -certfile ca.pem -name %s -out %s.p12\n\n"
+        "Import %s.p12 as your own certificate (Firefox: Settings, Privacy & Security, View Certificates, Your "
+        "Certificates)\nand ca.pem as an authority for websites, in a browser profile that is used for nothing else: "
+        "whoever has that\nauthority could vouch for any website there. Then delete %s.p12. Some systems (macOS) read "
+        "it "
+        "only if made with\n-legacy. openssl cannot read a tls.key that provision sealed: for a browser, have the kit "
+        "made without\n--kit-passphrase-file, or make a request of your own with plain keys.\n\n",
+        name, name, name, name);
+}
+
 static msfl_status put_readme(const char *folder, const pki_roster *roster, const char *name, pki_role role,
                               bool has_keys) {
     uint8_t fingerprint[PKI_FINGERPRINT_BYTES];
@@ -46,6 +65,7 @@ static msfl_status put_readme(const char *folder, const pki_roster *roster, cons
         msfl_put_text(&b,
                       "Copy these files into the folder in which 'provision request' made the two private keys.\n\n");
     }
+    if (role == PKI_OPERATOR) put_browser(&b, name);
     msfl_put_text(&b,
                   "Then: medsecurefl provision check FOLDER\nand compare the fingerprint of the federation with the "
                   "authority by telephone:\n\n    %s\n",

@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-static const char *const roles[] = {"coordinator", "hospital", "authority"};
+static const char *const roles[] = {"coordinator", "hospital", "authority", "operator"};
 
 const char *pki_role_name(pki_role role) {
     return (size_t)role < sizeof roles / sizeof roles[0] ? roles[role] : "unknown";
@@ -18,7 +18,7 @@ msfl_status pki_role_find(const char *text, pki_role *out) {
             return MSFL_OK;
         }
     }
-    return msfl_fail(MSFL_ERR_FORMAT, "'%.40s' is not a role: coordinator, hospital or authority", text);
+    return msfl_fail(MSFL_ERR_FORMAT, "'%.40s' is not a role: coordinator, hospital, authority or operator", text);
 }
 
 static bool is_name_letter(char c) {

@@ -8,9 +8,14 @@
 enum { PKI_NAME_MAX = 40, PKI_HOST_MAX = 253, PKI_HOSTS_MAX = 8, PKI_REASON_MAX = 127 };
 enum { PKI_SERIAL_BYTES = 16, PKI_KEY_HASH_BYTES = 32 };
 
-typedef enum pki_role { PKI_COORDINATOR = 0, PKI_HOSPITAL = 1, PKI_AUTHORITY = 2 } pki_role;
+typedef enum pki_role {
+    PKI_COORDINATOR = 0,
+    PKI_HOSPITAL = 1,
+    PKI_AUTHORITY = 2,
+    PKI_OPERATOR = 3 /**< a person or a script that gives the coordinator work; no part of any round */
+} pki_role;
 
-/** "coordinator", "hospital", "authority". Static storage. */
+/** "coordinator", "hospital", "authority", "operator". Static storage. */
 const char *pki_role_name(pki_role role);
 /** ERR_FORMAT for another word. */
 msfl_status pki_role_find(const char *text, pki_role *out) MSFL_NODISCARD;

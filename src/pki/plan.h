@@ -19,7 +19,12 @@ typedef struct pki_plan {
     char hosts[PKI_HOSTS_MAX][PKI_HOST_MAX + 1]; /**< n_hosts; that of the URL first */
     uint32_t n_hosts;
     pki_plan_party parties[PKI_PARTIES_MAX]; /**< the coordinator first */
-    uint32_t n_parties;
+    uint32_t n_parties, n_hospitals;
+    /** Who holds shares of one-time keys; 0 where the plan leaves it to pki_committee_choose. */
+    msfl_custody custody;
+    char members[MSFL_COMMITTEE_MAX][PKI_NAME_MAX + 1]; /**< n_members; 0: all hospitals */
+    uint32_t n_members;
+    uint32_t threshold, corrupt; /**< 0, UINT32_MAX: not given */
 } pki_plan;
 
 /** Free with msfl_free. ERR_FORMAT names the line. */

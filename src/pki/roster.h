@@ -5,10 +5,15 @@
 
 #include "base/bytes.h"
 #include "base/sodium.h"
+#include "medsecurefl/roster.h"
 #include "pki/names.h"
 
-/** A roster must fit what text/yaml reads: 256 KiB and 20,000 nodes. A test fills one. */
-enum { PKI_PARTIES_MAX = 256, PKI_REVOKED_MAX = 256, PKI_CERTIFICATES_MAX = 2 };
+/** A thousand hospitals, and whoever stands around them. */
+enum { PKI_PARTIES_MAX = 1200, PKI_REVOKED_MAX = 1200, PKI_CERTIFICATES_MAX = 2 };
+
+/** Bounds of the text, beyond those of other YAML (text/yaml.h): a party with two certificates has at most 620 bytes
+ * and 14 values, a revocation 350 and 6. A test fills a roster. */
+enum { PKI_ROSTER_BYTES_MAX = 1300 * 1024, PKI_ROSTER_NODES_MAX = 27000 };
 
 /** A certificate that a party may show. */
 typedef struct pki_certificate {
@@ -44,12 +49,21 @@ typedef struct pki_roster {
     uint32_t n_parties;
     pki_revoked revoked[PKI_REVOKED_MAX]; /**< n_revoked; those that have expired meanwhile are left out */
     uint32_t n_revoked;
+    /** Who holds shares of one-time keys, and the consortium's signature under the round's binary roster
+     *  (pki/round.h). n_members 0: no round can be run under this roster. */
+    msfl_custody custody;
+    char members[MSFL_COMMITTEE_MAX][PKI_NAME_MAX + 1]; /**< n_members */
+    uint32_t n_members, threshold, corrupt;
+    uint8_t round[MSFL_SIGN_BYTES];
+    char awaited[PKI_PARTIES_MAX][PKI_NAME_MAX + 1]; /**< n_awaited: planned, and their requests have not come yet */
+    uint32_t n_awaited;
 } pki_roster;
 
-/** Zeroed, 200 KB; msfl_free. */
+/** Zeroed, 600 KB; msfl_free. */
 pki_roster *pki_roster_new(void);
 
-/** Everything that a reader demands: names once, one coordinator, keys and serial numbers once. ERR_FORMAT. */
+/** Everything that a reader demands: names once, one coordinator, keys and serial numbers once; members of a committee
+ *  that are parties and not revoked, and a threshold that withstands the corrupt ones. ERR_FORMAT. */
 msfl_status pki_roster_check(const pki_roster *roster) MSFL_NODISCARD;
 
 /** The text that is signed: the same for the same content. Clear `out` in any case. */

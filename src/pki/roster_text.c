@@ -9,7 +9,8 @@
 
 static const char LABEL[] = "msfl.pki.roster.v1";
 static const char FORMAT[] = "medsecurefl-roster";
-enum { VERSION = 1, HEX_MAX = 2 * MSFL_SIGN_BYTES + 1 };
+/* Version 1 says nothing of rounds; what it can say is written in it still. */
+enum { VERSION_PARTIES = 1, VERSION = 2, HEX_MAX = 2 * MSFL_SIGN_BYTES + 1 };
 
 static void put_hex(msfl_buffer *b, const char *field, const uint8_t *bytes, size_t n) {
     char hex[HEX_MAX];
@@ -30,11 +31,28 @@ static void put_party(msfl_buffer *b, const pki_party *p) {
     }
 }
 
+static void put_names(msfl_buffer *b, const char *field, const char (*names)[PKI_NAME_MAX + 1], uint32_t n) {
+    msfl_put_text(b, "%s: [", field);
+    for (uint32_t i = 0; i < n; i++)
+        msfl_put_text(b, "%s%s", i == 0 ? "" : i % 8 == 0 ? ",\n  " : ", ", names[i]);
+    msfl_put_text(b, "]\n");
+}
+
+static void put_round(msfl_buffer *b, const pki_roster *r) {
+    msfl_put_text(b, "custody: %s\n", msfl_custody_name(r->custody));
+    put_names(b, "members", r->members, r->n_members);
+    msfl_put_text(b, "t: %u\nf: %u\n", r->threshold, r->corrupt);
+    put_hex(b, "round", r->round, sizeof r->round);
+}
+
 msfl_status pki_roster_text(const pki_roster *r, msfl_buffer *out) {
+    int version = r->n_members == 0 && r->n_awaited == 0 ? VERSION_PARTIES : VERSION;
     msfl_put_text(out, "format: %s\nversion: %d\nfederation: %s\nepoch: %u\ncreated: %lld\nurl: \"%s\"\n", FORMAT,
-                  VERSION, r->federation, r->epoch, (long long)r->created, r->url);
+                  version, r->federation, r->epoch, (long long)r->created, r->url);
     put_hex(out, "consortium", r->consortium, sizeof r->consortium);
     put_hex(out, "authority", r->authority, sizeof r->authority);
+    if (r->n_members > 0) put_round(out, r);
+    if (r->n_awaited > 0) put_names(out, "awaited", r->awaited, r->n_awaited);
     msfl_put_text(out, "parties:%s\n", r->n_parties == 0 ? " []" : "");
     for (uint32_t i = 0; i < r->n_parties; i++)
         put_party(out, &r->parties[i]);
@@ -127,11 +145,49 @@ static msfl_status get_revoked(const char *name, const msfl_yaml *map, pki_revok
     return status;
 }
 
+static msfl_status get_names(const char *name, const msfl_yaml *map, const char *key, uint32_t n_max,
+                             char (*names)[PKI_NAME_MAX + 1], uint32_t *n) {
+    const msfl_yaml *at = NULL;
+    msfl_status status = get_list(name, map, key, n_max, &at);
+    for (; status == MSFL_OK && at != NULL; at = at->next) {
+        if (at->kind != MSFL_YAML_SCALAR || pki_name_check(key, at->text) != MSFL_OK) {
+            return msfl_yaml_fail(name, at, "%s is a list of names", key);
+        }
+        memcpy(names[(*n)++], at->text, strlen(at->text) + 1);
+    }
+    return status;
+}
+
+/* All five or none: a committee without a signature is nobody's. */
+static msfl_status get_round(const char *name, const msfl_yaml *map, pki_roster *r) {
+    static const char *const keys[] = {"custody", "members", "t", "f", "round"};
+    char custody[PKI_NAME_MAX + 1];
+    uint32_t n = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        n += msfl_yaml_get(map, keys[i]) != NULL;
+    if (n == 0) return MSFL_OK;
+    if (n != sizeof keys / sizeof keys[0]) {
+        return msfl_yaml_fail(name, map, "of custody, members, t, f and round some are missing");
+    }
+    msfl_status status = get_text(name, map, "custody", custody, sizeof custody);
+    if (status == MSFL_OK) status = msfl_custody_find(custody, &r->custody);
+    if (status == MSFL_OK) status = get_names(name, map, "members", MSFL_COMMITTEE_MAX, r->members, &r->n_members);
+    if (status == MSFL_OK && r->n_members == 0) status = msfl_yaml_fail(name, map, "a committee has a member");
+    if (status == MSFL_OK) {
+        status = msfl_yaml_u32(name, msfl_yaml_get(map, "t"), "t", 1, MSFL_COMMITTEE_MAX, &r->threshold);
+    }
+    if (status == MSFL_OK) {
+        status = msfl_yaml_u32(name, msfl_yaml_get(map, "f"), "f", 0, MSFL_COMMITTEE_MAX, &r->corrupt);
+    }
+    return status == MSFL_OK ? get_hex(name, map, "round", r->round, sizeof r->round) : status;
+}
+
 static msfl_status get_roster(const char *name, const msfl_yaml *map, pki_roster *r) {
     static const char *const keys[] = {"format",     "version",   "federation", "epoch",   "created",   "url",
-                                       "consortium", "authority", "parties",    "revoked", "signature", NULL};
+                                       "consortium", "authority", "custody",    "members", "t",         "f",
+                                       "round",      "awaited",   "parties",    "revoked", "signature", NULL};
     static const char *const formats[] = {FORMAT, NULL};
-    uint32_t format, version;
+    uint32_t format, version = 0;
     const msfl_yaml *at = NULL;
     msfl_status status = msfl_yaml_only(name, map, keys);
     const msfl_yaml *f = msfl_yaml_get(map, "format"), *v = msfl_yaml_get(map, "version");
@@ -140,13 +196,21 @@ static msfl_status get_roster(const char *name, const msfl_yaml *map, pki_roster
         status = msfl_yaml_fail(name, map, "this is not a roster");
     }
     if (status == MSFL_OK) status = msfl_yaml_choice(name, f, "format", formats, &format);
-    if (status == MSFL_OK) status = msfl_yaml_u32(name, v, "version", VERSION, VERSION, &version);
+    if (status == MSFL_OK) status = msfl_yaml_u32(name, v, "version", VERSION_PARTIES, VERSION, &version);
     if (status == MSFL_OK) status = msfl_yaml_u32(name, epoch, "epoch", 1, UINT32_MAX, &r->epoch);
     if (status == MSFL_OK) status = get_text(name, map, "federation", r->federation, sizeof r->federation);
     if (status == MSFL_OK) status = get_time(name, map, "created", &r->created);
     if (status == MSFL_OK) status = get_text(name, map, "url", r->url, sizeof r->url);
     if (status == MSFL_OK) status = get_hex(name, map, "consortium", r->consortium, sizeof r->consortium);
     if (status == MSFL_OK) status = get_hex(name, map, "authority", r->authority, sizeof r->authority);
+    if (status == MSFL_OK && version < VERSION &&
+        (msfl_yaml_get(map, "custody") != NULL || msfl_yaml_get(map, "awaited") != NULL)) {
+        status = msfl_yaml_fail(name, map, "a roster of version %u says nothing of rounds", version);
+    }
+    if (status == MSFL_OK) status = get_round(name, map, r);
+    if (status == MSFL_OK && msfl_yaml_get(map, "awaited") != NULL) {
+        status = get_names(name, map, "awaited", PKI_PARTIES_MAX, r->awaited, &r->n_awaited);
+    }
     if (status == MSFL_OK) status = get_list(name, map, "parties", PKI_PARTIES_MAX, &at);
     for (; status == MSFL_OK && at != NULL; at = at->next)
         status = get_party(name, at, &r->parties[r->n_parties++]);
@@ -159,13 +223,15 @@ static msfl_status get_roster(const char *name, const msfl_yaml *map, pki_roster
 msfl_status pki_roster_parse(const char *name, const char *text, size_t length,
                              const uint8_t consortium[MSFL_SIGN_PUBLIC_BYTES], pki_roster **out) {
     *out = NULL;
-    if (length > MSFL_YAML_BYTES_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes are no roster", name, length);
+    if (length > PKI_ROSTER_BYTES_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes are no roster", name, length);
     /* The signature first: nobody but the consortium gets text as far as the YAML parser. */
     msfl_status status = pki_signed_check(name, text, length, LABEL, consortium);
     if (status != MSFL_OK) return status;
     msfl_yaml *root = NULL;
     pki_roster *roster = pki_roster_new();
-    status = roster == NULL ? MSFL_NO_MEMORY : msfl_yaml_parse(name, text, length, &root);
+    status = roster == NULL
+                 ? MSFL_NO_MEMORY
+                 : msfl_yaml_parse_within(name, text, length, PKI_ROSTER_BYTES_MAX, PKI_ROSTER_NODES_MAX, &root);
     if (status == MSFL_OK) status = get_roster(name, root, roster);
     if (status == MSFL_OK) status = pki_roster_check(roster);
     if (status == MSFL_OK && memcmp(roster->consortium, consortium, sizeof roster->consortium) != 0) {

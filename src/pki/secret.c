@@ -20,39 +20,60 @@ static msfl_status associated(const uint8_t *head, const char *label, msfl_buffe
     return out->status;
 }
 
-msfl_status pki_seal(const char *label, const uint8_t *bytes, size_t length, const msfl_unlock *unlock, uint8_t **out,
+struct pki_sealer {
+    uint8_t key[MSFL_AEAD_KEY_BYTES];
+    vault_lock lock;
+};
+
+msfl_status pki_sealer_new(const msfl_unlock *unlock, pki_sealer **out) {
+    *out = NULL;
+    if (unlock == NULL) return MSFL_OK;
+    msfl_status status = msfl_unlock_check_new(unlock);
+    if (status != MSFL_OK) return status;
+    pki_sealer *sealer = msfl_secret_alloc(sizeof *sealer);
+    if (sealer == NULL) return MSFL_ERR_MEMORY;
+    vault_lock_new(unlock, &sealer->lock);
+    status = vault_lock_key(&sealer->lock, unlock, sealer->key);
+    if (status != MSFL_OK) {
+        pki_sealer_free(sealer);
+        return status;
+    }
+    *out = sealer;
+    return MSFL_OK;
+}
+
+void pki_sealer_free(pki_sealer *sealer) {
+    msfl_secret_free(sealer);
+}
+
+msfl_status pki_seal(const char *label, const uint8_t *bytes, size_t length, const pki_sealer *sealer, uint8_t **out,
                      size_t *out_length) {
     *out = NULL;
     *out_length = 0;
     if (length == 0 || length > PKI_SECRET_BYTES_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%zu bytes to seal", length);
-    msfl_status status = msfl_unlock_check_new(unlock);
-    if (status != MSFL_OK) return status;
-    vault_lock lock;
-    vault_lock_new(unlock, &lock);
+    const vault_lock *lock = &sealer->lock;
     msfl_buffer head = {0}, data = {0};
-    uint8_t nonce[MSFL_AEAD_NONCE_BYTES];
+    uint8_t nonce[MSFL_AEAD_NONCE_BYTES]; /* 192 random bits: never twice under one key */
     msfl_random_bytes(nonce, sizeof nonce);
     msfl_put_bytes(&head, MAGIC, sizeof MAGIC);
     msfl_put32(&head, VERSION);
-    msfl_put32(&head, lock.kdf);
-    msfl_put32(&head, lock.passes);
+    msfl_put32(&head, lock->kdf);
+    msfl_put32(&head, lock->passes);
     msfl_put32(&head, 0);
-    msfl_put64(&head, lock.memory_bytes);
-    msfl_put_bytes(&head, lock.salt, sizeof lock.salt);
+    msfl_put64(&head, lock->memory_bytes);
+    msfl_put_bytes(&head, lock->salt, sizeof lock->salt);
     msfl_put_bytes(&head, nonce, sizeof nonce);
     size_t total = HEAD_BYTES + length + MSFL_AEAD_TAG_BYTES;
-    uint8_t *file = msfl_alloc(total, 1), *key = msfl_secret_alloc(MSFL_AEAD_KEY_BYTES);
-    status = file == NULL || key == NULL ? MSFL_ERR_MEMORY : head.status;
+    uint8_t *file = msfl_alloc(total, 1);
+    msfl_status status = file == NULL ? MSFL_NO_MEMORY : head.status;
     if (status == MSFL_OK) status = associated(head.bytes, label, &data);
-    if (status == MSFL_OK) status = vault_lock_key(&lock, unlock, key);
     if (status == MSFL_OK) {
         memcpy(file, head.bytes, HEAD_BYTES);
-        msfl_aead_seal(key, nonce, data.bytes, data.length, bytes, length, file + HEAD_BYTES);
+        msfl_aead_seal(sealer->key, nonce, data.bytes, data.length, bytes, length, file + HEAD_BYTES);
         *out = file;
         *out_length = total;
         file = NULL;
     }
-    msfl_secret_free(key);
     msfl_free(file);
     msfl_buffer_clear(&head);
     msfl_buffer_clear(&data);
@@ -110,15 +131,15 @@ msfl_status pki_unseal(const char *name, const char *label, const uint8_t *bytes
 }
 
 msfl_status pki_secret_write(const char *path, const char *label, const uint8_t *bytes, size_t length,
-                             const msfl_unlock *unlock) {
+                             const pki_sealer *sealer) {
     uint8_t *sealed = NULL;
     size_t sealed_length = 0;
     msfl_status status = MSFL_OK;
-    if (unlock != NULL) status = pki_seal(label, bytes, length, unlock, &sealed, &sealed_length);
+    if (sealer != NULL) status = pki_seal(label, bytes, length, sealer, &sealed, &sealed_length);
     msfl_output *output = NULL;
     if (status == MSFL_OK) status = msfl_output_open(path, MSFL_OUTPUT_NEW | MSFL_OUTPUT_PRIVATE, &output);
     if (status == MSFL_OK) {
-        status = unlock != NULL ? msfl_output_write(output, sealed, sealed_length)
+        status = sealer != NULL ? msfl_output_write(output, sealed, sealed_length)
                                 : msfl_output_write(output, bytes, length);
     }
     if (status == MSFL_OK) status = msfl_output_commit(output);
@@ -171,12 +192,12 @@ msfl_status pki_identity_new(const uint8_t *seed, pki_identity **out) {
 }
 
 msfl_status pki_identity_write(const char *path, const char *label, const pki_identity *identity,
-                               const msfl_unlock *unlock) {
+                               const pki_sealer *sealer) {
     uint8_t *bytes = msfl_secret_alloc(IDENTITY_BYTES);
     if (bytes == NULL) return MSFL_ERR_MEMORY;
     memcpy(bytes, IDENTITY, sizeof IDENTITY);
     memcpy(bytes + sizeof IDENTITY, identity->seed, PKI_SEED_BYTES);
-    msfl_status status = pki_secret_write(path, label, bytes, IDENTITY_BYTES, unlock);
+    msfl_status status = pki_secret_write(path, label, bytes, IDENTITY_BYTES, sealer);
     msfl_secret_free(bytes);
     return status;
 }

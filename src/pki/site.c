@@ -3,56 +3,66 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "pki/authority.h"
+#include "pki/keys.h"
+#include "pki/round.h"
 #include "text/yaml.h"
 
 #include <time.h>
 
-static msfl_status refuse_keys(const char *path) {
-    if (!msfl_file_exists(path)) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_EXISTS, "%s is there; keys are never overwritten", path);
+/* The request of keys that are here, in a file. */
+static msfl_status write_request(const pki_keys *keys, const char *federation, const char *name, pki_role role,
+                                 const char *folder, uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    char *file = msfl_format("%s.request", name);
+    pki_request *request = msfl_alloc(1, sizeof *request);
+    msfl_buffer text = {0};
+    msfl_status status = file == NULL || request == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = pki_keys_request(keys, federation, name, role, &text, request);
+    if (status == MSFL_OK) status = pki_folder_write(folder, file, text.bytes, text.length);
+    if (status == MSFL_OK) memcpy(fingerprint, request->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
+    msfl_buffer_clear(&text);
+    msfl_free(request);
+    msfl_free(file);
+    return status;
 }
 
 msfl_status msfl_provision_request(const char *federation, const char *name, const char *role, const char *folder,
                                    const msfl_unlock *unlock, uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
     pki_role r = PKI_HOSPITAL;
+    pki_keys keys = {0};
+    pki_sealer *sealer = NULL;
     memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
     msfl_status status = msfl_crypto_init();
     if (status == MSFL_OK) status = pki_name_check("the federation", federation);
     if (status == MSFL_OK) status = pki_name_check("the party", name);
     if (status == MSFL_OK) status = pki_role_find(role, &r);
     if (status == MSFL_OK) status = msfl_folder_make(folder);
-    if (status != MSFL_OK) return status;
-    char *key_path = msfl_path_join(folder, PKI_FILE_KEY), *id_path = msfl_path_join(folder, PKI_FILE_IDENTITY);
-    char *file = msfl_format("%s.request", name), *csr = NULL;
-    uint8_t *key = NULL;
-    size_t key_length;
-    pki_identity *identity = NULL;
-    pki_request *check = msfl_alloc(1, sizeof *check);
-    msfl_buffer text = {0};
-    if (key_path == NULL || id_path == NULL || file == NULL || check == NULL) {
-        status = MSFL_NO_MEMORY;
-        goto done;
+    if (status == MSFL_OK) status = pki_sealer_new(unlock, &sealer);
+    if (status == MSFL_OK) status = pki_keys_new(&keys);
+    if (status == MSFL_OK) status = pki_keys_write(&keys, folder, sealer);
+    if (status == MSFL_OK) status = write_request(&keys, federation, name, r, folder, fingerprint);
+    pki_keys_clear(&keys);
+    pki_sealer_free(sealer);
+    return status;
+}
+
+msfl_status msfl_provision_request_renewal(const char *kit, const char *folder, bool same_key,
+                                           const msfl_unlock *unlock,
+                                           uint8_t fingerprint[MSFL_PROVISION_FINGERPRINT_BYTES]) {
+    pki_keys keys = {0};
+    pki_sealer *sealer = NULL;
+    memset(fingerprint, 0, MSFL_PROVISION_FINGERPRINT_BYTES);
+    pki_config *config = msfl_alloc(1, sizeof *config);
+    if (config == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = pki_keys_of(kit, unlock, same_key ? PKI_KEEP_BOTH : PKI_KEEP_IDENTITY, &keys, config);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    if (status == MSFL_OK) status = pki_sealer_new(unlock, &sealer);
+    if (status == MSFL_OK) status = pki_keys_write(&keys, folder, sealer);
+    if (status == MSFL_OK) {
+        status = write_request(&keys, config->federation, config->name, config->role, folder, fingerprint);
     }
-    status = refuse_keys(key_path);
-    if (status == MSFL_OK) status = refuse_keys(id_path);
-    if (status == MSFL_OK) status = pki_key_new(&key, &key_length);
-    if (status == MSFL_OK) status = pki_identity_new(NULL, &identity);
-    if (status == MSFL_OK) status = pki_csr_new(key, key_length, name, &csr);
-    if (status == MSFL_OK) status = pki_request_make(federation, name, r, identity, csr, &text);
-    if (status == MSFL_OK) status = pki_request_parse(file, (const char *)text.bytes, text.length, check);
-    if (status == MSFL_OK) status = pki_secret_write(key_path, PKI_FILE_KEY, key, key_length, unlock);
-    if (status == MSFL_OK) status = pki_identity_write(id_path, PKI_FILE_IDENTITY, identity, unlock);
-    if (status == MSFL_OK) status = pki_folder_write(folder, file, text.bytes, text.length);
-    if (status == MSFL_OK) memcpy(fingerprint, check->fingerprint, MSFL_PROVISION_FINGERPRINT_BYTES);
-done:
-    msfl_buffer_clear(&text);
-    msfl_secret_free(identity);
-    msfl_secret_free(key);
-    msfl_free(check);
-    msfl_free(csr);
-    msfl_free(file);
-    msfl_free(key_path);
-    msfl_free(id_path);
+    pki_keys_clear(&keys);
+    pki_sealer_free(sealer);
+    msfl_free(config);
     return status;
 }
 
@@ -75,8 +85,15 @@ msfl_status msfl_provision_request_read(const char *path, char name[MSFL_PROVISI
     return status;
 }
 
-static void fill(const pki_roster *r, msfl_provision_result *out) {
-    *out = (msfl_provision_result){.epoch = r->epoch, .n_parties = r->n_parties};
+void pki_roster_facts(const pki_roster *r, msfl_provision_result *out) {
+    *out = (msfl_provision_result){.epoch = r->epoch,
+                                   .n_parties = r->n_parties,
+                                   .custody = r->n_members > 0 ? r->custody : (msfl_custody)0,
+                                   .n_hospitals = pki_round_hospitals(r),
+                                   .members = r->n_members,
+                                   .threshold = r->threshold,
+                                   .corrupt = r->corrupt,
+                                   .n_awaited = r->n_awaited};
     memcpy(out->federation, r->federation, sizeof out->federation);
     pki_federation_fingerprint(r, out->fingerprint);
 }
@@ -92,7 +109,7 @@ msfl_status msfl_provision_check(const char *folder, const msfl_unlock *unlock, 
     if (status != MSFL_OK) return status;
     memcpy(name, kit->config.name, sizeof kit->config.name);
     *not_after = kit->facts.not_after;
-    fill(kit->roster, result);
+    pki_roster_facts(kit->roster, result);
     pki_kit_free(kit);
     return MSFL_OK;
 }
@@ -102,7 +119,7 @@ msfl_status msfl_provision_check(const char *folder, const msfl_unlock *unlock, 
 static msfl_status consortium_of(const char *folder, const char *text, size_t length, uint8_t out[32]) {
     char *config;
     size_t config_length;
-    if (pki_folder_read(folder, PKI_FILE_CONFIG, 65536, &config, &config_length) == MSFL_OK) {
+    if (pki_folder_read(folder, PKI_FILE_CONFIG, PKI_CONFIG_BYTES_MAX, &config, &config_length) == MSFL_OK) {
         pki_config *c = msfl_alloc(1, sizeof *c);
         msfl_status status = c == NULL ? MSFL_NO_MEMORY : pki_config_parse(PKI_FILE_CONFIG, config, config_length, c);
         if (status == MSFL_OK) memcpy(out, c->consortium, sizeof c->consortium);
@@ -111,7 +128,8 @@ static msfl_status consortium_of(const char *folder, const char *text, size_t le
         return status;
     }
     msfl_yaml *root;
-    msfl_status status = msfl_yaml_parse(PKI_FILE_ROSTER, text, length, &root);
+    msfl_status status =
+        msfl_yaml_parse_within(PKI_FILE_ROSTER, text, length, PKI_ROSTER_BYTES_MAX, PKI_ROSTER_NODES_MAX, &root);
     if (status != MSFL_OK) return status;
     const msfl_yaml *key = msfl_yaml_get(root, "consortium");
     if (key == NULL || key->kind != MSFL_YAML_SCALAR || !pki_hex_read(key->text, out, 32)) {
@@ -131,13 +149,13 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
     uint8_t consortium[32];
     pki_roster *roster = NULL;
     msfl_status status = msfl_crypto_init();
-    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, MSFL_YAML_BYTES_MAX, &text, &length);
+    if (status == MSFL_OK) status = pki_folder_read(folder, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
     if (status != MSFL_OK) return status;
     status = consortium_of(folder, text, length, consortium);
     if (status == MSFL_OK) status = pki_roster_parse(PKI_FILE_ROSTER, text, length, consortium, &roster);
     msfl_provision_party *list = NULL;
     if (status == MSFL_OK) {
-        list = msfl_alloc(roster->n_parties, sizeof *list);
+        list = msfl_alloc((size_t)roster->n_parties + roster->n_awaited, sizeof *list);
         if (list == NULL) status = MSFL_NO_MEMORY;
     }
     for (uint32_t i = 0; status == MSFL_OK && i < roster->n_parties; i++) {
@@ -147,10 +165,16 @@ msfl_status msfl_provision_list(const char *folder, msfl_provision_result *resul
         list[i].n_certificates = p->n_certificates;
         list[i].not_after = p->n_certificates > 0 ? p->certificates[0].not_after : 0;
     }
+    for (uint32_t i = 0; status == MSFL_OK && i < roster->n_awaited; i++) {
+        msfl_provision_party *p = &list[roster->n_parties + i];
+        memcpy(p->name, roster->awaited[i], sizeof p->name);
+        p->role = "awaited";
+        p->is_awaited = true;
+    }
     if (status == MSFL_OK) {
-        fill(roster, result);
+        pki_roster_facts(roster, result);
         *parties = list;
-        *n = roster->n_parties;
+        *n = roster->n_parties + roster->n_awaited;
     }
     msfl_free(roster);
     msfl_free(text);

@@ -4,6 +4,7 @@
 #include "report/sections.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct parameter {
     const char *key, *name;
@@ -55,6 +56,11 @@ void msfl_section_encryption(msfl_page *page) {
         msfl_put_text(out, "%s <b>", scheme != NULL ? ", keys in the custody of:" : "Keys in the custody of:");
         msfl_html_text_max(out, custody, 40);
         msfl_put_text(out, "</b>");
+    }
+    const char *delivery = msfl_string_at(page->result, "delivery");
+    if (delivery != NULL && strcmp(delivery, "clients") == 0) {
+        msfl_put_text(out, "%s the <b>hospitals</b>, not the coordinator",
+                      scheme != NULL || custody != NULL ? "; sums opened by" : "Sums opened by");
     }
     msfl_put_text(out, scheme != NULL || custody != NULL ? ".</p>\n" : "</p>\n");
     msfl_table_begin(page, "Parameters, planned from the number of hospitals and the bits of a value", "parameters");

@@ -1,5 +1,6 @@
 #include "round/coord.h"
 #include "round/info.h"
+#include "round/open.h"
 #include "round/transcript.h"
 
 #include "base/error.h"
@@ -40,12 +41,20 @@ void msfl_coord_clear_round(msfl_coordinator *c) {
         msfl_free(c->uploads[i].statement);
         c->uploads[i] = (msfl_coord_upload){0};
     }
+    msfl_free(c->reports);
+    c->reports = NULL;
+    c->n_reports = c->reports_capacity = 0;
+    c->told = 0;
     for (uint32_t i = 0; i < c->r->k; i++) {
         msfl_free(c->members[i].answer);
+        if (c->members[i].shares != NULL) {
+            msfl_wipe(c->members[i].shares, c->a.info.params.ring_degree * sizeof *c->members[i].shares);
+        }
         msfl_free(c->members[i].shares);
         c->members[i] = (msfl_coord_member){0};
     }
     msfl_free(c->statements);
+    if (c->key_sum != NULL) msfl_wipe(c->key_sum, c->a.info.params.ring_degree * sizeof *c->key_sum);
     msfl_free(c->key_sum);
     msfl_packed_sum_free(c->sum);
     c->statements = NULL;
@@ -53,6 +62,7 @@ void msfl_coord_clear_round(msfl_coordinator *c) {
     c->sum = NULL;
     c->n = 0;
     c->n_cheats = 0;
+    memset(c->named, 0, sizeof c->named);
     c->phase = MSFL_PHASE_IDLE;
 }
 
@@ -66,8 +76,12 @@ void msfl_coordinator_free(msfl_coordinator *c) {
 }
 
 msfl_status msfl_coord_expect(const msfl_coordinator *c, msfl_phase phase, const char *what) {
-    static const char *const now[] = {"no round is open", "uploads are taken", "the cohort is being certified",
-                                      "the shares are being released", "the sum is open"};
+    static const char *const now[] = {"no round is open",
+                                      "uploads are taken",
+                                      "the cohort is being certified",
+                                      "the shares are being released",
+                                      "the sum is open",
+                                      "the hospitals are handed the sum"};
     if (c->phase == phase) return MSFL_OK;
     return msfl_fail(MSFL_ERR_POLICY, "coordinator: %s: not now, %s (round %" PRIu64 ")", what, now[c->phase],
                      c->number);
@@ -155,40 +169,89 @@ static msfl_status apply_certified(msfl_coordinator *c, msfl_reader *body) {
 /** Votes, answers (without sums), key sum. */
 static msfl_status apply_opened(msfl_coordinator *c, msfl_reader *body) {
     const uint32_t degree = c->a.info.params.ring_degree;
-    const size_t answer_bytes = msfl_answer_bytes(degree, 1) - msfl_answer_sums_bytes(degree, 1);
-    if (c->phase != MSFL_PHASE_RELEASING) return msfl_journal_bad(MSFL_JOURNAL_OPENED);
-    msfl_status status = MSFL_NO_MEMORY;
-    uint32_t *shares = msfl_alloc(degree, sizeof *shares);
+    if (c->phase != MSFL_PHASE_RELEASING || c->a.delivery != MSFL_DELIVERY_COORDINATOR) {
+        return msfl_journal_bad(MSFL_JOURNAL_OPENED);
+    }
     int32_t *key_sum = msfl_alloc(degree, sizeof *key_sum);
-    if (shares == NULL || key_sum == NULL) goto done;
-    status = msfl_journal_bad(MSFL_JOURNAL_OPENED);
+    if (key_sum == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = msfl_journal_bad(MSFL_JOURNAL_OPENED);
     if (!get_votes(c, body)) goto done;
     for (uint32_t n = msfl_get32(body); n > 0; n--) {
         uint32_t place = msfl_member_place(c->r, msfl_get32(body));
-        const uint8_t *answer = msfl_get_bytes(body, answer_bytes);
+        const uint8_t *answer = msfl_get_bytes(body, MSFL_ANSWER_KEPT);
         if (answer == NULL || place == c->r->k) goto done;
         msfl_coord_member *m = &c->members[place];
-        if (m->answer == NULL && (m->answer = msfl_alloc(answer_bytes, 1)) == NULL) {
+        if (m->answer == NULL && (m->answer = msfl_alloc(MSFL_ANSWER_KEPT, 1)) == NULL) {
             status = MSFL_NO_MEMORY;
             goto done;
         }
-        memcpy(m->answer, answer, answer_bytes);
+        memcpy(m->answer, answer, MSFL_ANSWER_KEPT);
         m->answered = true;
     }
     const uint8_t *packed = msfl_get_bytes(body, msfl_shamir_packed_bytes(degree));
     if (packed == NULL) goto done;
-    status = msfl_shamir_unpack(packed, degree, shares);
+    status = msfl_key_sum_unpack(packed, degree, key_sum);
     if (status != MSFL_OK) goto done;
-    for (uint32_t i = 0; i < degree; i++)
-        key_sum[i] = (int32_t)shares[i] - (shares[i] > MSFL_SHAMIR_MAX ? MSFL_SHAMIR_PRIME : 0);
     msfl_free(c->key_sum);
     c->key_sum = key_sum;
     key_sum = NULL;
     c->phase = MSFL_PHASE_OPENED;
 done:
-    msfl_free(shares);
     msfl_free(key_sum);
     return status;
+}
+
+static uint32_t count_answers(const msfl_coordinator *c) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->r->k; i++)
+        n += c->members[i].answered;
+    return n;
+}
+
+/** A member's answer to the hospitals, whole; with t of them the sum is delivered. */
+static msfl_status apply_answer(msfl_coordinator *c, msfl_reader *body) {
+    const uint32_t place = msfl_member_place(c->r, msfl_get32(body));
+    const size_t length = msfl_sealed_bytes(c->a.info.params.ring_degree, c->r->n_clients);
+    const uint8_t *answer = msfl_get_bytes(body, length);
+    if (answer == NULL || msfl_reader_left(body) != 0 || place == c->r->k || c->members[place].answered ||
+        (c->phase != MSFL_PHASE_RELEASING && c->phase != MSFL_PHASE_DELIVERING) ||
+        c->a.delivery != MSFL_DELIVERY_CLIENTS) {
+        return msfl_journal_bad(MSFL_JOURNAL_ANSWER);
+    }
+    msfl_coord_member *m = &c->members[place];
+    m->answer = msfl_alloc(length, 1);
+    if (m->answer == NULL) return MSFL_NO_MEMORY;
+    memcpy(m->answer, answer, length);
+    m->answered = true;
+    if (count_answers(c) >= c->r->t) c->phase = MSFL_PHASE_DELIVERING;
+    return MSFL_OK;
+}
+
+static msfl_status apply_report(msfl_coordinator *c, msfl_reader *body) {
+    const uint8_t *report = msfl_get_bytes(body, MSFL_REPORT_BYTES);
+    if (report == NULL || msfl_reader_left(body) != 0 || c->phase != MSFL_PHASE_DELIVERING) {
+        return msfl_journal_bad(MSFL_JOURNAL_REPORT);
+    }
+    const uint32_t client = msfl_load32(report);
+    if (client >= c->r->n_clients || c->uploads[client].reported) return msfl_journal_bad(MSFL_JOURNAL_REPORT);
+    void *reports = c->reports;
+    msfl_status status = msfl_grow(&reports, &c->reports_capacity, c->n_reports + 1, sizeof *c->reports);
+    if (status != MSFL_OK) return status;
+    c->reports = reports;
+    /* Ascending by hospital, as in the transcript. */
+    size_t at = c->n_reports++;
+    for (; at > 0 && msfl_load32(c->reports[at - 1].bytes) > client; at--)
+        c->reports[at] = c->reports[at - 1];
+    memcpy(c->reports[at].bytes, report, MSFL_REPORT_BYTES);
+    c->uploads[client].reported = true;
+    const uint32_t wrong = msfl_load32(report + 8);
+    for (uint32_t i = 0; i < c->r->k; i++) {
+        /* One hospital may slander; as many as the minimum cohort hold two that are honest. */
+        if ((wrong >> i & 1) != 0 && ++c->named[i] == c->a.info.min_cohort) {
+            c->cheats[c->n_cheats++] = c->r->members[i];
+        }
+    }
+    return MSFL_OK;
 }
 
 static msfl_status apply_finished(msfl_coordinator *c, msfl_reader *body) {
@@ -226,6 +289,12 @@ static msfl_status apply(msfl_coordinator *c, const uint8_t *record, size_t leng
         break;
     case MSFL_JOURNAL_OPENED:
         status = apply_opened(c, &body);
+        break;
+    case MSFL_JOURNAL_ANSWER:
+        status = apply_answer(c, &body);
+        break;
+    case MSFL_JOURNAL_REPORT:
+        status = apply_report(c, &body);
         break;
     case MSFL_JOURNAL_FINISHED:
         status = apply_finished(c, &body);

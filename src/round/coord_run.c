@@ -11,8 +11,16 @@ msfl_status msfl_coordinator_open(msfl_coordinator *c, uint64_t now_ms, const ms
                                   msfl_effects *effects) {
     msfl_status status = msfl_coord_expect(c, MSFL_PHASE_IDLE, "open a round");
     if (status != MSFL_OK) return status;
-    if (offer->delivery != MSFL_DELIVERY_COORDINATOR) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED, "coordinator: this version opens sums at the coordinator only");
+    if (offer->delivery == MSFL_DELIVERY_CLIENTS && c->r->custody == MSFL_CUSTODY_COORDINATOR) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "coordinator: it holds the keys of this roster itself, so it cannot deliver a "
+                         "sum to the hospitals without seeing it; use a committee or an authority");
+    }
+    if (c->record != NULL &&
+        msfl_transcript_is_sealed(c->record, c->record_length) != (offer->delivery == MSFL_DELIVERY_CLIENTS)) {
+        /* Hospitals that were away for a while could otherwise not tell whether they have missed a model. */
+        return msfl_fail(MSFL_ERR_POLICY, "coordinator: all rounds of a task are delivered the same way; the last was "
+                                          "not; begin another task");
     }
     msfl_announcement a = {.info = {.number = c->number + 1,
                                     .n_clients = c->r->n_clients,
@@ -83,8 +91,20 @@ static msfl_status finish(msfl_coordinator *c, msfl_outcome outcome, const uint8
 }
 
 msfl_status msfl_coordinator_finish(msfl_coordinator *c, const uint8_t result[MSFL_HASH_BYTES], msfl_effects *effects) {
-    msfl_status status = msfl_coord_expect(c, MSFL_PHASE_OPENED, "finish the round");
-    return status == MSFL_OK ? finish(c, MSFL_OUTCOME_OPENED, result, "", effects) : status;
+    if (c->phase == MSFL_PHASE_DELIVERING) {
+        uint8_t agreed[MSFL_HASH_BYTES];
+        uint32_t n;
+        if (!msfl_coordinator_agreed(c, agreed, &n) || memcmp(agreed, result, MSFL_HASH_BYTES) != 0) {
+            return msfl_fail(MSFL_ERR_POLICY,
+                             "coordinator: round %" PRIu64 ": %zu hospitals reported, at most %" PRIu32
+                             " of them the same; %" PRIu32 " must agree on the result that is recorded",
+                             c->number, c->n_reports, n, c->a.info.min_cohort);
+        }
+    } else {
+        msfl_status status = msfl_coord_expect(c, MSFL_PHASE_OPENED, "finish the round");
+        if (status != MSFL_OK) return status;
+    }
+    return finish(c, MSFL_OUTCOME_OPENED, result, "", effects);
 }
 
 msfl_status msfl_coordinator_abort(msfl_coordinator *c, const char *reason, msfl_effects *effects) {
@@ -119,6 +139,8 @@ static msfl_status receive(msfl_coordinator *c, uint32_t from, const uint8_t *me
         return msfl_coord_vote(c, from, &frame.body, effects);
     case MSFL_MSG_ANSWER:
         return msfl_coord_answer(c, from, &frame.body, effects);
+    case MSFL_MSG_REPORT:
+        return msfl_coord_report_in(c, from, &frame.body, effects);
     default:
         return msfl_fail(MSFL_ERR_POLICY, "a message of kind %d is not for a coordinator", (int)frame.kind);
     }
@@ -170,4 +192,20 @@ const uint32_t *msfl_coordinator_cohort(const msfl_coordinator *c, size_t *n) {
 const uint32_t *msfl_coordinator_cheats(const msfl_coordinator *c, size_t *n) {
     *n = c->n_cheats;
     return c->cheats;
+}
+
+uint64_t msfl_coordinator_number(const msfl_coordinator *c, uint8_t chain[MSFL_HASH_BYTES]) {
+    if (chain != NULL) memcpy(chain, c->chain, MSFL_HASH_BYTES);
+    return c->number;
+}
+
+uint64_t msfl_coordinator_chunks(const msfl_coordinator *c, uint32_t client) {
+    if (c->phase == MSFL_PHASE_IDLE || client >= c->r->n_clients) return 0;
+    return c->uploads[client].statement != NULL ? c->n_chunks : c->uploads[client].next;
+}
+
+void msfl_coordinator_member(const msfl_coordinator *c, uint32_t place, bool *voted, bool *answered) {
+    const bool there = c->phase != MSFL_PHASE_IDLE && place < c->r->k;
+    if (voted != NULL) *voted = there && c->members[place].voted;
+    if (answered != NULL) *answered = there && c->members[place].answered;
 }

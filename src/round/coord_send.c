@@ -1,8 +1,11 @@
 /* What the coordinator says, and to whom. */
 #include "round/coord.h"
+#include "round/transcript.h"
 
 #include "base/error.h"
 #include "base/mem.h"
+
+enum { DELIVERIES = 16 /* that one tick sends */ };
 
 void msfl_receipt_digest(const uint8_t round_id[MSFL_HASH_BYTES], uint32_t client,
                          const uint8_t statement_digest[MSFL_HASH_BYTES], uint8_t out[MSFL_HASH_BYTES]) {
@@ -71,10 +74,27 @@ static msfl_status send(uint32_t to, msfl_buffer *message, msfl_effects *effects
     return msfl_effects_add(effects, MSFL_EFFECT_SEND, to, message);
 }
 
-static msfl_status tell_client(const msfl_coordinator *c, uint32_t client, msfl_effects *effects) {
+static msfl_status tell_record(const msfl_coordinator *c, uint32_t client, msfl_effects *effects) {
+    uint8_t none[MSFL_HASH_BYTES] = {0};
+    msfl_buffer message = {0};
+    msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
+    msfl_put_bytes(&message, c->record, c->record_length);
+    return send(client, &message, effects);
+}
+
+static msfl_status tell_client(msfl_coordinator *c, uint32_t client, msfl_effects *effects) {
     const msfl_coord_upload *u = &c->uploads[client];
     msfl_buffer message = {0};
     msfl_status status = MSFL_OK;
+    if (c->phase == MSFL_PHASE_DELIVERING) {
+        if (u->reported) return MSFL_OK;
+        status = msfl_coord_put_delivery(c, client, &message);
+        if (status != MSFL_OK) {
+            msfl_buffer_clear(&message);
+            return status;
+        }
+        return send(client, &message, effects);
+    }
     if (u->statement != NULL) {
         msfl_coord_put_next(c, client, MSFL_NEXT_COMPLETE, &message);
         return send(client, &message, effects);
@@ -90,14 +110,15 @@ static msfl_status tell_client(const msfl_coordinator *c, uint32_t client, msfl_
     return status;
 }
 
-static msfl_status tell_member(const msfl_coordinator *c, uint32_t place, msfl_effects *effects) {
+static msfl_status tell_member(msfl_coordinator *c, uint32_t place, msfl_effects *effects) {
     const uint32_t party = c->r->members[place];
     msfl_buffer message = {0};
     if (c->phase == MSFL_PHASE_CERTIFYING && !c->members[place].voted) {
         put_proposal(c, MSFL_MSG_PROPOSE, &message);
         return send(party, &message, effects);
     }
-    if (c->phase == MSFL_PHASE_RELEASING && !c->members[place].answered) {
+    const bool more = c->phase == MSFL_PHASE_DELIVERING && !msfl_coord_settled(c);
+    if ((c->phase == MSFL_PHASE_RELEASING || more) && !c->members[place].answered) {
         msfl_status status = put_release(c, place, &message);
         if (status != MSFL_OK) {
             msfl_buffer_clear(&message);
@@ -113,15 +134,17 @@ msfl_status msfl_coordinator_poll(msfl_coordinator *c, uint32_t to, msfl_effects
     msfl_status status = MSFL_OK;
     if (to >= c->r->n_parties) return msfl_fail(MSFL_ERR_USAGE, "coordinator: there is no party %u", to);
     if (c->phase == MSFL_PHASE_IDLE) {
-        if (c->record == NULL || to >= c->r->n_clients) return MSFL_OK;
-        uint8_t none[MSFL_HASH_BYTES] = {0};
-        msfl_buffer message = {0};
-        msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
-        msfl_put_bytes(&message, c->record, c->record_length);
-        return send(to, &message, effects);
+        return c->record == NULL || to >= c->r->n_clients ? MSFL_OK : tell_record(c, to, effects);
     }
     const uint32_t place = msfl_member_place(c->r, to);
-    if (to < c->r->n_clients) status = tell_client(c, to, effects);
+    /* The next round may open before a hospital has asked: it hears the record of the one before first. So it holds the
+     * announcement against it, has no hole in its own record, and opens no sum that it cannot place. */
+    const bool begins =
+        to < c->r->n_clients &&
+        ((c->phase == MSFL_PHASE_COLLECTING && c->uploads[to].statement == NULL && c->uploads[to].next == 0) ||
+         (c->phase == MSFL_PHASE_DELIVERING && !c->uploads[to].reported));
+    if (begins && c->record != NULL) status = tell_record(c, to, effects);
+    if (status == MSFL_OK && to < c->r->n_clients) status = tell_client(c, to, effects);
     if (status == MSFL_OK && place < c->r->k) status = tell_member(c, place, effects);
     if (status != MSFL_OK) msfl_effects_cut(effects, mark);
     return status;
@@ -138,6 +161,19 @@ msfl_status msfl_coord_send_all(msfl_coordinator *c, msfl_effects *effects) {
         for (uint32_t i = 0; i < c->r->k && status == MSFL_OK; i++)
             status = tell_member(c, i, effects);
     }
+    uint32_t at = c->told;
+    if (c->phase == MSFL_PHASE_DELIVERING) {
+        /* Each delivery holds the whole cohort's statements: a few at a time, the others by the next tick or poll. */
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < c->r->n_clients && n < DELIVERIES && status == MSFL_OK; i++) {
+            const uint32_t client = at;
+            at = at + 1 < c->r->n_clients ? at + 1 : 0;
+            if (c->uploads[client].reported) continue;
+            status = tell_client(c, client, effects);
+            n++;
+        }
+    }
+    if (status == MSFL_OK) c->told = at;
     if (status != MSFL_OK) msfl_effects_cut(effects, mark);
     return status;
 }

@@ -27,7 +27,18 @@
     X(ROUND_FINAL, "the same updates would be opened twice, in different cohorts")                                     \
     X(VOTE_SIGNED, "the coordinator would count forged signatures")                                                    \
     X(ANSWER_SIGNED, "the coordinator would interpolate forged answers")                                               \
-    X(SUM_OPENS, "a wrong key sum would be taken for the right one")
+    X(SUM_OPENS, "a wrong key sum would be taken for the right one")                                                   \
+    X(SEALED_ANSWER, "the coordinator would pass on forged or damaged answers to the hospitals")                       \
+    X(REPORT_SIGNED, "anybody could report in a hospital's name")                                                      \
+    X(REPORT_QUORUM, "a sum would be recorded on which too few hospitals agree")                                       \
+    X(SITE_DELIVERY, "a hospital that keeps its sums from the coordinator would enter a round that shows it one")      \
+    X(SITE_ORDER, "a hospital would make a model of a sum that belongs to another model than it has")                  \
+    X(SITE_AGREED, "a hospital would go on before it knows that all have opened the same")                             \
+    X(RESULT_AGREES, "hospitals would go on that have opened different sums")                                          \
+    X(DELIVERY_ANSWERS_SIGNED, "a coordinator could deliver a sum of its own making")                                  \
+    X(DELIVERY_RECEIPT, "an acknowledged upload could be left out unnoticed")                                          \
+    X(FOLD_SIGNED, "anybody could deliver in the coordinator's name")                                                  \
+    X(FOLD_HASH, "a damaged sum would be opened")
 
 #ifdef MSFL_MUTANTS
 enum msfl_guard {

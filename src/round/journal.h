@@ -21,8 +21,11 @@ typedef enum msfl_journal_kind {
     MSFL_JOURNAL_RECEIPT = 10, /* site: the coordinator's receipt */
     MSFL_JOURNAL_HISTORY = 11, /* site: number and hash of a transcript it has seen */
     MSFL_JOURNAL_CERTIFIED =
-        12, /* coordinator: t signatures under the cohort; members are asked to answer from now on */
-    MSFL_JOURNAL_LAST = MSFL_JOURNAL_CERTIFIED
+        12,                   /* coordinator: t signatures under the cohort; members are asked to answer from now on */
+    MSFL_JOURNAL_ANSWER = 13, /* coordinator: a member's answer to the hospitals */
+    MSFL_JOURNAL_REPORT = 14, /* coordinator: what a hospital signed about the sum it opened */
+    MSFL_JOURNAL_REPORTED = 15, /* site: number, round id and result of a sum that it opened */
+    MSFL_JOURNAL_LAST = MSFL_JOURNAL_REPORTED
 } msfl_journal_kind;
 
 enum { MSFL_JOURNAL_HEAD = 44 };

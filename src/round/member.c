@@ -1,7 +1,7 @@
 /* A holder of key shares: signs one cohort per round, and answers for what t members signed. */
 #include "round/guard.h"
 #include "round/journal.h"
-#include "round/share.h"
+#include "round/sealed.h"
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -192,6 +192,10 @@ static msfl_status read_proposal(const msfl_member *m, msfl_reader *body, propos
         return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " has %" PRIu32 " bits of security, %" PRIu32 " are wanted",
                          p->a.info.number, p->a.info.params.security_bits, m->rules.security_bits);
     }
+    if (p->a.delivery == MSFL_DELIVERY_CLIENTS && m->r->custody == MSFL_CUSTODY_COORDINATOR) {
+        return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " cannot be kept from a coordinator that holds its keys",
+                         p->a.info.number);
+    }
     about_what(&p->a, p->about);
     return msfl_cohort_check(&p->a, p->round_id, m->roster, m->rules.min_cohort, p->statements, p->n, p->cohort);
 }
@@ -270,24 +274,23 @@ static msfl_status add_shares(const msfl_member *m, const proposal *p, msfl_read
 static msfl_status make_answer(const msfl_member *m, const proposal *p, const uint32_t *sum, msfl_buffer *message,
                                uint8_t digest[MSFL_HASH_BYTES]) {
     const bool to_clients = p->a.delivery == MSFL_DELIVERY_CLIENTS;
-    const uint32_t n = to_clients ? p->n : 1, degree = p->a.info.params.ring_degree;
-    const size_t length = msfl_answer_bytes(degree, n);
-    msfl_status status = MSFL_NO_MEMORY;
-    const msfl_identity **receivers = msfl_alloc(n, sizeof(const msfl_identity *));
+    const uint32_t degree = p->a.info.params.ring_degree;
+    const size_t length = to_clients ? msfl_sealed_bytes(degree, m->r->n_clients) : msfl_answer_bytes(degree);
     uint8_t *body = msfl_alloc(length, 1);
-    if (receivers == NULL || body == NULL) goto done;
-    receivers[0] = &m->r->coordinator;
-    for (uint32_t i = 0; to_clients && i < n; i++)
-        receivers[i] = &m->r->parties[msfl_load32(p->statements + i * msfl_statement_bytes(m->r->k))];
-    msfl_answer_binding binding = {p->round_id, p->cohort, m->party, degree};
-    status = msfl_answer_seal(&binding, m->secret, receivers, n, sum, body);
-    if (status != MSFL_OK) goto done;
-    msfl_answer_digest(&binding, body, n, digest);
-    msfl_frame_put(message, MSFL_MSG_ANSWER, m->party, p->round_id);
-    msfl_put_bytes(message, body, length);
-    status = message->status;
-done:
-    msfl_free((void *)receivers);
+    if (body == NULL) return MSFL_NO_MEMORY;
+    const msfl_answer_binding binding = {p->round_id, p->cohort, m->party, degree};
+    msfl_status status = to_clients ? msfl_sealed_make(&binding, m->secret, m->r, sum, body)
+                                    : msfl_answer_seal(&binding, m->secret, &m->r->coordinator, sum, body);
+    if (status == MSFL_OK) {
+        if (to_clients) {
+            msfl_sealed_digest(&binding, body, digest);
+        } else {
+            msfl_answer_digest(&binding, body, digest);
+        }
+        msfl_frame_put(message, MSFL_MSG_ANSWER, m->party, p->round_id);
+        msfl_put_bytes(message, body, length);
+        status = message->status;
+    }
     msfl_free(body);
     return status;
 }

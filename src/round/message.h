@@ -16,7 +16,9 @@ typedef enum msfl_message_kind {
     MSFL_MSG_RELEASE = 7,  /* coordinator -> member: t votes, and the bundles for it */
     MSFL_MSG_ANSWER = 8,   /* member -> coordinator: the sum of its shares */
     MSFL_MSG_RECORD = 9,   /* coordinator -> all: the transcript of the round */
-    MSFL_MSG_LAST = MSFL_MSG_RECORD
+    MSFL_MSG_DELIVER = 10, /* coordinator -> client: cohort, votes, answers that it can open, hash of the folded sum */
+    MSFL_MSG_REPORT = 11,  /* client -> coordinator: the sum it opened, as a hash */
+    MSFL_MSG_LAST = MSFL_MSG_REPORT
 } msfl_message_kind;
 
 enum {

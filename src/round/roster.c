@@ -43,6 +43,25 @@ msfl_status msfl_custody_find(const char *name, msfl_custody *out) {
     return msfl_fail(MSFL_ERR_USAGE, "custody is committee, authority or coordinator, not '%s'", name);
 }
 
+const char *msfl_delivery_name(msfl_delivery delivery) {
+    switch (delivery) {
+    case MSFL_DELIVERY_COORDINATOR:
+        return "coordinator";
+    case MSFL_DELIVERY_CLIENTS:
+        return "clients";
+    }
+    return "unknown";
+}
+
+msfl_status msfl_delivery_find(const char *name, msfl_delivery *out) {
+    for (int i = MSFL_DELIVERY_COORDINATOR; i <= MSFL_DELIVERY_CLIENTS; i++) {
+        *out = (msfl_delivery)i;
+        if (strcmp(msfl_delivery_name(*out), name) == 0) return MSFL_OK;
+    }
+    *out = (msfl_delivery)0;
+    return msfl_fail(MSFL_ERR_USAGE, "sums are delivered to the coordinator or to the clients, not to '%s'", name);
+}
+
 const char *msfl_custody_trust(msfl_custody custody) {
     switch (custody) {
     case MSFL_CUSTODY_COMMITTEE:

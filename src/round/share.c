@@ -81,26 +81,24 @@ msfl_status msfl_share_add(const msfl_share_binding *b, const msfl_roster_info *
 
 /* --- answers --- */
 
-enum { ANSWER_HEAD = 68, ANSWER_CONTEXT = 32 + 32 + 4 + 4 };
+enum { ANSWER_HEAD = 68 + MSFL_HASH_BYTES, ANSWER_CONTEXT = 32 + 32 + 4 + 4 };
+_Static_assert(ANSWER_HEAD + MSFL_SIGN_BYTES == MSFL_ANSWER_KEPT, "what a transcript keeps");
+
 static const char answer_label[] = "msfl.round.answer-seal.v1";
 
 static size_t slice_bytes(uint32_t ring_degree) {
     return msfl_shamir_packed_bytes(ring_degree) + MSFL_AEAD_TAG_BYTES;
 }
 
-size_t msfl_answer_bytes(uint32_t ring_degree, uint32_t n_receivers) {
-    return ANSWER_HEAD + MSFL_SIGN_BYTES + (size_t)n_receivers * (MSFL_HASH_BYTES + slice_bytes(ring_degree));
+size_t msfl_answer_bytes(uint32_t ring_degree) {
+    return MSFL_ANSWER_KEPT + slice_bytes(ring_degree);
 }
 
-size_t msfl_answer_sums_bytes(uint32_t ring_degree, uint32_t n_receivers) {
-    return n_receivers * slice_bytes(ring_degree);
-}
-
-static void answer_context(const msfl_answer_binding *b, uint32_t place, uint8_t out[ANSWER_CONTEXT]) {
+static void answer_context(const msfl_answer_binding *b, uint8_t out[ANSWER_CONTEXT]) {
     memcpy(out, b->round_id, 32);
     memcpy(out + 32, b->cohort, 32);
     msfl_store32(out + 64, b->member);
-    msfl_store32(out + 68, place);
+    msfl_store32(out + 68, 0); /* the place of the receiver, of one */
 }
 
 static void slice_hash(const uint8_t *slice, size_t length, uint8_t out[MSFL_HASH_BYTES]) {
@@ -110,27 +108,24 @@ static void slice_hash(const uint8_t *slice, size_t length, uint8_t out[MSFL_HAS
     msfl_hash_final(&h, out);
 }
 
-void msfl_answer_digest(const msfl_answer_binding *b, const uint8_t *body, uint32_t n_receivers,
-                        uint8_t out[MSFL_HASH_BYTES]) {
+void msfl_answer_digest(const msfl_answer_binding *b, const uint8_t *body, uint8_t out[MSFL_HASH_BYTES]) {
     msfl_hash h;
     msfl_hash_init(&h, "msfl.round.answer.v1");
     msfl_hash_add(&h, b->round_id, MSFL_HASH_BYTES);
     msfl_hash_add_u64(&h, b->member);
-    msfl_hash_add_field(&h, body, ANSWER_HEAD + (size_t)MSFL_HASH_BYTES * n_receivers);
+    msfl_hash_add_field(&h, body, ANSWER_HEAD);
     msfl_hash_final(&h, out);
 }
 
-const uint8_t *msfl_answer_signature(const uint8_t *body, uint32_t n_receivers) {
-    return body + ANSWER_HEAD + (size_t)MSFL_HASH_BYTES * n_receivers;
+const uint8_t *msfl_answer_signature(const uint8_t *body) {
+    return body + ANSWER_HEAD;
 }
 
 msfl_status msfl_answer_seal(const msfl_answer_binding *b, const msfl_identity_secret *secret,
-                             const msfl_identity *const *receivers, uint32_t n_receivers, const uint32_t *sum,
-                             uint8_t *body) {
-    const size_t n = b->ring_degree, packed_bytes = msfl_shamir_packed_bytes(n), each = slice_bytes(b->ring_degree);
+                             const msfl_identity *receiver, const uint32_t *sum, uint8_t *body) {
+    const size_t n = b->ring_degree, packed_bytes = msfl_shamir_packed_bytes(n);
     uint8_t ephemeral[32], key[MSFL_AEAD_KEY_BYTES], context[ANSWER_CONTEXT], digest[MSFL_HASH_BYTES];
-    uint8_t *hashes = body + ANSWER_HEAD, *signature = hashes + (size_t)MSFL_HASH_BYTES * n_receivers;
-    uint8_t *slices = signature + MSFL_SIGN_BYTES;
+    uint8_t *slice = body + MSFL_ANSWER_KEPT;
     uint8_t *packed = msfl_secret_alloc((packed_bytes + 63) / 64 * 64);
     if (packed == NULL) return MSFL_ERR_MEMORY;
     msfl_shamir_pack(sum, n, packed);
@@ -146,18 +141,16 @@ msfl_status msfl_answer_seal(const msfl_answer_binding *b, const msfl_identity_s
     msfl_wipe(&h, sizeof h);
     memcpy(body, b->cohort, MSFL_HASH_BYTES);
     msfl_x25519_public(ephemeral, body + 32);
-    msfl_store32(body + 64, n_receivers);
-    msfl_status status = MSFL_OK;
-    for (uint32_t i = 0; i < n_receivers && status == MSFL_OK; i++) {
-        answer_context(b, i, context);
-        status = msfl_transfer_key(answer_label, ephemeral, receivers[i]->box, body + 32, receivers[i]->box, context,
-                                   sizeof context, key);
-        if (status != MSFL_OK) break;
-        msfl_aead_seal(key, nonce, context, sizeof context, packed, packed_bytes, slices + i * each);
-        slice_hash(slices + i * each, each, hashes + (size_t)MSFL_HASH_BYTES * i);
+    msfl_store32(body + 64, 1);
+    answer_context(b, context);
+    msfl_status status = msfl_transfer_key(answer_label, ephemeral, receiver->box, body + 32, receiver->box, context,
+                                           sizeof context, key);
+    if (status == MSFL_OK) {
+        msfl_aead_seal(key, nonce, context, sizeof context, packed, packed_bytes, slice);
+        slice_hash(slice, slice_bytes(b->ring_degree), body + 68);
+        msfl_answer_digest(b, body, digest);
+        msfl_sign(secret->sign, digest, sizeof digest, body + ANSWER_HEAD);
     }
-    msfl_answer_digest(b, body, n_receivers, digest);
-    msfl_sign(secret->sign, digest, sizeof digest, signature);
     msfl_wipe(ephemeral, sizeof ephemeral);
     msfl_wipe(key, sizeof key);
     msfl_secret_free(packed);
@@ -165,22 +158,19 @@ msfl_status msfl_answer_seal(const msfl_answer_binding *b, const msfl_identity_s
 }
 
 msfl_status msfl_answer_open(const msfl_answer_binding *b, const msfl_identity *member, const msfl_identity *receiver,
-                             const msfl_identity_secret *secret, const uint8_t *body, uint32_t n_receivers,
-                             uint32_t place, uint32_t *shares) {
+                             const msfl_identity_secret *secret, const uint8_t *body, uint32_t *shares) {
     const size_t n = b->ring_degree, packed_bytes = msfl_shamir_packed_bytes(n), each = slice_bytes(b->ring_degree);
-    const uint8_t *signature = msfl_answer_signature(body, n_receivers);
-    const uint8_t *slice = signature + MSFL_SIGN_BYTES + place * each;
+    const uint8_t *slice = body + MSFL_ANSWER_KEPT;
     uint8_t digest[MSFL_HASH_BYTES], hash[MSFL_HASH_BYTES], key[MSFL_AEAD_KEY_BYTES], context[ANSWER_CONTEXT];
-    msfl_answer_digest(b, body, n_receivers, digest);
+    msfl_answer_digest(b, body, digest);
     slice_hash(slice, each, hash);
-    if (!MSFL_GUARD(ANSWER_SIGNED,
-                    msfl_sign_verify(member->sign, digest, sizeof digest, signature) &&
-                        msfl_equal(hash, body + ANSWER_HEAD + (size_t)MSFL_HASH_BYTES * place, sizeof hash))) {
+    if (!MSFL_GUARD(ANSWER_SIGNED, msfl_sign_verify(member->sign, digest, sizeof digest, msfl_answer_signature(body)) &&
+                                       msfl_equal(hash, body + 68, sizeof hash))) {
         return msfl_fail(MSFL_ERR_CRYPTO, "answer: not signed by member %" PRIu32, b->member);
     }
     uint8_t *packed = msfl_secret_alloc((packed_bytes + 63) / 64 * 64);
     if (packed == NULL) return MSFL_ERR_MEMORY;
-    answer_context(b, place, context);
+    answer_context(b, context);
     msfl_status status =
         msfl_transfer_key(answer_label, secret->box, body + 32, body + 32, receiver->box, context, sizeof context, key);
     if (status == MSFL_OK) status = msfl_aead_open(key, nonce, context, sizeof context, slice, each, packed);

@@ -29,13 +29,14 @@ MSFL_NODISCARD msfl_status msfl_share_add(const msfl_share_binding *b, const msf
                                           uint32_t *sum);
 size_t msfl_share_scratch_bytes(uint32_t ring_degree);
 
-/* --- answers --- */
+/* --- answers, to the coordinator (to the hospitals: sealed.h) --- */
 
-/** Bytes of an answer's body for n receivers: H(U) 32, ephemeral key 32, n 4, n hashes, signature, n sealed sums. */
-size_t msfl_answer_bytes(uint32_t ring_degree, uint32_t n_receivers);
+/** Of an answer, what a transcript keeps: H(U) 32, ephemeral key 32, number of receivers (1) 4, hash of the sealed sum
+ *  32, signature. */
+enum { MSFL_ANSWER_KEPT = 164 };
 
-/** Of these, the sealed sums at the end, which a transcript leaves out. */
-size_t msfl_answer_sums_bytes(uint32_t ring_degree, uint32_t n_receivers);
+/** Bytes of an answer's body: the same and the sealed sum. */
+size_t msfl_answer_bytes(uint32_t ring_degree);
 
 typedef struct msfl_answer_binding {
     const uint8_t *round_id, *cohort;
@@ -44,21 +45,18 @@ typedef struct msfl_answer_binding {
 } msfl_answer_binding;
 
 /**
- * Seal the summed shares for every receiver and sign: the body of an answer. The same input gives the same bytes, so
+ * Seal the summed shares for the receiver and sign: the body of an answer. The same input gives the same bytes, so
  * that an answer may be repeated. ERR_CRYPTO for a receiver whose key is none.
  */
 MSFL_NODISCARD msfl_status msfl_answer_seal(const msfl_answer_binding *b, const msfl_identity_secret *secret,
-                                            const msfl_identity *const *receivers, uint32_t n_receivers,
-                                            const uint32_t *sum, uint8_t *body);
+                                            const msfl_identity *receiver, const uint32_t *sum, uint8_t *body);
 /** What the member's signature covers, from the body of an answer. */
-void msfl_answer_digest(const msfl_answer_binding *b, const uint8_t *body, uint32_t n_receivers,
-                        uint8_t out[MSFL_HASH_BYTES]);
+void msfl_answer_digest(const msfl_answer_binding *b, const uint8_t *body, uint8_t out[MSFL_HASH_BYTES]);
 /** The signature in a body. */
-const uint8_t *msfl_answer_signature(const uint8_t *body, uint32_t n_receivers);
-/** Verify the signature of `member` under an answer and open the sum for receiver `place`: N shares. ERR_CRYPTO. */
+const uint8_t *msfl_answer_signature(const uint8_t *body);
+/** Verify the signature of `member` under an answer and open the sum: N shares. ERR_CRYPTO. */
 MSFL_NODISCARD msfl_status msfl_answer_open(const msfl_answer_binding *b, const msfl_identity *member,
                                             const msfl_identity *receiver, const msfl_identity_secret *secret,
-                                            const uint8_t *body, uint32_t n_receivers, uint32_t place,
-                                            uint32_t *shares);
+                                            const uint8_t *body, uint32_t *shares);
 
 #endif

@@ -49,6 +49,8 @@ void msfl_site_clear_round(msfl_site *s) {
     msfl_free(s->upload);
     s->upload = NULL;
     s->upload_length = 0;
+    s->acknowledged = false;
+    msfl_site_clear_delivery(s);
     s->next = 0;
     s->served = MSFL_SITE_NOTHING;
     s->phase = MSFL_SITE_IDLE;
@@ -96,6 +98,45 @@ static msfl_status apply_sealed(msfl_site *s, msfl_reader *body) {
     return MSFL_OK;
 }
 
+/** Announcement and report: all that this site must be able to say again. What was opened stays, where it is. */
+static msfl_status apply_reported(msfl_site *s, msfl_reader *body) {
+    const uint8_t *announce = msfl_get_bytes(body, MSFL_ANNOUNCE_BODY);
+    const uint8_t *report = msfl_get_bytes(body, MSFL_REPORT_BYTES);
+    if (report == NULL || msfl_reader_left(body) != 0) return msfl_journal_bad(MSFL_JOURNAL_REPORTED);
+    msfl_announcement a;
+    msfl_status status = msfl_announcement_read(announce, &a);
+    if (status != MSFL_OK) return status;
+    if (a.info.number <= s->opened_number || a.info.number <= s->history_number) {
+        return msfl_journal_bad(MSFL_JOURNAL_REPORTED);
+    }
+    if (s->phase != MSFL_SITE_OPENED) msfl_site_clear_round(s); /* a replay */
+    s->a = a;
+    memcpy(s->announce, announce, MSFL_ANNOUNCE_BODY);
+    msfl_announcement_id(&a, s->round_id);
+    s->opened_number = a.info.number;
+    memcpy(s->report, report, MSFL_REPORT_BYTES);
+    s->phase = MSFL_SITE_REPORTED;
+    return MSFL_OK;
+}
+
+/** Number and hash of a transcript; the result as well where the sum was delivered. */
+static msfl_status apply_history(msfl_site *s, msfl_reader *body) {
+    const uint64_t number = msfl_get64(body);
+    const uint8_t *hash = msfl_get_bytes(body, MSFL_HASH_BYTES), *result = NULL;
+    if (hash != NULL && msfl_reader_left(body) > 0) result = msfl_get_bytes(body, MSFL_HASH_BYTES);
+    if (hash == NULL || body->failed || msfl_reader_left(body) != 0 || number <= s->history_number) {
+        return msfl_journal_bad(MSFL_JOURNAL_HISTORY);
+    }
+    s->history_number = number;
+    memcpy(s->history, hash, MSFL_HASH_BYTES);
+    if (result != NULL && number == s->opened_number &&
+        memcmp(result, msfl_report_result(s->report), MSFL_HASH_BYTES) == 0) {
+        s->settled_number = number;
+    }
+    if (s->phase != MSFL_SITE_IDLE && s->a.info.number <= number) msfl_site_clear_round(s);
+    return MSFL_OK;
+}
+
 static msfl_status apply(msfl_site *s, const uint8_t *record, size_t length) {
     msfl_journal_kind kind;
     msfl_reader body;
@@ -108,17 +149,12 @@ static msfl_status apply(msfl_site *s, const uint8_t *record, size_t length) {
         if (msfl_reader_left(&body) != 2 * MSFL_HASH_BYTES + MSFL_SIGN_BYTES || s->upload == NULL) {
             return msfl_journal_bad(kind);
         }
+        s->acknowledged = true;
         s->phase = MSFL_SITE_WAITING;
         return MSFL_OK;
     }
-    if (kind != MSFL_JOURNAL_HISTORY) return msfl_journal_bad(kind);
-    const uint64_t number = msfl_get64(&body);
-    const uint8_t *hash = msfl_get_bytes(&body, MSFL_HASH_BYTES);
-    if (hash == NULL || msfl_reader_left(&body) != 0 || number <= s->history_number) return msfl_journal_bad(kind);
-    s->history_number = number;
-    memcpy(s->history, hash, MSFL_HASH_BYTES);
-    if (s->phase != MSFL_SITE_IDLE && s->a.info.number <= number) msfl_site_clear_round(s);
-    return MSFL_OK;
+    if (kind == MSFL_JOURNAL_REPORTED) return apply_reported(s, &body);
+    return kind == MSFL_JOURNAL_HISTORY ? apply_history(s, &body) : msfl_journal_bad(kind);
 }
 
 msfl_status msfl_site_replay(msfl_site *s, const uint8_t *record, size_t length) {

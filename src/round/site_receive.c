@@ -27,9 +27,42 @@ msfl_status msfl_site_check_offer(const msfl_site *s, const msfl_announcement *a
         return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " has %" PRIu32 " bits of security, %" PRIu32 " are wanted",
                          number, a->info.params.security_bits, s->rules.security_bits);
     }
+    if (!MSFL_GUARD(SITE_DELIVERY, s->config.delivery == 0 || a->delivery == s->config.delivery)) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "round %" PRIu64 " would be opened by the %s; this hospital takes part only where the %s do",
+                         number, a->delivery == MSFL_DELIVERY_CLIENTS ? "hospitals" : "coordinator",
+                         a->delivery == MSFL_DELIVERY_CLIENTS ? "coordinator" : "hospitals");
+    }
+    if (a->delivery == MSFL_DELIVERY_CLIENTS && s->r->custody == MSFL_CUSTODY_COORDINATOR) {
+        return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " cannot be kept from a coordinator that holds its keys",
+                         number);
+    }
+    return msfl_site_check_history(s, a);
+}
+
+static msfl_status reported_and_open(const msfl_site *s, uint64_t number) {
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "round %" PRIu64 ": this hospital opened the sum of round %" PRIu64
+                     " and has not seen its record, by which all have opened the same",
+                     number, s->opened_number);
+}
+
+static msfl_status out_of_order(const msfl_site *s, uint64_t number) {
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "round %" PRIu64 " is kept from the coordinator, so this hospital must know what became of every "
+                     "round before it; it has seen the records of rounds up to %" PRIu64,
+                     number, s->history_number);
+}
+
+msfl_status msfl_site_check_history(const msfl_site *s, const msfl_announcement *a) {
+    const uint64_t number = a->info.number;
     if (number <= s->history_number) {
         return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " is over: the record of round %" PRIu64 " was seen", number,
                          s->history_number);
+    }
+    if (!MSFL_GUARD(SITE_AGREED, s->opened_number <= s->history_number)) return reported_and_open(s, number);
+    if (a->delivery == MSFL_DELIVERY_CLIENTS && !MSFL_GUARD(SITE_ORDER, number == s->history_number + 1)) {
+        return out_of_order(s, number);
     }
     if (number == s->history_number + 1 &&
         !MSFL_GUARD(SITE_HISTORY, memcmp(a->previous, s->history, MSFL_HASH_BYTES) == 0)) {
@@ -46,6 +79,10 @@ static msfl_status on_announce(msfl_site *s, uint64_t now_ms, msfl_frame *frame)
     msfl_status status = msfl_frame_end(frame, "announcement");
     if (status != MSFL_OK) return status;
     if (s->phase != MSFL_SITE_IDLE && memcmp(bytes, s->announce, MSFL_ANNOUNCEMENT_BYTES) == 0) return MSFL_OK;
+    if (s->phase == MSFL_SITE_DELIVERED || s->phase == MSFL_SITE_OPENED) {
+        return msfl_fail(MSFL_ERR_POLICY, "a new round is announced while the sum of round %" PRIu64 " is opened",
+                         s->a.info.number);
+    }
     msfl_announcement a;
     uint8_t id[MSFL_HASH_BYTES];
     status = msfl_announcement_verify(bytes, s->config.roster, s->config.task, &a, id);
@@ -115,7 +152,7 @@ static msfl_status on_next(msfl_site *s, msfl_frame *frame, msfl_effects *effect
     msfl_status status = msfl_frame_end(frame, "reply");
     if (status != MSFL_OK) return status;
     if (s->phase < MSFL_SITE_ENCRYPTING || memcmp(frame->round_id, s->round_id, MSFL_HASH_BYTES) != 0) return MSFL_OK;
-    if (state == MSFL_NEXT_WANTED && s->phase != MSFL_SITE_WAITING) {
+    if (state == MSFL_NEXT_WANTED && (s->phase == MSFL_SITE_ENCRYPTING || s->phase == MSFL_SITE_UPLOADING)) {
         /* Once for every place. Answering each repetition would have two machines shout at each other while one cannot
          * hear; what was lost again is asked for again by the clock (msfl_site_resend). */
         if (next == s->served) return MSFL_OK;
@@ -138,10 +175,36 @@ static msfl_status on_next(msfl_site *s, msfl_frame *frame, msfl_effects *effect
     return msfl_site_commit(s, &record, &nothing, s->a.info.number, effects);
 }
 
-static msfl_status on_record(msfl_site *s, msfl_frame *frame, msfl_effects *effects) {
+/** Where sums are delivered, no record may be passed over, or the model made of one would be missed. */
+static msfl_status check_record_order(const msfl_site *s, const msfl_announcement *a) {
+    const uint64_t number = a->info.number;
+    if (!MSFL_GUARD(SITE_AGREED, s->opened_number <= s->history_number || number <= s->opened_number)) {
+        return reported_and_open(s, number);
+    }
+    if (a->delivery != MSFL_DELIVERY_CLIENTS) return MSFL_OK;
+    return MSFL_GUARD(SITE_ORDER, number == s->history_number + 1) ? MSFL_OK : out_of_order(s, number);
+}
+
+/** Whether a record of a delivered sum says what this site opened. */
+static msfl_status check_result(const msfl_site *s, const msfl_transcript *t) {
+    const uint64_t number = t->announcement.info.number;
+    if (s->opened_number != number) {
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "round %" PRIu64 " was delivered to the hospitals, and this one has not opened it: it has to "
+                         "ask for the delivery first",
+                         number);
+    }
+    if (!MSFL_GUARD(RESULT_AGREES, memcmp(t->result, msfl_report_result(s->report), MSFL_HASH_BYTES) == 0)) {
+        return msfl_fail(MSFL_ERR_MISMATCH,
+                         "round %" PRIu64 ": the other hospitals opened another sum than this one, or made another "
+                         "model of it. Do not go on: the coordinator, or this hospital's machine, is at fault",
+                         number);
+    }
+    return MSFL_OK;
+}
+
+static msfl_status take_record(msfl_site *s, const uint8_t *bytes, size_t length, bool adopt, msfl_effects *effects) {
     msfl_transcript t;
-    const size_t length = msfl_reader_left(&frame->body);
-    const uint8_t *bytes = msfl_get_bytes(&frame->body, length);
     msfl_status status = msfl_transcript_verify(bytes, length, s->config.roster, NULL, &t);
     if (status != MSFL_OK) return status;
     const uint64_t number = t.announcement.info.number;
@@ -158,11 +221,26 @@ static msfl_status on_record(msfl_site *s, msfl_frame *frame, msfl_effects *effe
         return msfl_fail(MSFL_ERR_MISMATCH, "the record of round %" PRIu64 " does not continue the one seen before",
                          number);
     }
+    if (!adopt) status = check_record_order(s, &t.announcement);
+    if (status != MSFL_OK) return status;
+    const bool delivered = t.outcome == MSFL_OUTCOME_OPENED && t.announcement.delivery == MSFL_DELIVERY_CLIENTS;
+    if (delivered && !adopt) status = check_result(s, &t);
+    if (status != MSFL_OK) return status;
     msfl_buffer record = {0}, nothing = {0};
     msfl_journal_put(&record, MSFL_JOURNAL_HISTORY, s->config.task);
     msfl_put64(&record, number);
     msfl_put_bytes(&record, t.hash, MSFL_HASH_BYTES);
+    if (delivered) msfl_put_bytes(&record, t.result, MSFL_HASH_BYTES);
     return msfl_site_commit(s, &record, &nothing, number, effects);
+}
+
+static msfl_status on_record(msfl_site *s, msfl_frame *frame, msfl_effects *effects) {
+    return take_record(s, frame->body.at, msfl_reader_left(&frame->body), false, effects);
+}
+
+msfl_status msfl_site_adopt(msfl_site *s, const uint8_t *record, size_t length, msfl_effects *effects) {
+    msfl_status status = take_record(s, record, length, true, effects);
+    return status == MSFL_OK ? MSFL_OK : msfl_fail_in(status, "site %" PRIu32, s->config.client);
 }
 
 msfl_status msfl_site_receive(msfl_site *s, uint64_t now_ms, const uint8_t *message, size_t length,
@@ -176,6 +254,7 @@ msfl_status msfl_site_receive(msfl_site *s, uint64_t now_ms, const uint8_t *mess
     }
     if (frame.kind == MSFL_MSG_ANNOUNCE) status = on_announce(s, now_ms, &frame);
     if (frame.kind == MSFL_MSG_NEXT) status = on_next(s, &frame, effects);
+    if (frame.kind == MSFL_MSG_DELIVER) status = msfl_site_on_deliver(s, &frame, effects);
     if (frame.kind == MSFL_MSG_RECORD) status = on_record(s, &frame, effects);
     return status == MSFL_OK ? MSFL_OK : msfl_fail_in(status, "site %" PRIu32, s->config.client);
 }

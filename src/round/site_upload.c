@@ -7,16 +7,18 @@
 
 #include <inttypes.h>
 
-static msfl_status expect(const msfl_site *s, msfl_site_phase phase, const char *what) {
-    static const char *const now[] = {"no round is under way", "a round is offered", "an update is being encrypted",
-                                      "an upload is under way", "the upload is acknowledged"};
+msfl_status msfl_site_expect(const msfl_site *s, msfl_site_phase phase, const char *what) {
+    static const char *const now[] = {
+        "no round is under way",  "a round is offered",         "an update is being encrypted",
+        "an upload is under way", "the upload is acknowledged", "the committee's answers are here",
+        "the sum is open",        "what was opened is reported"};
     if (s->phase == phase) return MSFL_OK;
     return msfl_fail(MSFL_ERR_POLICY, "site %" PRIu32 ": %s: not now, %s", s->config.client, what, now[s->phase]);
 }
 
 msfl_status msfl_site_start(msfl_site *s, const msfl_packed *ctx, const uint8_t model[MSFL_HASH_BYTES],
                             const uint8_t layout[MSFL_HASH_BYTES], msfl_effects *effects) {
-    msfl_status status = expect(s, MSFL_SITE_OFFERED, "take part");
+    msfl_status status = msfl_site_expect(s, MSFL_SITE_OFFERED, "take part");
     if (status == MSFL_OK) status = msfl_site_check_offer(s, &s->a); /* a record may have come since */
     if (status == MSFL_OK) status = msfl_round_info_check_with(&s->a.info, ctx);
     if (status != MSFL_OK) return status;
@@ -47,7 +49,7 @@ msfl_status msfl_site_start(msfl_site *s, const msfl_packed *ctx, const uint8_t 
 }
 
 msfl_status msfl_site_encrypt(msfl_site *s, uint64_t j, const uint32_t *slots, msfl_effects *effects) {
-    msfl_status status = expect(s, MSFL_SITE_ENCRYPTING, "encrypt");
+    msfl_status status = msfl_site_expect(s, MSFL_SITE_ENCRYPTING, "encrypt");
     if (status != MSFL_OK) return status;
     if (j != s->next || j >= s->n_chunks) {
         return msfl_fail(MSFL_ERR_USAGE, "site %" PRIu32 ": chunk %" PRIu64 " where %" PRIu64 " of %" PRIu64 " is due",
@@ -79,7 +81,7 @@ done:
 }
 
 msfl_status msfl_site_finish(msfl_site *s, msfl_effects *effects) {
-    msfl_status status = expect(s, MSFL_SITE_ENCRYPTING, "finish");
+    msfl_status status = msfl_site_expect(s, MSFL_SITE_ENCRYPTING, "finish");
     if (status != MSFL_OK) return status;
     if (s->next < s->n_chunks) {
         return msfl_fail(MSFL_ERR_USAGE, "site %" PRIu32 ": only %" PRIu64 " of %" PRIu64 " chunks are encrypted",

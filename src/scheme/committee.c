@@ -3,8 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
-#include "round/message.h"
-#include "round/share.h"
+#include "round/sealed.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -21,14 +20,16 @@ struct msfl_committee_session {
     const msfl_packed *ctx;
     uint8_t task[MSFL_HASH_BYTES];
     uint32_t min_cohort, n_chunks;
+    msfl_delivery delivery;
     uint64_t n_values, ciphertext_bytes;
     pthread_mutex_t lock;
     msfl_coordinator *coordinator;
     uint8_t *announcement; /* the message */
     size_t announcement_length;
     bool started[MSFL_COMMITTEE_MAX];
-    uint8_t **spool; /* n clients x (n_chunks and one for the bundles) */
-    uint32_t cohort; /* once closed */
+    uint8_t **spool;                      /* n clients x (n_chunks and one for the bundles) */
+    uint32_t cohort;                      /* once closed */
+    msfl_site *sites[MSFL_COMMITTEE_MAX]; /* delivery to clients: they open the sum */
 };
 
 void msfl_committee_free(msfl_committee *c) {
@@ -93,6 +94,12 @@ size_t msfl_committee_trailer_bytes(const msfl_params *params, uint32_t n_client
     return msfl_statement_bytes(n_clients) + n_clients * msfl_share_bytes(params->ring_degree);
 }
 
+size_t msfl_committee_delivery_bytes(const msfl_params *params, uint32_t n_clients) {
+    return MSFL_FRAME_BYTES + MSFL_ANNOUNCE_BODY + 3 * 4 + MSFL_HASH_BYTES + MSFL_SIGN_BYTES +
+           n_clients * (msfl_statement_bytes(n_clients) + 4 + MSFL_SIGN_BYTES + 4 + MSFL_SEALED_KEPT +
+                        msfl_sealed_sum_bytes(params->ring_degree) + MSFL_WRAP_BYTES);
+}
+
 size_t msfl_committee_setup_bytes(uint32_t n_clients) {
     const msfl_roster_info info = {.n_parties = n_clients, .k = n_clients};
     return msfl_roster_bytes(&info) + MSFL_FRAME_BYTES + MSFL_ANNOUNCE_BODY;
@@ -150,6 +157,8 @@ static msfl_status no_get(void *self, uint64_t number, uint32_t client, uint64_t
 
 void msfl_committee_session_free(msfl_committee_session *s) {
     if (s == NULL) return;
+    for (uint32_t i = 0; i < s->committee->n; i++)
+        msfl_site_free(s->sites[i]);
     msfl_coordinator_free(s->coordinator);
     spool_clear(s);
     msfl_free(s->announcement);
@@ -159,10 +168,8 @@ void msfl_committee_session_free(msfl_committee_session *s) {
 
 static msfl_status announce(msfl_committee_session *s, const msfl_session_info *info) {
     msfl_effects effects = {0};
-    msfl_round_offer offer = {.min_cohort = s->min_cohort,
-                              .n_values = s->n_values,
-                              .deadline_ms = UINT64_MAX,
-                              .delivery = MSFL_DELIVERY_COORDINATOR};
+    msfl_round_offer offer = {
+        .min_cohort = s->min_cohort, .n_values = s->n_values, .deadline_ms = UINT64_MAX, .delivery = s->delivery};
     memcpy(offer.model, info->model, MSFL_HASH_BYTES);
     memcpy(offer.layout, info->layout, MSFL_HASH_BYTES);
     msfl_status status = msfl_coordinator_open(s->coordinator, 0, &offer, &effects);
@@ -179,7 +186,7 @@ static msfl_status announce(msfl_committee_session *s, const msfl_session_info *
 
 msfl_status msfl_committee_session_new(const msfl_committee *committee, const msfl_packed *ctx,
                                        const msfl_session_info *info, uint32_t min_cohort, uint64_t n_values,
-                                       msfl_committee_session **out) {
+                                       msfl_delivery delivery, msfl_committee_session **out) {
     *out = NULL;
     msfl_committee_session *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
@@ -190,6 +197,7 @@ msfl_status msfl_committee_session_new(const msfl_committee *committee, const ms
     s->committee = committee;
     s->ctx = ctx;
     s->min_cohort = min_cohort;
+    s->delivery = delivery;
     s->n_values = n_values;
     s->n_chunks = (uint32_t)msfl_packed_chunks(ctx, n_values);
     for (uint32_t j = 0; j < s->n_chunks; j++)
@@ -302,6 +310,7 @@ static msfl_status ask_members(msfl_committee_session *s, msfl_member *const *me
         const msfl_effect *e = &asked.items[i];
         if (e->kind != MSFL_EFFECT_SEND) continue;
         if (msfl_coordinator_phase(s->coordinator) == MSFL_PHASE_OPENED) break; /* t answers were enough */
+        if (e->to >= s->committee->n) continue;
         msfl_effects replies = {0}, rest = {0};
         status = msfl_member_receive(members[e->to], MSFL_COORDINATOR, e->bytes, e->length, &replies);
         for (size_t k = 0; k < replies.n && status == MSFL_OK; k++) {
@@ -313,6 +322,87 @@ static msfl_status ask_members(msfl_committee_session *s, msfl_member *const *me
         msfl_effects_clear(&rest);
     }
     msfl_effects_clear(&asked);
+    return status;
+}
+
+/* --- delivery to the clients --- */
+
+static msfl_status new_site(msfl_committee_session *s, uint32_t client, msfl_site **out) {
+    msfl_site_config config = {.roster = s->committee->roster,
+                               .secret = s->committee->secret[client],
+                               .client = client,
+                               .min_cohort = s->min_cohort,
+                               .spool = {NULL, no_put, no_get},
+                               .delivery = s->delivery};
+    memcpy(config.task, s->task, MSFL_HASH_BYTES);
+    return msfl_site_new(&config, out);
+}
+
+/** The client opens the sum, and tells the coordinator that it did. */
+static msfl_status deliver(msfl_committee_session *s, uint32_t client, uint8_t *chunk) {
+    msfl_effects effects = {0}, reports = {0}, nothing = {0};
+    msfl_status status = MSFL_OK;
+    /* One that took no part, or did not come to the end, opens the sum like the others. */
+    if (s->sites[client] == NULL) status = new_site(s, client, &s->sites[client]);
+    msfl_site *site = s->sites[client];
+    if (status == MSFL_OK) status = msfl_coordinator_poll(s->coordinator, client, &effects);
+    for (size_t i = 0; i < effects.n && status == MSFL_OK; i++) {
+        const msfl_effect *e = &effects.items[i];
+        if (e->kind == MSFL_EFFECT_SEND && msfl_load32(e->bytes + 8) == MSFL_MSG_DELIVER)
+            status = msfl_site_receive(site, 0, e->bytes, e->length, &nothing);
+    }
+    for (uint32_t j = 0; j < s->n_chunks && status == MSFL_OK; j++) {
+        status = msfl_coordinator_folded(s->coordinator, j, chunk);
+        if (status == MSFL_OK) {
+            status = msfl_site_folded(site, s->ctx, j, chunk, msfl_packed_chunk_bytes(s->ctx, s->n_values, j));
+        }
+    }
+    if (status == MSFL_OK) status = msfl_site_report(site, NULL, &reports);
+    for (size_t i = 0; i < reports.n && status == MSFL_OK; i++) {
+        const msfl_effect *e = &reports.items[i];
+        if (e->kind != MSFL_EFFECT_SEND) continue;
+        status = msfl_coordinator_receive(s->coordinator, 0, client, e->bytes, e->length, &nothing);
+    }
+    msfl_effects_clear(&effects);
+    msfl_effects_clear(&reports);
+    msfl_effects_clear(&nothing);
+    return status;
+}
+
+/** All clients open the sum, and must have opened the same. The first one's is kept, for msfl_committee_open. */
+static msfl_status deliver_all(msfl_committee_session *s) {
+    uint8_t result[MSFL_HASH_BYTES];
+    uint32_t n_agree;
+    msfl_effects effects = {0};
+    uint8_t *chunk = msfl_alloc(msfl_packed_chunk_bytes(s->ctx, s->n_values, 0), 1);
+    msfl_status status = chunk == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    for (uint32_t i = 0; i < s->committee->n && status == MSFL_OK; i++) {
+        status = deliver(s, i, chunk);
+        if (i > 0) {
+            msfl_site_free(s->sites[i]);
+            s->sites[i] = NULL;
+        }
+    }
+    if (status == MSFL_OK &&
+        (!msfl_coordinator_agreed(s->coordinator, result, &n_agree) || n_agree != s->committee->n)) {
+        status = msfl_fail(MSFL_ERR_CRYPTO, "the hospitals opened different sums");
+    }
+    if (status == MSFL_OK) status = msfl_coordinator_finish(s->coordinator, result, &effects);
+    msfl_effects_clear(&effects);
+    msfl_free(chunk);
+    return status;
+}
+
+/** Once the members have answered: the sum can be opened, by whom it is for. */
+static msfl_status open_sum(msfl_committee_session *s) {
+    const msfl_phase wanted = s->delivery == MSFL_DELIVERY_CLIENTS ? MSFL_PHASE_DELIVERING : MSFL_PHASE_OPENED;
+    if (msfl_coordinator_phase(s->coordinator) != wanted) {
+        return msfl_fail(MSFL_ERR_CRYPTO, "the committee's answers do not open the sum");
+    }
+    size_t n;
+    (void)msfl_coordinator_cohort(s->coordinator, &n);
+    msfl_status status = s->delivery == MSFL_DELIVERY_CLIENTS ? deliver_all(s) : MSFL_OK;
+    if (status == MSFL_OK) s->cohort = (uint32_t)n;
     return status;
 }
 
@@ -331,15 +421,8 @@ msfl_status msfl_committee_close(msfl_committee_session *s) {
     }
     for (uint64_t pass = 0; pass < 2 && status == MSFL_OK; pass++) /* sign, answer */
         status = ask_members(s, members, pass * 10000);
-    if (status == MSFL_OK && msfl_coordinator_phase(s->coordinator) != MSFL_PHASE_OPENED) {
-        status = msfl_fail(MSFL_ERR_CRYPTO, "the committee's answers do not open the sum");
-    }
-    if (status == MSFL_OK) {
-        size_t n;
-        (void)msfl_coordinator_cohort(s->coordinator, &n);
-        s->cohort = (uint32_t)n;
-        spool_clear(s); /* folded */
-    }
+    if (status == MSFL_OK) status = open_sum(s);
+    if (status == MSFL_OK) spool_clear(s); /* folded */
     for (uint32_t i = 0; i < c->n; i++)
         msfl_member_free(members[i]);
     pthread_mutex_unlock(&s->lock);
@@ -352,6 +435,7 @@ uint32_t msfl_committee_cohort(const msfl_committee_session *s) {
 
 msfl_status msfl_committee_open(const msfl_committee_session *s, uint64_t j, uint64_t *totals) {
     /* The sum was folded for the close, so this reads only, from as many threads as like. */
+    if (s->delivery == MSFL_DELIVERY_CLIENTS) return msfl_site_total(s->sites[0], j, totals);
     return msfl_coordinator_total(s->coordinator, j, totals);
 }
 
@@ -372,15 +456,9 @@ msfl_status msfl_committee_site(msfl_committee_session *s, uint32_t client, msfl
     if (status == MSFL_OK) s->started[client] = true;
     pthread_mutex_unlock(&s->lock);
     if (status != MSFL_OK) return status;
-    msfl_site_config config = {.roster = c->roster,
-                               .secret = c->secret[client],
-                               .client = client,
-                               .min_cohort = s->min_cohort,
-                               .spool = {NULL, no_put, no_get}};
-    memcpy(config.task, s->task, MSFL_HASH_BYTES);
     msfl_effects effects = {0};
     msfl_site *site = NULL;
-    status = msfl_site_new(&config, &site);
+    status = new_site(s, client, &site);
     if (status == MSFL_OK) status = msfl_site_receive(site, 0, s->announcement, s->announcement_length, &effects);
     if (status == MSFL_OK) {
         const msfl_announcement *a = msfl_site_round(site);
@@ -397,8 +475,26 @@ msfl_status msfl_committee_site(msfl_committee_session *s, uint32_t client, msfl
         pthread_mutex_unlock(&s->lock);
         return status;
     }
+    if (s->delivery == MSFL_DELIVERY_CLIENTS) {
+        pthread_mutex_lock(&s->lock);
+        s->sites[client] = site;
+        pthread_mutex_unlock(&s->lock);
+    }
     *out = site;
     return MSFL_OK;
+}
+
+void msfl_committee_site_done(msfl_committee_session *s, msfl_site *site) {
+    pthread_mutex_lock(&s->lock);
+    for (uint32_t i = 0; i < s->committee->n; i++) {
+        if (s->sites[i] != site || site == NULL) continue;
+        if (msfl_site_phase_of(site) == MSFL_SITE_UPLOADING)
+            site = NULL; /* its upload is sealed: it will open the sum */
+        if (site != NULL) s->sites[i] = NULL;
+        break;
+    }
+    pthread_mutex_unlock(&s->lock);
+    msfl_site_free(site);
 }
 
 /** The body of the one message among the effects, without its first `skip` bytes. */

@@ -17,6 +17,7 @@ typedef struct setup {
     uint64_t n_values;
     uint32_t n_clients;
     bool committee;
+    msfl_delivery delivery;
 } setup;
 
 static void setup_free(void *inner) {
@@ -32,13 +33,25 @@ static msfl_status setup_new(const msfl_scheme_request *r, void **out) {
                          "a minimum cohort of %u: 2 or more are possible, since the sum of one would be that one",
                          r->min_cohort);
     }
-    const msfl_params_request request = {r->n_clients, r->value_bits, r->n_values, r->security_bits, r->ring_degree};
+    const msfl_params_request request = {.n_clients = r->n_clients,
+                                         .value_bits = r->value_bits,
+                                         .n_values = r->n_values,
+                                         .security_bits = r->security_bits,
+                                         .ring_degree = r->ring_degree,
+                                         .n_shares = r->custody == MSFL_CUSTODY_COMMITTEE ? r->n_clients : 1};
     if (r->custody == MSFL_CUSTODY_COMMITTEE && (r->n_clients < 2 || r->n_clients > MSFL_COMMITTEE_MAX)) {
         return msfl_fail(MSFL_ERR_USAGE, "a committee of all %u hospitals: 2 to %d are possible; name an authority",
                          r->n_clients, MSFL_COMMITTEE_MAX);
     }
+    if (r->delivery == MSFL_DELIVERY_CLIENTS && r->custody != MSFL_CUSTODY_COMMITTEE) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "delivery to the clients with custody '%s': in one process only a committee of the hospitals "
+                         "can keep the sum from the coordinator",
+                         msfl_custody_name(r->custody));
+    }
     setup *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
+    s->delivery = r->delivery;
     s->n_clients = r->n_clients;
     s->committee = r->custody == MSFL_CUSTODY_COMMITTEE;
     s->min_cohort = r->min_cohort;
@@ -64,6 +77,9 @@ static void facts(const void *inner, msfl_scheme_facts *out) {
     if (s->committee) {
         out->trailer_bytes = msfl_committee_trailer_bytes(&s->params, s->n_clients);
         out->setup_bytes = msfl_committee_setup_bytes(s->n_clients);
+        if (s->delivery == MSFL_DELIVERY_CLIENTS) {
+            out->delivery_bytes = msfl_committee_delivery_bytes(&s->params, s->n_clients);
+        }
     }
     snprintf(out->parameters, sizeof out->parameters,
              "N = %u, %u primes, log2 q = %.1f of %.0f, %u values of %u bits a coefficient", s->params.ring_degree,
@@ -130,6 +146,7 @@ typedef struct session {
 } session;
 
 typedef struct sender {
+    session *round;
     msfl_site *site; /* with a committee */
     msfl_round_client *client;
 } sender;
@@ -149,8 +166,8 @@ static msfl_status session_new(const msfl_setup *outer, msfl_keys *made, const m
     if (s == NULL) return MSFL_NO_MEMORY;
     s->setup = p;
     if (p->committee) {
-        msfl_status status =
-            msfl_committee_session_new(k->committee, p->ctx, info, p->min_cohort, p->n_values, &s->committee);
+        msfl_status status = msfl_committee_session_new(k->committee, p->ctx, info, p->min_cohort, p->n_values,
+                                                        p->delivery, &s->committee);
         if (status != MSFL_OK) {
             session_free(s);
             return status;
@@ -180,7 +197,7 @@ static msfl_status session_new(const msfl_setup *outer, msfl_keys *made, const m
 static void sender_free(void *inner) {
     sender *s = inner;
     if (s == NULL) return;
-    msfl_site_free(s->site);
+    if (s->site != NULL) msfl_committee_site_done(s->round->committee, s->site);
     msfl_round_client_free(s->client);
     msfl_free(s);
 }
@@ -189,6 +206,7 @@ static msfl_status sender_new(void *inner, uint32_t client, void **out) {
     session *round = inner;
     sender *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) return MSFL_NO_MEMORY;
+    s->round = round;
     msfl_status status = round->committee != NULL
                              ? msfl_committee_site(round->committee, client, &s->site)
                              : msfl_round_client_new(round->setup->ctx, &round->info, client, &s->client);

@@ -44,6 +44,8 @@ static msfl_status wrap(const msfl_scheme *scheme, const msfl_scheme_request *re
     scheme->facts(inner, &setup->facts);
     setup->facts.n_chunks = setup->n_chunks;
     setup->facts.upload_bytes = upload_bytes(scheme, inner, setup->n_chunks);
+    /* The folded sum is as large as one upload. */
+    if (setup->facts.delivery_bytes > 0) setup->facts.delivery_bytes += setup->facts.upload_bytes;
     *out = setup;
     return MSFL_OK;
 }
@@ -51,6 +53,7 @@ static msfl_status wrap(const msfl_scheme *scheme, const msfl_scheme_request *re
 static msfl_scheme_request with_defaults(const msfl_scheme_request *request) {
     msfl_scheme_request r = *request;
     if (r.security_bits == 0) r.security_bits = 128;
+    if (r.delivery == 0) r.delivery = MSFL_DELIVERY_COORDINATOR;
     if (r.custody == 0) {
         r.custody =
             r.n_clients >= 2 && r.n_clients <= MSFL_COMMITTEE_MAX ? MSFL_CUSTODY_COMMITTEE : MSFL_CUSTODY_AUTHORITY;
@@ -63,6 +66,10 @@ msfl_status msfl_setup_new(const msfl_scheme *scheme, const msfl_scheme_request 
     msfl_scheme_request r = with_defaults(request);
     void *inner = NULL;
     msfl_status status = check_request(&r);
+    if (status == MSFL_OK && r.delivery != MSFL_DELIVERY_COORDINATOR && scheme != &msfl_scheme_packed) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "scheme %s cannot keep a sum from the coordinator; packed can",
+                         scheme->name);
+    }
     if (status == MSFL_OK) status = scheme->setup_new(&r, &inner);
     if (status != MSFL_OK) return msfl_fail_in(status, "scheme %s", scheme->name);
     return wrap(scheme, &r, inner, out);

@@ -15,7 +15,7 @@ typedef struct builder {
     const char *name;
     struct fy_parser *parser;
     struct fy_diag *diag;
-    uint32_t n_nodes;
+    uint32_t n_nodes, nodes_max;
 } builder;
 
 /* --- building the tree --- */
@@ -104,8 +104,8 @@ static msfl_status read_node(builder *b, struct fy_event *event, uint32_t depth,
     if (depth > MSFL_YAML_DEPTH_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: nested more than %d deep", b->name, MSFL_YAML_DEPTH_MAX);
     }
-    if (++b->n_nodes > MSFL_YAML_NODES_MAX) {
-        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d values", b->name, MSFL_YAML_NODES_MAX);
+    if (++b->n_nodes > b->nodes_max) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %u values", b->name, b->nodes_max);
     }
     msfl_yaml *node = msfl_alloc(1, sizeof *node);
     if (node == NULL) return MSFL_ERR_MEMORY;
@@ -202,14 +202,22 @@ static msfl_status check_characters(const char *name, const char *text, size_t l
 }
 
 msfl_status msfl_yaml_parse(const char *name, const char *text, size_t length, msfl_yaml **out) {
+    return msfl_yaml_parse_within(name, text, length, MSFL_YAML_BYTES_MAX, MSFL_YAML_NODES_MAX, out);
+}
+
+msfl_status msfl_yaml_parse_within(const char *name, const char *text, size_t length, size_t bytes_max,
+                                   uint32_t nodes_max, msfl_yaml **out) {
     *out = NULL;
-    if (length > MSFL_YAML_BYTES_MAX) {
-        return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes of YAML; at most %d are accepted", name, length,
-                         MSFL_YAML_BYTES_MAX);
+    if (length > bytes_max) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes of YAML; at most %zu are accepted", name, length, bytes_max);
+    }
+    if (length == 0) { /* libfyaml takes none for a failure of its own */
+        text = "\n";
+        length = 1;
     }
     msfl_status status = check_characters(name, text, length);
     if (status != MSFL_OK) return status;
-    builder b = {.name = name};
+    builder b = {.name = name, .nodes_max = nodes_max};
     msfl_yaml *root = NULL;
     status = MSFL_ERR_MEMORY;
     struct fy_diag_cfg diag_cfg;

@@ -25,6 +25,10 @@ typedef struct msfl_yaml {
  * stand for a huge one), as are duplicate and non-scalar keys. Errors begin with "name: line L, column C: ".
  */
 msfl_status msfl_yaml_parse(const char *name, const char *text, size_t length, msfl_yaml **out) MSFL_NODISCARD;
+/** The same with other bounds than MSFL_YAML_BYTES_MAX and MSFL_YAML_NODES_MAX, for a kind of document whose largest is
+ *  larger than any description (a roster, whose signature is checked before it is parsed). */
+msfl_status msfl_yaml_parse_within(const char *name, const char *text, size_t length, size_t bytes_max,
+                                   uint32_t nodes_max, msfl_yaml **out) MSFL_NODISCARD;
 void msfl_yaml_free(msfl_yaml *root);
 
 /** ERR_FORMAT with the place of `at` in front: "name: line L, column C: ...". */

@@ -1,7 +1,7 @@
 /* Programs for valgrind: every secret is undefined memory, so every branch and address that depends on one is reported.
  *
- *   ctime SCHEME         packed, round, bfv, ckks, shamir, pairwise, paillier or vault: must run without a report
- *   ctime twins          leak on purpose: by a branch, an index and an address made in a kernel, which must be
+ *   ctime SCHEME         packed, round, answer, bfv, ckks, shamir, pairwise, paillier or vault: must run without a
+ * report ctime twins          leak on purpose: by a branch, an index and an address made in a kernel, which must be
  * reported; and by the time of a division, which this tool cannot see
  *
  * Secrets that the library draws are marked where it draws them (base/taint.h); inputs (values, received shares, key
@@ -16,6 +16,7 @@
 #include "he/shamir.h"
 #include "medsecurefl/round.h"
 #include "round/bundle.h"
+#include "round/sealed.h"
 
 #if MSFL_TAINT && defined NDEBUG
 
@@ -222,6 +223,42 @@ static void shamir(void) {
     EXPECT(msfl_shamir_split(T, K, secret, N, shares) == MSFL_ERR_NUMERIC);
 }
 
+/* --- a member's answer, to the coordinator and to the hospitals, whose keys are as secret as the sum --- */
+
+static void answer(void) {
+    enum { K = 3, DEGREE = 1024 };
+    msfl_identity id[K + 1];
+    msfl_identity_secret *secret[K + 1];
+    static uint32_t sum[DEGREE], opened[DEGREE], expected[DEGREE];
+    static const uint8_t round_id[32] = {1}, cohort[32] = {2};
+    const uint32_t members[K] = {0, 1, 2};
+    for (uint8_t i = 0; i <= K; i++) {
+        uint8_t seed[32] = {i};
+        TRY(msfl_identity_new(seed, &id[i], &secret[i]));
+        MSFL_SECRET(secret[i]->box, sizeof secret[i]->box);
+    }
+    const msfl_roster_info roster = {1, MSFL_CUSTODY_COMMITTEE, id[K], id, K, K, members, K, 2, 0};
+    const msfl_answer_binding binding = {round_id, cohort, 1, DEGREE};
+    for (uint32_t i = 0; i < DEGREE; i++)
+        sum[i] = expected[i] = i * 767;
+    MSFL_SECRET(sum, sizeof sum);
+    uint8_t *body = get(msfl_sealed_bytes(DEGREE, K), 1);
+    TRY(msfl_sealed_make(&binding, secret[1], &roster, sum, body));
+    TRY(msfl_sealed_check(&binding, &roster, body));
+    const uint8_t *sealed = body + MSFL_SEALED_KEPT, *wraps = sealed + msfl_sealed_sum_bytes(DEGREE);
+    TRY(msfl_sealed_open(&binding, &roster, 2, secret[2], body, sealed, wraps + 2 * MSFL_WRAP_BYTES, opened));
+    expect_secret("an opened answer that is not secret", opened, DEGREE, sizeof opened[0]);
+    MSFL_DECLASSIFY(opened, sizeof opened);
+    EXPECT(memcmp(opened, expected, sizeof opened) == 0);
+    EXPECT(msfl_sealed_open(&binding, &roster, 0, secret[0], body, sealed, wraps + MSFL_WRAP_BYTES, opened) ==
+           MSFL_ERR_CRYPTO);
+    TRY(msfl_answer_seal(&binding, secret[1], &id[K], sum, body));
+    TRY(msfl_answer_open(&binding, &id[1], &id[K], secret[K], body, opened));
+    MSFL_DECLASSIFY(opened, sizeof opened);
+    EXPECT(memcmp(opened, expected, sizeof opened) == 0);
+    msfl_free(body);
+}
+
 /* --- pairwise: one of three clients drops out --- */
 
 static void pairwise(void) {
@@ -379,8 +416,8 @@ static const struct {
     const char *name;
     void (*run)(void);
 } programs[] = {
-    {"packed", packed},     {"round", whole_round}, {"bfv", bfv},           {"ckks", ctime_ckks}, {"shamir", shamir},
-    {"pairwise", pairwise}, {"paillier", paillier}, {"vault", ctime_vault}, {"twins", twins},
+    {"packed", packed}, {"round", whole_round}, {"answer", answer},     {"bfv", bfv},           {"ckks", ctime_ckks},
+    {"shamir", shamir}, {"pairwise", pairwise}, {"paillier", paillier}, {"vault", ctime_vault}, {"twins", twins},
 };
 
 int main(int argc, char **argv) {

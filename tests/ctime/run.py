@@ -9,7 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 CTIME = os.path.join(os.environ["MSFL_TOOLS"], "ctime")
 REPORTED = 99
-SCHEMES = ["packed", "round", "bfv", "ckks", "shamir", "pairwise"]
+SCHEMES = ["packed", "round", "answer", "bfv", "ckks", "shamir", "pairwise"]
 
 # Functions whose operands are secret and whose code is ours. Inlined ones are seen in their callers.
 NO_DIVISION = re.compile(

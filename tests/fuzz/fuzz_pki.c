@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "pki/authority.h"
 #include "pki/gate.h"
+#include "pki/round.h"
 #include "pki/signed.h"
 #include "vault/unlock.h"
 
@@ -43,6 +44,10 @@ static void read_roster(const char *bytes, size_t size) {
             pki_roster_may_follow(roster, second) != MSFL_OK) {
             abort();
         }
+        msfl_roster *round;
+        if (pki_roster_round(roster, &round) == MSFL_OK) msfl_roster_free(round);
+        for (uint32_t i = 0; i < 4; i++)
+            (void)pki_round_name(roster, i);
         msfl_free(second);
         msfl_free(roster);
     }

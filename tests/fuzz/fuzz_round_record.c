@@ -29,9 +29,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     } else {
         msfl_transcript t;
-        uint8_t hash[32];
+        uint8_t hash[32] = {0};
         if (msfl_transcript_verify(copy, length, h.roster, NULL, &t) == MSFL_OK) {
             if (t.outcome == MSFL_OUTCOME_OPENED && (t.n_cohort < 2 || t.n_votes < h.r->t)) abort();
+            if (t.n_reports > 0 && t.outcome == MSFL_OUTCOME_OPENED && t.n_agree < 3) abort();
+            msfl_report report;
+            for (uint32_t i = 0; msfl_transcript_report(&t, i, &report); i++)
+                hash[0] ^= report.result[0];
             for (size_t i = 0; i < t.reason_length; i++)
                 digest[0] ^= (uint8_t)t.reason[i];
             (void)msfl_transcript_find(&t, h.roster, 1, hash);

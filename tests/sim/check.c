@@ -80,6 +80,9 @@ static seen_upload *enter(sim *s, const node *site, const uint8_t id[32]) {
         return NULL;
     }
     const uint64_t number = round->a.info.number;
+    if (s->site_delivery != 0 && round->a.delivery != s->site_delivery) {
+        sim_fail(s, "site %u takes part in a round that is opened by others than it insists on", site->party);
+    }
     if (round->a.info.min_cohort < s->site_min) {
         sim_fail(s, "site %u takes part in a round that may open %u updates", site->party, round->a.info.min_cohort);
     }
@@ -104,8 +107,35 @@ static void same_bytes(sim *s, blob *seen, const uint8_t *bytes, size_t length, 
     }
 }
 
+static void site_reported(sim *s, const node *site, const uint8_t id[32], const uint8_t *report) {
+    const uint8_t *result = msfl_report_result(report);
+    for (size_t i = 0; i < s->n_reports; i++) {
+        const seen_report *r = &s->reports[i];
+        if (!r->honest || memcmp(r->id, id, 32) != 0) continue;
+        const bool same = memcmp(msfl_report_result(r->bytes), result, 32) == 0;
+        if (msfl_load32(r->bytes) == site->party) {
+            if (memcmp(r->bytes, report, MSFL_REPORT_BYTES) != 0)
+                sim_fail(s, "site %u reports twice, differently", site->party);
+            return;
+        }
+        const bool sound = !site->broken && !s->nodes[1 + msfl_load32(r->bytes)].broken;
+        if (!s->lying && same != sound) {
+            sim_fail(s, "sites %u and %u report %s of one round", site->party, msfl_load32(r->bytes),
+                     same ? "the same model, and one is broken," : "different results");
+        }
+    }
+    seen_report *r = sim_add(&s->reports, &s->n_reports, &s->reports_capacity, sizeof *r);
+    memcpy(r->id, id, 32);
+    memcpy(r->bytes, report, MSFL_REPORT_BYTES);
+    r->honest = true;
+}
+
 static void site_sent(sim *s, const node *site, uint32_t kind, const uint8_t *bytes, size_t length) {
     const uint8_t *body = bytes + MSFL_FRAME_BYTES;
+    if (kind == MSFL_MSG_REPORT) {
+        site_reported(s, site, bytes + 16, body);
+        return;
+    }
     seen_upload *u = enter(s, site, bytes + 16);
     if (u == NULL) return;
     if (kind == MSFL_MSG_CHUNK)
@@ -114,6 +144,10 @@ static void site_sent(sim *s, const node *site, uint32_t kind, const uint8_t *by
 }
 
 void check_history(sim *s, const node *site, const msfl_announcement *a) {
+    if (site->reported_number > site->history_number) {
+        sim_fail(s, "site %u goes on without knowing that all have opened the same sum in round %llu", site->party,
+                 (unsigned long long)site->reported_number);
+    }
     if (site->history_number == 0) return;
     if (a->info.number <= site->history_number) {
         sim_fail(s, "site %u takes part in round %llu, whose end it has seen", site->party,
@@ -235,8 +269,23 @@ static void check_content(sim *s, const node *n, uint32_t place, const uint8_t i
     uint32_t *expected = msfl_alloc(degree, sizeof *expected), *found = msfl_alloc(degree, sizeof *found);
     uint8_t *scratch = msfl_alloc(msfl_share_scratch_bytes(degree), 1);
     const msfl_answer_binding binding = {id, body, n->party, degree};
-    if (msfl_answer_open(&binding, &s->id[n->party], &s->coordinator_id, s->coordinator_secret, body, 1, 0, found) !=
-        MSFL_OK) {
+    if (check_round(s, id)->a.delivery == MSFL_DELIVERY_CLIENTS) {
+        /* For every hospital alike; and nothing that the coordinator's key opens. */
+        const uint8_t *sealed = body + MSFL_SEALED_KEPT, *wraps = sealed + msfl_sealed_sum_bytes(degree);
+        uint32_t *other = msfl_alloc(degree, sizeof *other);
+        for (uint32_t i = 0; i < s->n; i++) {
+            const uint8_t *wrap = wraps + (size_t)MSFL_WRAP_BYTES * i;
+            if (msfl_sealed_open(&binding, s->r, i, s->coordinator_secret, body, sealed, wrap, found) == MSFL_OK)
+                sim_fail(s, "member %u sends an answer that the coordinator can open", n->party);
+            if (msfl_sealed_open(&binding, s->r, i, s->secret[i], body, sealed, wrap, found) != MSFL_OK)
+                sim_fail(s, "member %u sends an answer that hospital %u cannot open", n->party, i);
+            if (i > 0 && memcmp(found, other, degree * sizeof *found) != 0)
+                sim_fail(s, "member %u sends different sums to different hospitals", n->party);
+            memcpy(other, found, degree * sizeof *found);
+        }
+        msfl_free(other);
+    } else if (msfl_answer_open(&binding, &s->id[n->party], &s->coordinator_id, s->coordinator_secret, body, found) !=
+               MSFL_OK) {
         sim_fail(s, "member %u sends an answer that nobody can open", n->party);
     }
     for (uint32_t i = 0; i < c->n; i++) {
@@ -289,10 +338,94 @@ static void member_answered(sim *s, const node *n, uint32_t place, const uint8_t
     }
 }
 
+/* --- sums that hospitals open --- */
+
+void check_opened(sim *s, const node *n) {
+    const struct msfl_site *site = n->machine;
+    s->delivered++;
+    if (!check_openable(s, site->cohort)) {
+        sim_fail(s, "site %u opens a sum of a cohort that t members never answered for", n->party);
+        return;
+    }
+    bool in = false, plain = true;
+    for (uint32_t i = 0; i < site->n_cohort; i++) {
+        in |= site->cohort_clients[i] == n->party;
+        plain &= !check_client_corrupt(s, site->cohort_clients[i]);
+    }
+    for (size_t i = 0; i < n->n_journal && !in; i++) {
+        const blob *b = &n->journal[i];
+        if (msfl_load32(b->bytes + 8) == MSFL_JOURNAL_RECEIPT &&
+            memcmp(b->bytes + MSFL_JOURNAL_HEAD, site->round_id, 32) == 0) {
+            sim_fail(s, "the upload of site %u was acknowledged, and it opens a sum without it", n->party);
+        }
+    }
+    /* What a lying coordinator folded may be anything, unless the site folded it itself. */
+    if (s->lying && (site->fold != MSFL_FOLD_OWN || !plain)) return;
+    uint64_t *totals = msfl_alloc(s->n_values, sizeof *totals), *expected = msfl_alloc(s->n_values, sizeof *expected);
+    uint32_t *slots = msfl_alloc(s->n_values, sizeof *slots);
+    uint64_t at = 0;
+    for (uint64_t j = 0; j < s->n_chunks; j++) {
+        if (msfl_site_total(site, j, totals + at) != MSFL_OK)
+            sim_fail(s, "a delivered sum does not open: %s", msfl_error_message());
+        at += msfl_packed_chunk_slots(sim_ctx, s->n_values, j);
+    }
+    for (uint32_t i = 0; i < site->n_cohort; i++) {
+        sim_slots(s, site->round_id, site->cohort_clients[i], slots);
+        for (uint64_t v = 0; v < s->n_values; v++)
+            expected[v] += slots[v];
+    }
+    if (memcmp(totals, expected, s->n_values * sizeof *totals) != 0)
+        sim_fail(s, "site %u opens a sum that is not that of its cohort", n->party);
+    for (uint32_t i = 0; i < s->k; i++) {
+        if ((msfl_site_wrong(site) >> i & 1) != 0 && !check_place_corrupt(s, i))
+            sim_fail(s, "an honest member is named a cheat");
+    }
+    msfl_free(totals);
+    msfl_free(expected);
+    msfl_free(slots);
+}
+
+void check_written(sim *s, node *n, const uint8_t *record, size_t length) {
+    const uint32_t kind = msfl_load32(record + 8);
+    const uint8_t *body = record + MSFL_JOURNAL_HEAD;
+    if (kind == MSFL_JOURNAL_FINISHED) deliver_record(s, body, length - MSFL_JOURNAL_HEAD);
+    if (kind == MSFL_JOURNAL_REPORTED) {
+        msfl_announcement a;
+        if (msfl_announcement_read(body, &a) != MSFL_OK) abort();
+        n->reported_number = a.info.number;
+        memcpy(n->reported_result, msfl_report_result(body + MSFL_ANNOUNCE_BODY), 32);
+    }
+    if (kind != MSFL_JOURNAL_HISTORY) return;
+    n->history_number = msfl_load64(body);
+    memcpy(n->history, body + 8, 32);
+    if (length == MSFL_JOURNAL_HEAD + 40) return;
+    s->settled++;
+    if (n->reported_number != n->history_number || memcmp(n->reported_result, body + 40, 32) != 0) {
+        sim_fail(s, "site %u goes on from a record of another sum than it opened", n->party);
+    }
+    /* The model that it made counts from now on. */
+    uint8_t next[32];
+    msfl_model_after(n->model, body + 40, next);
+    memcpy(n->model, next, 32);
+}
+
+/** Where a delivery holds the hash of the folded sum. */
+static size_t delivery_fold(const sim *s, const uint8_t *bytes) {
+    size_t at = MSFL_FRAME_BYTES + MSFL_ANNOUNCE_BODY;
+    at += 4 + msfl_load32(bytes + at) * msfl_statement_bytes(s->k);
+    at += 4 + (size_t)msfl_load32(bytes + at) * (4 + MSFL_SIGN_BYTES);
+    return at + 4 + (size_t)msfl_load32(bytes + at) * (4 + MSFL_SEALED_KEPT);
+}
+
 void check_sent(sim *s, node *from, uint32_t to, const uint8_t *bytes, size_t length) {
-    (void)to;
     const uint32_t kind = msfl_load32(bytes + 8);
     if (from->kind == NODE_COORDINATOR) {
+        if (kind == MSFL_MSG_DELIVER) {
+            msfl_free(s->delivery.bytes);
+            s->delivery = sim_copy(bytes, length);
+            s->delivery_to = to;
+            s->delivery_fold = delivery_fold(s, bytes);
+        }
         if (kind == MSFL_MSG_ANNOUNCE) check_note_round(s, bytes + MSFL_FRAME_BYTES);
         if (kind == MSFL_MSG_PROPOSE || kind == MSFL_MSG_RELEASE) {
             const uint8_t *at = bytes + MSFL_FRAME_BYTES + MSFL_ANNOUNCE_BODY;

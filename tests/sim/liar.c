@@ -14,13 +14,20 @@ static void lie_announce(sim *s) {
                                     .n_values = s->n_values,
                                     .params = *msfl_packed_params(sim_ctx)},
                            .deadline_ms = s->now + 3000,
-                           .delivery = MSFL_DELIVERY_COORDINATOR};
+                           .delivery =
+                               sim_chance(s, s->to_hospitals) ? MSFL_DELIVERY_CLIENTS : MSFL_DELIVERY_COORDINATOR};
     memcpy(a.info.task, s->task, 32);
     memcpy(a.info.layout, s->layout, 32);
     memcpy(a.info.authority, msfl_roster_hash(s->roster), 32);
     if (sim_chance(s, 0.1)) a.info.authority[5] ^= 1; /* a roster with a committee of its own */
     a.info.model[0] = (uint8_t)sim_below(s, 3);
     a.previous[0] = (uint8_t)sim_below(s, 2);
+    if (s->to_hospitals > 0 && sim_chance(s, 0.8)) {
+        /* What some hospital waits for: the next number after what it has seen. */
+        const node *n = &s->nodes[1 + sim_below(s, s->n)];
+        a.info.number = n->history_number + 1 + (n->reported_number > n->history_number && sim_chance(s, 0.5));
+        memcpy(a.previous, n->history, 32);
+    }
     uint8_t announce[MSFL_ANNOUNCE_BODY];
     msfl_announcement_sign(&a, s->coordinator_secret, announce);
     check_note_round(s, announce);
@@ -152,7 +159,7 @@ static void lie_propose(sim *s) {
 }
 
 /** The votes for a cohort as the liar would have them: true, repeated, invented. */
-static void put_votes(sim *s, const seen_cohort *c, msfl_buffer *b) {
+void liar_put_votes(sim *s, const seen_cohort *c, msfl_buffer *b) {
     const uint64_t how = sim_below(s, 5);
     msfl_buffer votes = {0};
     uint32_t n = 0;
@@ -192,7 +199,7 @@ static void lie_release(sim *s) {
     put_announce(s, round, &common);
     msfl_put32(&common, c->n);
     msfl_put_bytes(&common, c->statements.bytes, c->statements.length);
-    put_votes(s, c, &common);
+    liar_put_votes(s, c, &common);
     for (uint32_t place = 0; place < s->k; place++) {
         if (sim_chance(s, 0.3)) continue;
         msfl_buffer b = {0};
@@ -228,11 +235,12 @@ static void lie_record(sim *s) {
     msfl_buffer b = {0}, record = {0};
     static const uint8_t zero[96];
     msfl_put32(&record, 0x5254534du);
-    msfl_put32(&record, 1);
+    msfl_put32(&record, round->a.delivery == MSFL_DELIVERY_CLIENTS ? 2 : 1);
     msfl_put32(&record, MSFL_OUTCOME_ABORTED);
     put_announce(s, round, &record);
     for (int i = 0; i < 3; i++)
-        msfl_put32(&record, 0); /* no cohort, votes, answers */
+        msfl_put32(&record, 0);                                             /* no cohort, votes, answers */
+    if (round->a.delivery == MSFL_DELIVERY_CLIENTS) msfl_put32(&record, 0); /* nor reports */
     msfl_put_bytes(&record, zero, 32);
     msfl_put32(&record, 1);
     msfl_put8(&record, (uint8_t)('a' + sim_below(s, 2)));
@@ -255,7 +263,15 @@ static void lie_record(sim *s) {
 void liar_act(sim *s, node *coordinator) {
     (void)coordinator;
     const uint64_t what = sim_below(s, 100);
-    if (what < 12 || s->n_rounds == 0) {
+    if (s->n_rounds > 0 && s->to_hospitals > 0 && sim_chance(s, 0.4)) {
+        if (what < 60) {
+            lie_deliver(s);
+        } else if (what < 85) {
+            lie_sealed_record(s);
+        } else {
+            lie_receipt(s);
+        }
+    } else if (what < 12 || s->n_rounds == 0) {
         lie_announce(s);
     } else if (what < 50) {
         lie_propose(s);

@@ -30,6 +30,7 @@ static const mutant mutants[] = {
     {"forget-opened", 0, SIM_FORGETS + MSFL_JOURNAL_OPENED},
     {"forget-certified", 0, SIM_FORGETS + MSFL_JOURNAL_CERTIFIED},
     {"forget-history", 0, SIM_FORGETS + MSFL_JOURNAL_HISTORY},
+    {"forget-reported", 0, SIM_FORGETS + MSFL_JOURNAL_REPORTED},
     {"send-before-journal", 0, SIM_SENDS_FIRST},
     {"spool-late", 0, SIM_SPOOL_LATE},
 };
@@ -42,7 +43,7 @@ static void use(const mutant *m) {
 }
 
 /** Seeds until one fails; UINT64_MAX if none does. */
-static uint64_t hunt(uint64_t first, uint64_t n, char *why, size_t why_length, uint64_t totals[6]) {
+static uint64_t hunt(uint64_t first, uint64_t n, char *why, size_t why_length, uint64_t totals[SIM_TOTALS]) {
     for (uint64_t seed = first; seed < first + n; seed++) {
         if (!sim_run(seed, why, why_length, totals)) return seed;
     }
@@ -53,7 +54,7 @@ static int hunt_mutants(const char *only, uint64_t first, uint64_t n) {
     int survivors = 0, killed = 0;
     char why[512];
     for (size_t i = 0; i < sizeof mutants / sizeof *mutants; i++) {
-        uint64_t totals[6] = {0};
+        uint64_t totals[SIM_TOTALS] = {0};
         if (only != NULL && strcmp(only, mutants[i].name) != 0) continue;
         use(&mutants[i]);
         uint64_t seed = hunt(first, n, why, sizeof why, totals);
@@ -104,19 +105,20 @@ int main(int argc, char **argv) {
             if (strcmp(only, mutants[i].name) == 0) use(&mutants[i]);
         }
         char why[512];
-        uint64_t totals[6] = {0};
+        uint64_t totals[SIM_TOTALS] = {0};
         const uint64_t seed = hunt(first, n, why, sizeof why, totals);
         if (seed != UINT64_MAX) {
             printf("FAILED: seed %llu: %s\nreplay: sim_round --seed %llu --verbose%s\n", (unsigned long long)seed, why,
                    (unsigned long long)seed, sim_real_crypto ? " --real" : "");
             result = 1;
         } else {
-            printf("%llu seeds, %llu events: %llu rounds opened, %llu given up, %llu answers; under lying coordinators "
-                   "%llu "
-                   "answers, %llu sums\n",
+            printf("%llu seeds, %llu events: %llu rounds opened, %llu given up, %llu answers, %llu sums delivered to "
+                   "hospitals; under lying coordinators "
+                   "%llu answers, %llu sums, %llu deliveries opened, %llu of them on record\n",
                    (unsigned long long)n, (unsigned long long)totals[2], (unsigned long long)totals[0],
-                   (unsigned long long)totals[1], (unsigned long long)totals[3], (unsigned long long)totals[4],
-                   (unsigned long long)totals[5]);
+                   (unsigned long long)totals[1], (unsigned long long)totals[3], (unsigned long long)totals[6],
+                   (unsigned long long)totals[4], (unsigned long long)totals[5], (unsigned long long)totals[7],
+                   (unsigned long long)totals[8]);
         }
     }
     msfl_packed_free(sim_ctx);

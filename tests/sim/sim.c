@@ -142,7 +142,8 @@ static void node_start(node *n) {
         status = msfl_coordinator_new(&c, &m);
         n->machine = m;
     } else if (n->kind == NODE_SITE) {
-        msfl_site_config c = {s->roster, s->secret[n->party], n->party, {0}, s->site_min, 0, true, spool};
+        msfl_site_config c = {s->roster, s->secret[n->party], n->party, {0}, s->site_min, 0, true,
+                              spool,     s->site_delivery};
         memcpy(c.task, s->task, 32);
         msfl_site *m;
         status = msfl_site_new(&c, &m);
@@ -173,10 +174,7 @@ static void node_start(node *n) {
 }
 
 static void write_journal(node *n, const msfl_effect *e) {
-    if (msfl_load32(e->bytes + 8) == MSFL_JOURNAL_HISTORY) {
-        n->history_number = msfl_load64(e->bytes + MSFL_JOURNAL_HEAD);
-        memcpy(n->history, e->bytes + MSFL_JOURNAL_HEAD + 8, 32);
-    }
+    check_written(n->sim, n, e->bytes, e->length);
     if (sim_driver == SIM_FORGETS + (int)msfl_load32(e->bytes + 8)) return;
     for (size_t i = 0; i < n->n_spool && sim_driver != SIM_SPOOL_LATE; i++)
         n->spool[i].durable = true;
@@ -195,8 +193,11 @@ static void answer_wrongly(node *n, msfl_effect *e) {
     uint8_t cohort[32];
     memcpy(cohort, e->bytes + MSFL_FRAME_BYTES, 32);
     const msfl_answer_binding own = {b.round_id, cohort, b.member, b.ring_degree};
-    const msfl_identity *receiver = &s->coordinator_id;
-    if (msfl_answer_seal(&own, s->secret[n->party], &receiver, 1, sum, e->bytes + MSFL_FRAME_BYTES) != MSFL_OK) abort();
+    if (e->length == MSFL_FRAME_BYTES + msfl_sealed_bytes(degree, s->n)) {
+        if (msfl_sealed_make(&own, s->secret[n->party], s->r, sum, e->bytes + MSFL_FRAME_BYTES) != MSFL_OK) abort();
+    } else if (msfl_answer_seal(&own, s->secret[n->party], &s->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES) !=
+               MSFL_OK)
+        abort();
     msfl_free(sum);
 }
 
@@ -231,26 +232,31 @@ static uint64_t clock_of(const node *n) {
     return t < 0 ? 0 : (uint64_t)t;
 }
 
-static void deliver(sim *s, packet *p) {
+msfl_status sim_give(node *n, uint32_t from, const uint8_t *bytes, size_t length) {
     msfl_effects effects = {0};
+    msfl_status status = MSFL_OK;
+    if (n->kind == NODE_COORDINATOR && !n->sim->lying) {
+        status = msfl_coordinator_receive(n->machine, clock_of(n), from, bytes, length, &effects);
+    } else if (n->kind == NODE_SITE) {
+        status = msfl_site_receive(n->machine, clock_of(n), bytes, length, &effects);
+    } else if (n->kind == NODE_MEMBER) {
+        status = msfl_member_receive(n->machine, from, bytes, length, &effects);
+    }
+    if (status != MSFL_OK && effects.n != 0) sim_fail(n->sim, "a failed call left effects");
+    carry_out(n, &effects);
+    return status;
+}
+
+static void deliver(sim *s, packet *p) {
     for (size_t i = 0; i < s->n_nodes; i++) {
         node *n = &s->nodes[i];
         const uint32_t address = n->kind == NODE_COORDINATOR ? MSFL_COORDINATOR : n->party;
         if (address != p->to || !n->up) continue;
-        msfl_status status = MSFL_OK;
-        if (n->kind == NODE_COORDINATOR && !s->lying) {
-            status = msfl_coordinator_receive(n->machine, clock_of(n), p->from, p->b.bytes, p->b.length, &effects);
-        } else if (n->kind == NODE_SITE) {
-            status = msfl_site_receive(n->machine, clock_of(n), p->b.bytes, p->b.length, &effects);
-        } else if (n->kind == NODE_MEMBER) {
-            status = msfl_member_receive(n->machine, p->from, p->b.bytes, p->b.length, &effects);
-        }
+        msfl_status status = sim_give(n, p->from, p->b.bytes, p->b.length);
         if (sim_verbose && p->b.length >= 16) {
             printf("%6llu  %d -> %d kind %u (%zu bytes): %s\n", (unsigned long long)s->now, (int)p->from, (int)p->to,
                    msfl_load32(p->b.bytes + 8), p->b.length, status == MSFL_OK ? "ok" : msfl_error_message());
         }
-        if (status != MSFL_OK && effects.n != 0) sim_fail(s, "a failed call left effects");
-        carry_out(n, &effects);
     }
 }
 
@@ -313,19 +319,22 @@ static void act_coordinator(sim *s, node *n) {
     const msfl_phase phase = msfl_coordinator_phase(c);
     if (phase == MSFL_PHASE_OPENED) {
         hand_out_totals(s, n, &effects);
+    } else if (phase == MSFL_PHASE_DELIVERING) {
+        deliver_coordinator(s, n, &effects);
     } else if (phase == MSFL_PHASE_IDLE) {
-        if (s->model_used) {
-            s->model[0]++;
-            s->model[1] += s->model[0] == 0;
-            s->model_used = false;
-        }
+        if (s->model_used) deliver_new_model(s);
         msfl_round_offer o = {.min_cohort = s->min_cohort,
                               .n_values = s->n_values,
                               .deadline_ms = clock_of(n) + 300 + sim_below(s, 1000),
                               .delivery = MSFL_DELIVERY_COORDINATOR};
+        if (sim_chance(s, s->to_hospitals)) o.delivery = MSFL_DELIVERY_CLIENTS;
         memcpy(o.model, s->model, 32);
         memcpy(o.layout, s->layout, 32);
         status = msfl_coordinator_open(c, clock_of(n), &o, &effects);
+        if (s->r->custody == MSFL_CUSTODY_COORDINATOR && o.delivery == MSFL_DELIVERY_CLIENTS) {
+            if (status != MSFL_ERR_POLICY) sim_fail(s, "a coordinator that holds the keys delivers to hospitals");
+            status = MSFL_OK;
+        }
         if (status != MSFL_OK) sim_fail(s, "no round can be opened: %s", msfl_error_message());
     } else if (!s->healed && sim_chance(s, phase == MSFL_PHASE_RELEASING ? 0.04 : 0.01)) {
         /* Given up by its operator. Past the release some members may have answered: on to another model. */
@@ -344,7 +353,8 @@ static void act_site(sim *s, node *n) {
     const msfl_site_phase phase = msfl_site_phase_of(site);
     if (phase == MSFL_SITE_OFFERED && (s->healed || sim_chance(s, 0.7))) {
         const msfl_announcement a = *msfl_site_round(site);
-        if (msfl_site_start(site, sim_ctx, a.info.model, a.info.layout, &effects) == MSFL_OK) {
+        const bool has = deliver_has_model(s, n, a.info.model) || s->lying;
+        if (has && msfl_site_start(site, sim_ctx, a.info.model, a.info.layout, &effects) == MSFL_OK) {
             n->encrypted = 0;
             check_history(s, n, &a);
         }
@@ -364,8 +374,11 @@ static void act_site(sim *s, node *n) {
         }
     } else if (phase == MSFL_SITE_UPLOADING && sim_chance(s, 0.3)) {
         (void)!msfl_site_resend(site, &effects);
+    } else if (phase == MSFL_SITE_DELIVERED || phase == MSFL_SITE_OPENED) {
+        deliver_site(s, n, &effects);
     }
     carry_out(n, &effects);
+    if (!s->lying && n->up && sim_chance(s, s->healed ? 0.5 : 0.1)) deliver_catch_up(s, n);
     /* It dials in and asks what there is. */
     if (!s->lying && n->up && s->nodes[0].up && sim_chance(s, 0.3)) {
         (void)!msfl_coordinator_poll(s->nodes[0].machine, n->party, &effects);
@@ -379,7 +392,21 @@ static void act_stranger(sim *s) {
     const uint32_t party = (uint32_t)sim_below(s, s->n);
     if (round == NULL) return;
     msfl_buffer b = {0};
-    if (sim_chance(s, 0.5)) {
+    if (s->delivery.length > 0 && sim_chance(s, 0.3)) {
+        /* The last delivery, with another sum than the coordinator signed. */
+        msfl_put_bytes(&b, s->delivery.bytes, s->delivery.length);
+        b.bytes[s->delivery_fold + sim_below(s, 32)] ^= 1;
+        sim_send(s, MSFL_COORDINATOR, s->delivery_to, b.bytes, b.length);
+    } else if (s->n_reports > 0 && sim_chance(s, 0.3)) {
+        const seen_report *r = &s->reports[s->n_reports - 1];
+        uint8_t report[MSFL_REPORT_BYTES];
+        memcpy(report, r->bytes, sizeof report);
+        msfl_store32(report, party);
+        report[12] ^= (uint8_t)sim_below(s, 2);
+        msfl_frame_put(&b, MSFL_MSG_REPORT, party, r->id);
+        msfl_put_bytes(&b, report, sizeof report);
+        sim_send(s, party, MSFL_COORDINATOR, b.bytes, b.length);
+    } else if (sim_chance(s, 0.5)) {
         /* The chunks are anybody's; the statement says the right things but for its signature. */
         const size_t head = msfl_statement_bytes(s->k);
         seen_upload *u = &s->uploads[sim_below(s, s->n_uploads == 0 ? 1 : s->n_uploads)];
@@ -425,10 +452,21 @@ static void make_world(sim *s) {
     memset(s->task, 't', 32);
     memset(s->layout, 'l', 32);
     memset(s->model, 'm', 32);
+    s->to_hospitals = sim_chance(s, 0.5) ? s->lying && sim_chance(s, 0.4) ? 0.5 : 1 : 0;
+    if (sim_chance(s, 0.3)) {
+        s->site_delivery = s->lying               ? (msfl_delivery)(1 + sim_below(s, 2))
+                           : s->to_hospitals == 1 ? MSFL_DELIVERY_CLIENTS
+                           : s->to_hospitals == 0 ? MSFL_DELIVERY_COORDINATOR
+                                                  : 0;
+    }
     uint8_t seed[32] = {0};
     const msfl_custody custody = s->lying || sim_chance(s, 0.8) ? MSFL_CUSTODY_COMMITTEE
                                  : sim_chance(s, 0.5)           ? MSFL_CUSTODY_AUTHORITY
                                                                 : MSFL_CUSTODY_COORDINATOR;
+    if (custody == MSFL_CUSTODY_COORDINATOR) {
+        if (s->to_hospitals == 1) s->to_hospitals = 0.5;
+        s->site_delivery = 0;
+    }
     for (uint32_t i = 0; i < SIM_PARTIES_MAX + 2; i++) {
         seed[0] = (uint8_t)i;
         msfl_store64(seed + 1, s->seed);
@@ -490,7 +528,16 @@ static void make_world(sim *s) {
             n->corrupt = s->lying;
             spare_clients--;
         }
+        if (!s->lying && !n->dead && spare_clients > 0 && sim_chance(s, 0.05)) {
+            n->broken = true;
+            spare_clients--;
+        }
     }
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->nodes[1 + i].folds = sim_chance(s, 0.3);
+        memcpy(s->nodes[1 + i].model, s->model, 32);
+    }
+    *(blob *)sim_add(&s->models, &s->n_models, &s->models_capacity, sizeof(blob)) = sim_copy(s->model, 32);
     for (size_t i = 0; i < s->n_nodes; i++) {
         node *n = &s->nodes[i];
         if (n->dead) continue;
@@ -585,6 +632,7 @@ static void free_world(sim *s) {
         msfl_free(s->answers[i].body.bytes);
     for (size_t i = 0; i < s->n_said; i++)
         msfl_free(s->said[i].bytes);
+    deliver_free(s);
     msfl_free(s->packets);
     msfl_free(s->rounds);
     msfl_free(s->uploads);
@@ -599,7 +647,7 @@ static void free_world(sim *s) {
     msfl_roster_free(s->roster);
 }
 
-bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]) {
+bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[SIM_TOTALS]) {
     sim *s = msfl_alloc(1, sizeof *s);
     if (s == NULL) abort();
     s->seed = seed;
@@ -607,7 +655,7 @@ bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]) {
     sim_ideal_seed(seed);
     make_world(s);
     while (s->why[0] == 0) {
-        if (s->lying ? s->now > HEAL_AT : s->opened_healed > 0) break;
+        if (s->lying ? s->now > HEAL_AT : s->opened_healed > 0 && deliver_all_follow(s)) break;
         step(s);
         if (s->healed && !s->lying && (s->now > s->healed_at + GIVE_UP_AFTER || s->n_events > EVENTS_MAX)) {
             sim_fail(s, "no progress: no round was opened in %d ms without faults, t of k members alive",
@@ -620,6 +668,8 @@ bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]) {
     totals[1] += s->aborted;
     totals[2] += s->n_events;
     totals[s->lying ? 4 : 3] += s->n_answers;
+    totals[s->lying ? 7 : 6] += s->delivered;
+    if (s->lying) totals[8] += s->settled;
     for (size_t i = 0; s->lying && i < s->n_cohorts; i++)
         totals[5] += check_openable(s, s->cohorts[i].hash);
     free_world(s);

@@ -9,9 +9,10 @@
 #include "base/seeded.h"
 #include "base/sodium.h"
 #include "medsecurefl/transcript.h"
+#include "round/coord.h"
 #include "round/guard.h"
 #include "round/journal.h"
-#include "round/share.h"
+#include "round/site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ enum {
     SIM_CLIENTS_MAX = 6,
     SIM_PARTIES_MAX = SIM_CLIENTS_MAX + 1,
     SIM_NODES_MAX = 1 + 2 * SIM_PARTIES_MAX,
-    SIM_CHUNKS_MAX = 3
+    SIM_CHUNKS_MAX = 3,
+    SIM_TOTALS = 9 /* figures of a run */
 };
 
 /** Faults of the driver itself, as mutants: a kind of journal record that is never written, and so on. */
@@ -64,6 +66,11 @@ typedef struct node {
     uint64_t encrypted;      /* site: chunks done */
     uint64_t history_number; /* site: newest record that it wrote down */
     uint8_t history[32];
+    /* site, delivery to hospitals */
+    bool broken, folds; /* makes another model of every sum; folds the uploads itself */
+    uint8_t model[32];  /* name of the one it has */
+    uint64_t reported_number;
+    uint8_t reported_result[32];
 } node;
 
 typedef struct packet {
@@ -102,6 +109,22 @@ typedef struct seen_answer {
     blob body;
 } seen_answer;
 
+typedef struct seen_report {
+    uint8_t id[32], bytes[MSFL_REPORT_BYTES];
+    bool honest;
+} seen_report;
+/* A sum as a lying coordinator folded it, found by the hash that it signed. */
+typedef struct lied_fold {
+    uint8_t id[32], cohort[32], folded[32];
+    blob chunks[SIM_CHUNKS_MAX];
+} lied_fold;
+/* What an honest coordinator's process keeps of a round for hospitals that were away. */
+typedef struct archived {
+    uint64_t number;
+    bool delivered; /* the sum was delivered and is on record */
+    blob record, deliveries[SIM_CLIENTS_MAX], folded[SIM_CHUNKS_MAX];
+} archived;
+
 #define LIST(type, name)                                                                                               \
     type *name;                                                                                                        \
     size_t n_##name, name##_capacity
@@ -112,6 +135,8 @@ typedef struct sim {
     bool lying, healed;
     uint32_t n, k, t, f, min_cohort, n_parties;
     uint32_t site_min, member_min; /* what the parties' own rules say */
+    double to_hospitals;           /* how often a round is kept from the coordinator */
+    msfl_delivery site_delivery;   /* what hospitals insist on; 0: nothing */
     uint64_t n_values, n_chunks;
     msfl_identity id[SIM_PARTIES_MAX], coordinator_id, consortium_id;
     msfl_identity_secret *secret[SIM_PARTIES_MAX], *coordinator_secret, *consortium;
@@ -128,8 +153,18 @@ typedef struct sim {
     LIST(seen_cohort, cohorts);
     LIST(seen_vote, votes);
     LIST(seen_answer, answers);
-    LIST(blob, said); /* messages that a liar may repeat */
+    LIST(seen_report, reports);
+    LIST(lied_fold, folds);
+    LIST(archived, archive);
+    LIST(blob, models); /* names of models that anybody can have: those that the coordinator made */
+    archived pending;   /* what is kept of the round that is being delivered */
+    blob delivery;      /* the last that was sent; where in it the hash of the folded sum is; to whom */
+    size_t delivery_fold;
+    uint32_t delivery_to;
+    LIST(blob, said);            /* messages that a liar may repeat */
+    uint64_t delivered, settled; /* sums that hospitals opened; that were on record as they opened them */
     uint64_t opened, opened_healed, aborted, n_events;
+    uint64_t healed_number;   /* the first round that was opened without faults: all have to follow it */
     uint64_t released_number; /* honest coordinator: the round whose totals were handed out */
     uint8_t released_result[32];
     bool model_used; /* the model of the last round was opened, or may be */
@@ -147,12 +182,32 @@ blob sim_copy(const uint8_t *bytes, size_t length);
 void sim_send(sim *s, uint32_t from, uint32_t to, const uint8_t *bytes, size_t length);
 /** The integers of a client in a round. */
 void sim_slots(const sim *s, const uint8_t id[32], uint32_t client, uint32_t *slots);
-bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[6]);
+bool sim_run(uint64_t seed, char *why, size_t why_length, uint64_t totals[SIM_TOTALS]);
+
+/** The message as it is delivered to one node. */
+msfl_status sim_give(node *n, uint32_t from, const uint8_t *bytes, size_t length);
+
+/* deliver.c: rounds that are kept from the coordinator. */
+void deliver_coordinator(sim *s, node *n, msfl_effects *effects);
+void deliver_site(sim *s, node *n, msfl_effects *effects);
+/** Whether a hospital has a model, or can have it from the coordinator; it has it then. */
+bool deliver_has_model(sim *s, node *n, const uint8_t model[32]);
+/** A hospital that is behind asks for what it missed. */
+void deliver_catch_up(sim *s, node *n);
+void deliver_record(sim *s, const uint8_t *bytes, size_t length);
+/** Whether every living, sound hospital has the record of the first round that was opened without faults. */
+bool deliver_all_follow(const sim *s);
+void deliver_new_model(sim *s);
+void deliver_free(sim *s);
 
 /* check.c: every message that leaves a party, before the network has it. */
 void check_sent(sim *s, node *from, uint32_t to, const uint8_t *bytes, size_t length);
 void check_record(sim *s, const uint8_t *bytes, size_t length);
 void check_history(sim *s, const node *site, const msfl_announcement *a);
+/** What a site opened, and that it was allowed to. */
+void check_opened(sim *s, const node *n);
+/** What a site writes down. */
+void check_written(sim *s, node *n, const uint8_t *record, size_t length);
 seen_round *check_round(sim *s, const uint8_t id[32]);
 seen_upload *check_upload(sim *s, const uint8_t id[32], uint32_t client);
 seen_cohort *check_cohort(sim *s, const uint8_t hash[32]);
@@ -165,5 +220,10 @@ bool check_client_corrupt(const sim *s, uint32_t client);
 
 /* liar.c */
 void liar_act(sim *s, node *coordinator);
+void liar_put_votes(sim *s, const seen_cohort *c, msfl_buffer *b);
+/* liar_deliver.c */
+void lie_receipt(sim *s);
+void lie_deliver(sim *s);
+void lie_sealed_record(sim *s);
 
 #endif

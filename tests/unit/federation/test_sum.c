@@ -239,21 +239,21 @@ static void histogram_auc(void **state) {
     float p[8] = {0.9f, 0.1f, 0.2f, 0.8f, 0.6f, 0.4f, 0.3f, 0.7f};
     uint32_t labels[4] = {0, 1, 0, 1};
     const fed_scores s = {.probabilities = p, .labels = labels, .n = 4, .n_classes = 2};
-    uint64_t counters[FED_EVAL_COUNTERS];
+    uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&s, counters);
-    assert_int_equal(counters[FED_EVAL_N], 4);
-    assert_int_equal(counters[FED_EVAL_CORRECT], 4);
-    assert_true(fed_counters_auc(counters) == 1.0);
+    assert_int_equal(counters[JOB_EVAL_N], 4);
+    assert_int_equal(counters[JOB_EVAL_CORRECT], 4);
+    assert_true(job_counters_auc(counters) == 1.0);
     labels[0] = 1;
     labels[3] = 0;
     fed_scores_counters(&s, counters);
-    assert_int_equal(counters[FED_EVAL_CORRECT], 2);
+    assert_int_equal(counters[JOB_EVAL_CORRECT], 2);
     /* positives 0.1, 0.8; negatives 0.4, 0.7: two of four pairs are in order */
-    assert_true(fed_counters_auc(counters) == 0.5);
+    assert_true(job_counters_auc(counters) == 0.5);
     labels[1] = labels[0] = 0;
     labels[3] = labels[2] = 0;
     fed_scores_counters(&s, counters);
-    assert_true(isnan(fed_counters_auc(counters)));
+    assert_true(isnan(job_counters_auc(counters)));
 }
 
 int main(void) {

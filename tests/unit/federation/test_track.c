@@ -57,7 +57,7 @@ static void judge(fed_track *t, double loss) {
     r.round = t->n_records + 1;
     r.validation_loss = loss;
     t->weights[0] = (float)t->n_records + 1;
-    fed_track_record(t, &options, &r);
+    fed_track_record(t, &r);
 }
 
 static void best_plateau_and_patience(void **state) {
@@ -66,23 +66,23 @@ static void best_plateau_and_patience(void **state) {
     assert_int_equal(fed_track_init(&t, &job, FED_PLAIN, 0), MSFL_OK);
     judge(&t, 0.5);
     judge(&t, 0.4);
-    assert_int_equal(t.best_round, 2);
+    assert_int_equal(t.course.best_round, 2);
     judge(&t, 0.41);
-    assert_true(t.learning_rate == 0.125);
+    assert_true(t.course.learning_rate == 0.125);
     judge(&t, 0.42);
-    assert_true(t.learning_rate == 0.0625);
+    assert_true(t.course.learning_rate == 0.0625);
     judge(&t, 0.39);
-    assert_int_equal(t.best_round, 5);
+    assert_int_equal(t.course.best_round, 5);
     assert_true(t.best[0] == 5.0f);
     for (int i = 0; i < 4; i++) {
         judge(&t, 0.6);
         assert_true(fed_track_wants_more(&t));
     }
-    assert_true(t.learning_rate == 0.015625);
+    assert_true(t.course.learning_rate == 0.015625);
     judge(&t, INFINITY);
     assert_false(fed_track_wants_more(&t));
     assert_true(t.best[0] == 5.0f);
-    assert_true(strlen(t.why) > 0);
+    assert_true(strlen(t.course.why) > 0);
     fed_track_clear(&t);
 }
 

@@ -292,6 +292,48 @@ static void chunks_must_agree(void **state) {
     bench_clear(&b);
 }
 
+/** A sum that was folded elsewhere opens like the one it is a copy of; damaged, oversized or mixed, it is not taken. */
+static void a_sum_travels_chunk_by_chunk(void **state) {
+    (void)state;
+    msfl_params p = plan(3, 16, 60000, 4096);
+    bench b;
+    bench_init(&b, &p, 60000);
+    for (uint64_t k = 0; k < b.n_values; k++)
+        b.slots[k] = (uint32_t)(k % 65536);
+    add_client(&b);
+    add_client(&b);
+    msfl_packed_sum *copy;
+    ok(msfl_packed_sum_new(b.ctx, round_seed, b.n_values, &copy));
+    uint8_t *chunk = msfl_alloc(msfl_packed_chunk_bytes(b.ctx, b.n_values, 0), 1);
+    for (int again = 0; again < 2; again++) { /* a second time changes nothing */
+        for (uint64_t j = b.chunks; j-- > 0;) {
+            const size_t length = msfl_packed_chunk_bytes(b.ctx, b.n_values, j);
+            ok(msfl_packed_sum_get(b.ctx, b.sum, j, chunk));
+            ok(msfl_packed_check(b.ctx, b.n_values, j, chunk, length));
+            assert_int_equal(msfl_packed_sum_set(b.ctx, copy, j, 2, chunk, length - 1), MSFL_ERR_FORMAT);
+            assert_int_equal(msfl_packed_sum_set(b.ctx, copy, j, 4, chunk, length), MSFL_ERR_LIMIT);
+            assert_int_equal(msfl_packed_sum_set(b.ctx, copy, j, 0, chunk, length), MSFL_ERR_LIMIT);
+            assert_int_equal(msfl_packed_sum_addends(copy), again == 0 ? 0 : 2);
+            ok(msfl_packed_sum_set(b.ctx, copy, j, 2, chunk, length));
+            assert_int_equal(msfl_packed_sum_set(b.ctx, copy, j, 1, chunk, length), MSFL_ERR_MISMATCH);
+            memset(chunk, 0xff, length);
+            assert_int_equal(msfl_packed_sum_set(b.ctx, copy, j, 2, chunk, length), MSFL_ERR_FORMAT);
+        }
+    }
+    assert_int_equal(msfl_packed_sum_get(b.ctx, b.sum, b.chunks, chunk), MSFL_ERR_USAGE);
+    assert_int_equal(msfl_packed_sum_set(b.ctx, copy, b.chunks, 2, chunk, 1), MSFL_ERR_USAGE);
+    assert_int_equal(msfl_packed_sum_addends(copy), 2);
+    uint64_t slot = 0;
+    for (uint64_t j = 0; j < b.chunks; j++) {
+        ok(msfl_packed_open(b.ctx, copy, j, 2, b.key_sum, b.totals + slot));
+        slot += msfl_packed_chunk_slots(b.ctx, b.n_values, j);
+    }
+    assert_memory_equal(b.totals, b.expected, b.n_values * sizeof *b.totals);
+    msfl_free(chunk);
+    msfl_packed_sum_free(copy);
+    bench_clear(&b);
+}
+
 /* Different j from several threads at once, in encryption, folding and opening; one j from all at once goes through for
  * one of them. */
 typedef struct crowd {
@@ -420,6 +462,7 @@ int main(void) {
         cmocka_unit_test(a_chunk_is_encrypted_once),
         cmocka_unit_test(damaged_chunks_leave_no_trace),
         cmocka_unit_test(chunks_must_agree),
+        cmocka_unit_test(a_sum_travels_chunk_by_chunk),
         cmocka_unit_test(threads_share_a_key_and_a_sum),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(the_kernel_can_be_forced),

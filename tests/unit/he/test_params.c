@@ -270,6 +270,54 @@ static void fewer_clients_fit_the_same_set(void **state) {
     assert_int_equal(msfl_params_check(&p), MSFL_OK);
 }
 
+/* The bytes of an upload under a degree that is insisted on; 0 if nothing fits. */
+static double upload_bytes(msfl_params_request r, uint32_t degree, uint64_t *ciphertext) {
+    msfl_params p;
+    r.ring_degree = degree;
+    if (msfl_params_plan(&r, &p) != MSFL_OK) return 0;
+    *ciphertext = msfl_ciphertext_bytes(&p, r.n_values);
+    return (double)*ciphertext + r.n_shares * (20.0 * degree / 8 + 48);
+}
+
+/* One share is the plan without a committee. However many: no ciphertext is more than an eighth above the smallest,
+ * found here by trying all degrees; and the ring never grows with the committee. */
+static void shares_are_weighed(void **state) {
+    (void)state;
+    msfl_params p, one;
+    static const uint64_t values[] = {10, 2000, 24434, 222722, 1000000, 25600000};
+    for (uint32_t n = 2; n <= 16; n += 7) {
+        for (uint32_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+            for (uint32_t b = 8; b <= 24; b += 8) {
+                msfl_params_request r = {.n_clients = n, .value_bits = b, .n_values = values[v]};
+                assert_int_equal(msfl_params_plan(&r, &p), MSFL_OK);
+                r.n_shares = 1;
+                assert_int_equal(msfl_params_plan(&r, &one), MSFL_OK);
+                assert_memory_equal(&p, &one, sizeof p);
+                uint32_t before = one.ring_degree;
+                for (r.n_shares = 2; r.n_shares <= MSFL_SHARES_MAX; r.n_shares++) {
+                    double smallest = INFINITY, taken = 0;
+                    uint64_t ciphertext = 0;
+                    assert_int_equal(msfl_params_plan(&r, &p), MSFL_OK);
+                    for (uint32_t degree = 1024; degree <= 32768; degree *= 2) {
+                        double bytes = upload_bytes(r, degree, &ciphertext);
+                        if (bytes > 0 && (double)ciphertext < smallest) smallest = (double)ciphertext;
+                        if (degree == p.ring_degree) taken = (double)ciphertext;
+                    }
+                    assert_true(taken > 0 && taken <= smallest * 1.125 + 1);
+                    assert_true(p.ring_degree <= before);
+                    before = p.ring_degree;
+                }
+            }
+        }
+    }
+    /* 16 members, a million values: N = 16384 would send 656,128 bytes of shares beside 3.6 MB. */
+    msfl_params_request r = {16, 24, 1000000, 128, 0, 16};
+    assert_int_equal(msfl_params_plan(&r, &p), MSFL_OK);
+    assert_int_equal(p.ring_degree, 8192);
+    r.n_shares = 17;
+    assert_int_equal(msfl_params_plan(&r, &p), MSFL_ERR_USAGE);
+}
+
 int main(void) {
     if (msfl_crypto_init() != MSFL_OK) return 1;
     const struct CMUnitTest tests[] = {
@@ -280,6 +328,7 @@ int main(void) {
         cmocka_unit_test(sizes_on_the_wire),
         cmocka_unit_test(known_plan),
         cmocka_unit_test(degrees_are_weighed),
+        cmocka_unit_test(shares_are_weighed),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(foreign_sets_are_proved),
         cmocka_unit_test(fewer_clients_fit_the_same_set),

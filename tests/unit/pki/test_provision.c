@@ -18,6 +18,14 @@ static void test_life(void **state) {
     assert_int_equal(r.epoch, 2);
     char name[41];
     int64_t until;
+    msfl_provision_party *parties;
+    uint32_t n;
+    ok(msfl_provision_list(at(folder, "kits/a"), &r, &parties, &n));
+    assert_int_equal(n, 4);
+    assert_false(parties[2].is_awaited);
+    assert_true(parties[3].is_awaited);
+    assert_string_equal(parties[3].name, "c");
+    msfl_provision_parties_free(parties);
     ok(msfl_provision_check(at(folder, "kits/a"), NULL, 0, name, &until, &r));
     assert_string_equal(name, "a");
     ok(msfl_provision_create(at(folder, "plan.yaml"), at(folder, "kits"), &PLAIN, &r)); /* again: nothing to do */
@@ -51,8 +59,6 @@ static void test_life(void **state) {
     ok(msfl_provision_revoke(at(folder, "kits/ca"), "a", true, "old", &PLAIN, &r));
     fails(msfl_provision_revoke(at(folder, "kits/ca"), "a", true, "old", &PLAIN, &r), MSFL_ERR_MISSING, "no such");
     ok(msfl_provision_revoke(at(folder, "kits/ca"), "a", false, "gone", &PLAIN, &r));
-    msfl_provision_party *parties;
-    uint32_t n;
     ok(msfl_provision_list(at(folder, "kits/ca"), &r, &parties, &n));
     assert_int_equal(n, 4);
     assert_int_equal(parties[1].n_certificates, 0);
@@ -222,6 +228,116 @@ static void test_gate(void **state) {
     pki_kit_free(hub);
 }
 
+static int told;
+static void stop_after_two(void *ctx, const msfl_event *event) {
+    assert_string_equal(event->track, "kits");
+    if (event->done == 2) *(int *)ctx = 1;
+    told = (int)event->done;
+}
+
+/* A run that is stopped between two kits: what it made counts, and the next one makes the rest. */
+static void test_stopped(void **state) {
+    const char *folder = *state;
+    int stop = 0;
+    const msfl_observer observer = {.observe = stop_after_two, .ctx = &stop, .cancel = &stop};
+    msfl_provision_options watched = {.observer = &observer};
+    msfl_provision_result r;
+    char name[41];
+    int64_t until;
+    write_text(at(folder, "plan.yaml"), PLAN);
+    fails(msfl_provision_create(at(folder, "plan.yaml"), at(folder, "kits"), &watched, &r), MSFL_ERR_CANCELLED,
+          "2 of 3 kits");
+    assert_int_equal(told, 2);
+    ok(msfl_provision_check(at(folder, "kits/a"), NULL, 0, name, &until, &r));
+    assert_int_equal(r.n_parties, 2);
+    assert_false(msfl_file_exists(at(folder, "kits/b")));
+    ok(msfl_provision_create(at(folder, "plan.yaml"), at(folder, "kits"), &PLAIN, &r));
+    assert_int_equal(r.n_kits, 1);
+    assert_int_equal(r.n_parties, 3);
+    ok(msfl_provision_check(at(folder, "kits/b"), NULL, 0, name, &until, &r));
+}
+
+static void test_operator(void **state) {
+    const char *folder = *state;
+    msfl_provision_result r;
+    write_text(at(folder, "plan.yaml"),
+               "federation: chest\ncoordinator: {name: hub, url: 'https://hub.example'}\n"
+               "hospitals: [{name: a}, {name: b}]\noperators: [{name: eve}, {name: bot, keys: on-site}]\n");
+    ok(msfl_provision_create(at(folder, "plan.yaml"), at(folder, "kits"), &PLAIN, &r));
+    assert_int_equal(r.n_waiting, 1);
+    assert_int_equal(r.n_awaited, 0); /* no round waits for an operator */
+    assert_int_equal(r.n_hospitals, 2);
+    pki_kit *kit;
+    ok(pki_kit_load(at(folder, "kits/eve"), NULL, (int64_t)time(NULL), &kit));
+    assert_int_equal(kit->config.role, PKI_OPERATOR);
+    assert_string_equal(kit->facts.role, "operator");
+    assert_true(kit->facts.for_client);
+    assert_false(kit->facts.for_server);
+    pki_kit_free(kit);
+    char *text;
+    size_t length;
+    ok(pki_folder_read(at(folder, "kits/eve"), "README.txt", 8192, &text, &length));
+    assert_non_null(strstr(text, "openssl pkcs12 -export"));
+    msfl_free(text);
+    ok(pki_folder_read(at(folder, "kits/a"), "README.txt", 8192, &text, &length));
+    assert_null(strstr(text, "pkcs12"));
+    msfl_free(text);
+}
+
+static void move_file(const char *folder, const char *from, const char *to) {
+    assert_int_equal(rename(at(folder, from), at(folder, to)), 0);
+}
+
+/* Both kits are good, with one identity and two certificates. */
+static void check_renewed(const char *folder, const char *one, const char *two, bool same_key) {
+    int64_t now = (int64_t)time(NULL);
+    pki_kit *a, *b;
+    ok(pki_kit_load(at(folder, one), NULL, now, &a));
+    ok(pki_kit_load(at(folder, two), NULL, now, &b));
+    assert_memory_equal(a->identity->sign, b->identity->sign, 32);
+    assert_memory_not_equal(a->facts.serial, b->facts.serial, 16);
+    assert_true((memcmp(a->facts.key, b->facts.key, 32) == 0) == same_key);
+    pki_kit_free(a);
+    pki_kit_free(b);
+}
+
+/* A new certificate, the same identity: at the authority, and by a request of the site. */
+static void test_renewal(void **state) {
+    const char *folder = *state, *ca = at(folder, "kits/ca");
+    msfl_provision_result r = found(folder, &PLAIN);
+    uint8_t fingerprint[16];
+    ok(msfl_provision_renew(ca, at(folder, "kits/a"), at(folder, "kits/a2"), false, &PLAIN, &r));
+    assert_int_equal(r.epoch, 3);
+    check_renewed(folder, "kits/a", "kits/a2", false);
+    ok(msfl_provision_renew(ca, at(folder, "kits/b"), at(folder, "kits/b2"), true, &PLAIN, &r));
+    check_renewed(folder, "kits/b", "kits/b2", true);
+    pki_roster *roster = roster_of(folder);
+    assert_int_equal(pki_roster_find(roster, "b")->n_certificates, 2);
+    msfl_free(roster);
+    /* by the site */
+    ok(msfl_provision_request_renewal(at(folder, "kits/b"), at(folder, "site"), false, NULL, fingerprint));
+    const char *request = at(folder, "site/b.request");
+    fails(msfl_provision_request_renewal(at(folder, "kits/b"), at(folder, "site"), false, NULL, fingerprint),
+          MSFL_ERR_EXISTS, "never overwritten");
+    ok(msfl_provision_approve(request, ca, at(folder, "kits/b3"), NULL, MSFL_ROTATE_CERTIFICATE, &PLAIN, &r));
+    move_file(folder, "site/tls.key", "kits/b3/tls.key");
+    move_file(folder, "site/identity.key", "kits/b3/identity.key");
+    check_renewed(folder, "kits/b2", "kits/b3", false);
+    /* what is no renewal */
+    ok(msfl_provision_request("chest", "a", "hospital", at(folder, "other"), NULL, fingerprint));
+    request = at(folder, "other/a.request");
+    fails(msfl_provision_approve(request, ca, at(folder, "kits/x"), NULL, MSFL_ROTATE_CERTIFICATE, &PLAIN, &r),
+          MSFL_ERR_MISMATCH, "another identity");
+    ok(msfl_provision_request("chest", "new", "hospital", at(folder, "new"), NULL, fingerprint));
+    fails(msfl_provision_approve(at(folder, "new/new.request"), ca, at(folder, "kits/x"), NULL, MSFL_ROTATE_CERTIFICATE,
+                                 &PLAIN, &r),
+          MSFL_ERR_MISSING, "nothing to rotate");
+    ok(msfl_provision_revoke(ca, "a", false, "stolen", &PLAIN, &r));
+    fails(msfl_provision_renew(ca, at(folder, "kits/a2"), at(folder, "kits/a4"), false, &PLAIN, &r), MSFL_ERR_POLICY,
+          "was revoked");
+    ok(msfl_provision_approve(request, ca, at(folder, "kits/x"), NULL, MSFL_ROTATE_ALL, &PLAIN, &r));
+}
+
 /* Every allocation fails once, then every step that changes a file: the authority is as before or as after. */
 static void test_failures(void **state) {
     const char *folder = *state;
@@ -267,6 +383,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_seals, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(test_identity, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(test_gate, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(test_stopped, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(test_operator, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(test_renewal, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(test_failures, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,8 @@ static void test_urls(void **state) {
     fails(pki_reason_check("\x1b[31m"), MSFL_ERR_FORMAT, "one line");
 }
 
+#define HEAD "federation: x\ncoordinator: {name: a, url: 'https://h'}\n"
+
 static void test_plans(void **state) {
     (void)state;
     pki_plan *plan;
@@ -67,6 +69,18 @@ static void test_plans(void **state) {
         {"federation: x\ncoordinator: {name: a, url: 'https://h'}\nhospitals: [{name: b, keys: maybe}]\n", "keys"},
         {"federation: x\ncoordinator: {name: a, url: 'https://h'}\nhospitals: [{name: b, color: red}]\n", "color"},
         {"federation: x\nvalid_days: 900\ncoordinator: {name: a, url: 'https://h'}\nhospitals: []\n", "valid_days"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {custody: authority}\n", "section 'authority'"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {custody: nobody}\n", "custody must be one of"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {custody: coordinator, threshold: 2}\n",
+         "one party holds"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {members: [b, d]}\n", "a hospital or the authority"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {members: [b, a]}\n", "a hospital or the authority"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {members: [b, b]}\n", "already"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {members: [b]}\n", "2 to 16"},
+        {HEAD "hospitals: [{name: b}, {name: c}, {name: d}]\ncommittee: {threshold: 2, corrupt: 1}\n", "two cohorts"},
+        {HEAD "hospitals: [{name: b}, {name: c}]\ncommittee: {threshold: 3}\n", "committee: 3 of 2"},
+        {HEAD "hospitals: [{name: b}]\noperators: {name: c}\n", "operators is a list"},
+        {HEAD "hospitals: [{name: b}]\noperators: [{name: b}]\n", "already"},
         {"federation: X\ncoordinator: {name: a, url: 'https://h'}\nhospitals: []\n", "federation"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -99,23 +113,38 @@ static void fill(pki_roster *r, const pki_identity *consortium, uint32_t n) {
     }
 }
 
+/* What rounds take, as long as it can be. */
+static void fill_round(pki_roster *r) {
+    r->custody = MSFL_CUSTODY_COMMITTEE;
+    r->n_members = MSFL_COMMITTEE_MAX;
+    msfl_committee_default(r->n_members, &r->threshold, &r->corrupt);
+    for (uint32_t i = 0; i < r->n_members; i++)
+        memcpy(r->members[i], r->parties[i + 1].name, sizeof r->members[i]);
+    for (r->n_awaited = 0; r->n_awaited < PKI_PARTIES_MAX; r->n_awaited++)
+        snprintf(r->awaited[r->n_awaited], sizeof r->awaited[0], "w%039u", r->n_awaited);
+}
+
 static void test_full_roster(void **state) {
     (void)state;
     pki_identity *consortium;
     ok(pki_identity_new(NULL, &consortium));
     pki_roster *r = pki_roster_new(), *back;
     fill(r, consortium, PKI_PARTIES_MAX);
+    fill_round(r);
     msfl_buffer text = {0};
     ok(pki_roster_sign(r, consortium->sign_secret, &text));
-    assert_in_range(text.length, 100000, MSFL_YAML_BYTES_MAX);
+    assert_in_range(text.length, 100000, PKI_ROSTER_BYTES_MAX);
     ok(pki_roster_parse("roster", (const char *)text.bytes, text.length, consortium->sign, &back));
     /* Compared field by field by the rule that two rosters of one epoch are the same. */
     ok(pki_roster_may_follow(back, back));
     assert_int_equal(back->n_parties, PKI_PARTIES_MAX);
     assert_int_equal(back->n_revoked, PKI_REVOKED_MAX);
+    assert_int_equal(back->n_awaited, PKI_PARTIES_MAX);
+    assert_memory_equal(back->awaited, r->awaited, sizeof r->awaited);
+    assert_memory_equal(back->members, r->members, sizeof r->members);
     assert_memory_equal(back->parties[255].certificates[1].key, r->parties[255].certificates[1].key, 32);
     /* every byte counts */
-    for (size_t i = 0; i < text.length; i += 997) {
+    for (size_t i = 0; i < text.length; i += 9973) {
         pki_roster *none;
         text.bytes[i] ^= 1;
         assert_int_not_equal(pki_roster_parse("roster", (const char *)text.bytes, text.length, consortium->sign, &none),
@@ -127,6 +156,14 @@ static void test_full_roster(void **state) {
     msfl_free(back);
     msfl_free(r);
     msfl_secret_free(consortium);
+}
+
+/* A committee of the two hospitals that are there. */
+static void fill_two(pki_roster *r) {
+    r->custody = MSFL_CUSTODY_COMMITTEE;
+    r->n_members = r->threshold = 2;
+    for (uint32_t i = 0; i < 2; i++)
+        memcpy(r->members[i], r->parties[i + 1].name, sizeof r->members[i]);
 }
 
 static void test_roster_rules(void **state) {
@@ -148,6 +185,15 @@ static void test_roster_rules(void **state) {
     BROKEN(memcpy(other->parties[1].certificates[1].key, other->parties[0].certificates[0].key, 32), "in common");
     BROKEN(memcpy(other->revoked[0].serial, other->parties[2].certificates[0].serial, 16), "both admitted and revoked");
     BROKEN(other->parties[1].role = PKI_COORDINATOR, "one coordinator");
+    BROKEN(fill_round(other), "no party that was admitted");
+    BROKEN((fill_two(other), other->members[1][0] = 'x'), "no party that was admitted");
+    BROKEN((fill_two(other), other->parties[2].n_certificates = 0), "no party that was admitted");
+    BROKEN((fill_two(other), other->parties[2].role = PKI_OPERATOR), "no party that was admitted");
+    BROKEN((fill_two(other), memcpy(other->members[1], other->members[0], 41)), "twice");
+    BROKEN((fill_two(other), other->threshold = 1), "two cohorts");
+    BROKEN((fill_two(other), other->custody = (msfl_custody)4), "committee");
+    BROKEN((fill_two(other), other->n_members = 17), "at most 16");
+    BROKEN((other->n_awaited = 1, other->awaited[0][0] = '.'), "awaited");
     BROKEN(other->epoch = 0, "epoch");
     BROKEN(other->revoked[0].reason[0] = '"', "reason");
 #undef BROKEN

@@ -8,7 +8,7 @@
 #include "base/sodium.h"
 #include "medsecurefl/transcript.h"
 #include "round/journal.h"
-#include "round/share.h"
+#include "round/sealed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +56,7 @@ typedef struct hall {
     uint8_t *roster_bytes;
     uint8_t task[32];
     uint32_t n, min_cohort;
+    msfl_delivery delivery; /* of the rounds that hall_open opens; 0: to the coordinator */
     uint64_t n_values, n_chunks;
     msfl_coordinator *coordinator;
     msfl_site *sites[HALL_CLIENTS_MAX];
@@ -124,7 +125,7 @@ static inline msfl_status hall_new_coordinator(hall *h) {
 }
 
 static inline msfl_status hall_new_site(hall *h, uint32_t i) {
-    msfl_site_config c = {h->roster, h->secret[i], i, {0}, h->min_cohort, 0, true, hall_spool(h, 1 + i)};
+    msfl_site_config c = {h->roster, h->secret[i], i, {0}, h->min_cohort, 0, true, hall_spool(h, 1 + i), 0};
     memcpy(c.task, h->task, 32);
     return msfl_site_new(&c, &h->sites[i]);
 }
@@ -276,7 +277,7 @@ static inline msfl_status hall_open(hall *h, uint8_t model) {
     msfl_round_offer o = {.min_cohort = h->min_cohort,
                           .n_values = h->n_values,
                           .deadline_ms = 1000,
-                          .delivery = MSFL_DELIVERY_COORDINATOR};
+                          .delivery = h->delivery == 0 ? MSFL_DELIVERY_COORDINATOR : h->delivery};
     memset(o.model, model, 32);
     memset(o.layout, 'l', 32);
     msfl_status status = msfl_coordinator_open(h->coordinator, 10, &o, &effects);
@@ -338,6 +339,106 @@ static inline void hall_finish(hall *h) {
         assert_int_equal(msfl_coordinator_poll(h->coordinator, i, &effects), MSFL_OK);
         assert_int_equal(hall_carry(h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
     }
+}
+
+/* --- delivery to the hospitals --- */
+
+/** Site i takes the coordinator's fold and opens it: the exact sums, which are those of `plain` (NULL: not compared).
+ */
+static inline msfl_status hall_take_folded(hall *h, uint32_t i) {
+    uint8_t *chunk = hall_get(msfl_packed_chunk_bytes(h->ctx, h->n_values, 0), 1);
+    msfl_status status = MSFL_OK;
+    for (uint64_t j = 0; j < h->n_chunks && status == MSFL_OK; j++) {
+        assert_int_equal(msfl_coordinator_folded(h->coordinator, j, chunk), MSFL_OK);
+        status = msfl_site_folded(h->sites[i], h->ctx, j, chunk, msfl_packed_chunk_bytes(h->ctx, h->n_values, j));
+    }
+    msfl_free(chunk);
+    return status;
+}
+
+/** Site i folds the uploads itself, from what the coordinator keeps of them. */
+static inline msfl_status hall_fold_itself(hall *h, uint32_t i) {
+    size_t n;
+    const uint32_t *cohort = msfl_site_cohort(h->sites[i], &n);
+    uint8_t *chunk = hall_get(msfl_packed_chunk_bytes(h->ctx, h->n_values, 0), 1);
+    const uint64_t number = msfl_site_round(h->sites[i])->info.number;
+    msfl_status status = MSFL_OK;
+    for (size_t u = 0; u < n && status == MSFL_OK; u++) {
+        for (uint64_t j = 0; j < h->n_chunks && status == MSFL_OK; j++) {
+            const size_t length = msfl_packed_chunk_bytes(h->ctx, h->n_values, j);
+            assert_int_equal(hall_fetch(&h->disk[0], number, cohort[u], j, chunk, length), MSFL_OK);
+            status = msfl_site_fold_upload(h->sites[i], h->ctx, cohort[u], j, chunk, length);
+        }
+    }
+    msfl_free(chunk);
+    return status;
+}
+
+/** Hold what site i opened to the plain sum over the cohort. */
+static inline void hall_expect_site_sum(hall *h, uint32_t i) {
+    size_t n;
+    const uint32_t *cohort = msfl_site_cohort(h->sites[i], &n);
+    uint64_t *totals = hall_get(h->n_values, sizeof *totals), at = 0;
+    assert_int_equal(msfl_site_phase_of(h->sites[i]), MSFL_SITE_OPENED);
+    for (uint64_t j = 0; j < h->n_chunks; j++) {
+        assert_int_equal(msfl_site_total(h->sites[i], j, totals + at), MSFL_OK);
+        at += msfl_packed_chunk_slots(h->ctx, h->n_values, j);
+    }
+    for (uint64_t v = 0; v < h->n_values; v++) {
+        uint64_t expected = 0;
+        for (size_t u = 0; u < n; u++)
+            expected += h->slots[cohort[u]][v];
+        if (totals[v] != expected) fail_msg("value %u differs at site %u", (unsigned)v, (unsigned)i);
+    }
+    msfl_free(totals);
+}
+
+static inline void hall_report(hall *h, uint32_t i, const uint8_t *made) {
+    msfl_effects effects = {0};
+    assert_int_equal(msfl_site_report(h->sites[i], made, &effects), MSFL_OK);
+    assert_int_equal(hall_carry(h, 1 + i, i, &effects), MSFL_OK);
+}
+
+/** Everybody hears the record. */
+static inline void hall_tell_record(hall *h) {
+    msfl_effects effects = {0};
+    for (uint32_t i = 0; i < h->n; i++) {
+        assert_int_equal(msfl_coordinator_poll(h->coordinator, i, &effects), MSFL_OK);
+        assert_int_equal(hall_carry(h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
+    }
+}
+
+static inline void hall_settle(hall *h) {
+    msfl_effects effects = {0};
+    uint8_t result[32];
+    uint32_t n;
+    assert_true(msfl_coordinator_agreed(h->coordinator, result, &n));
+    assert_int_equal(msfl_coordinator_finish(h->coordinator, result, &effects), MSFL_OK);
+    assert_int_equal(hall_carry(h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
+    hall_tell_record(h);
+}
+
+/** A round that is kept from the coordinator, up to the deliveries; the first n_sites upload. */
+static inline void hall_to_delivery(hall *h, uint8_t model, uint32_t n_sites) {
+    h->delivery = MSFL_DELIVERY_CLIENTS;
+    assert_int_equal(hall_open(h, model), MSFL_OK);
+    assert_int_equal(hall_tick(h, 20), MSFL_OK);
+    for (uint32_t i = 0; i < n_sites; i++)
+        assert_int_equal(hall_upload(h, i), MSFL_OK);
+    assert_int_equal(hall_tick(h, 1000), MSFL_OK); /* closes, proposes */
+    assert_int_equal(hall_tick(h, 2000), MSFL_OK); /* releases */
+    assert_int_equal(msfl_coordinator_phase(h->coordinator), MSFL_PHASE_DELIVERING);
+}
+
+static inline void hall_sealed_round(hall *h, uint8_t model) {
+    hall_to_delivery(h, model, h->n);
+    assert_int_equal(hall_tick(h, 3000), MSFL_OK); /* delivers */
+    for (uint32_t i = 0; i < h->n; i++) {
+        assert_int_equal(hall_take_folded(h, i), MSFL_OK);
+        hall_expect_site_sum(h, i);
+        hall_report(h, i, NULL);
+    }
+    hall_settle(h);
 }
 
 /** A whole round of all sites. */

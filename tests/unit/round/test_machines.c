@@ -59,12 +59,12 @@ static void cheat(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
     if ((cheat_places >> msfl_member_place(h->r, from) & 1) == 0) return;
     const uint32_t degree = msfl_packed_params(h->ctx)->ring_degree;
     uint32_t *sum = hall_get(degree, sizeof *sum);
-    const msfl_identity *receiver = &h->coordinator_id;
     uint8_t cohort[32];
     sum[degree - 1] = 1; /* small and wrong */
     memcpy(cohort, e->bytes + MSFL_FRAME_BYTES, 32);
     const msfl_answer_binding b = {e->bytes + 16, cohort, from, degree};
-    assert_int_equal(msfl_answer_seal(&b, h->secret[from], &receiver, 1, sum, e->bytes + MSFL_FRAME_BYTES), MSFL_OK);
+    assert_int_equal(msfl_answer_seal(&b, h->secret[from], &h->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES),
+                     MSFL_OK);
     msfl_free(sum);
 }
 

@@ -17,8 +17,11 @@ static uint32_t value_of(uint32_t client, uint64_t i) {
     return i % 97 == 0 ? (1u << BITS) - 1 : (uint32_t)(i * 2654435761u + client * 40503u) & ((1u << BITS) - 1);
 }
 
+static msfl_delivery delivery; /* of the requests; 0: the default */
+
 static msfl_scheme_request request_of(uint64_t n_values) {
-    return (msfl_scheme_request){.n_clients = CLIENTS, .min_cohort = 3, .value_bits = BITS, .n_values = n_values};
+    return (msfl_scheme_request){
+        .n_clients = CLIENTS, .min_cohort = 3, .value_bits = BITS, .n_values = n_values, .delivery = delivery};
 }
 
 static bool slow(const msfl_scheme *s) {
@@ -235,6 +238,45 @@ static void test_sessions_do_not_mix(void **state) {
         msfl_session_free(next);
         assert_int_equal(upload(&w, 0), MSFL_OK);
         world_close(&w);
+    }
+}
+
+/** The sum is opened by the clients: those that sent, one that began and did not end, one that never came. */
+static void test_delivery_to_clients(void **state) {
+    (void)state;
+    const uint64_t sizes[] = {1, 4000, 300001};
+    for (size_t k = 0; k < 3; k++) {
+        world w;
+        delivery = MSFL_DELIVERY_CLIENTS;
+        world_open(&w, msfl_schemes()[0], sizes[k]);
+        delivery = 0;
+        assert_string_equal(msfl_scheme_name(msfl_schemes()[0]), "packed");
+        assert_true(w.facts.delivery_bytes > w.facts.upload_bytes);
+        for (uint32_t c = 0; c < 3; c++) {
+            encrypt_all(&w, c);
+            if (k != 2 || c != 1) assert_int_equal(upload(&w, c), MSFL_OK);
+        }
+        msfl_sender *sender;
+        assert_int_equal(msfl_sender_new(w.session, 3, &sender), MSFL_OK);
+        msfl_sender_free(sender);
+        if (k == 2) {
+            assert_int_equal(msfl_session_close(w.session), MSFL_ERR_POLICY);
+            assert_int_equal(upload(&w, 2), MSFL_ERR_EXISTS);
+            encrypt_all(&w, 4);
+            assert_int_equal(upload(&w, 4), MSFL_OK);
+        }
+        assert_int_equal(msfl_session_close(w.session), MSFL_OK);
+        assert_int_equal(msfl_session_cohort(w.session), 3);
+        expect_totals(&w, k == 2 ? 1 | 4 | 16 : 7);
+        world_close(&w);
+    }
+    for (const msfl_scheme *const *s = msfl_schemes(); *s != NULL; s++) {
+        msfl_setup *setup;
+        msfl_scheme_request r = request_of(1000);
+        r.delivery = MSFL_DELIVERY_CLIENTS;
+        r.custody = MSFL_CUSTODY_AUTHORITY;
+        const bool packed = strcmp(msfl_scheme_name(*s), "packed") == 0;
+        assert_int_equal(msfl_setup_new(*s, &r, &setup), packed ? MSFL_ERR_USAGE : MSFL_ERR_UNSUPPORTED);
     }
 }
 
@@ -471,11 +513,17 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     if (msfl_crypto_init() != MSFL_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),           cmocka_unit_test(test_drop_outs),
-        cmocka_unit_test(test_too_few),        cmocka_unit_test(test_bad_uploads),
-        cmocka_unit_test(test_senders),        cmocka_unit_test(test_sessions_do_not_mix),
-        cmocka_unit_test(test_requests),       cmocka_unit_test(test_names),
-        cmocka_unit_test(test_key_pair_parts), cmocka_unit_test(test_no_key_pair),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_drop_outs),
+        cmocka_unit_test(test_too_few),
+        cmocka_unit_test(test_bad_uploads),
+        cmocka_unit_test(test_senders),
+        cmocka_unit_test(test_sessions_do_not_mix),
+        cmocka_unit_test(test_delivery_to_clients),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_key_pair_parts),
+        cmocka_unit_test(test_no_key_pair),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,115 @@
+#include "client/data.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+void client_data_clear(client_data *d) {
+    msfl_free(d->label);
+    msfl_indices_clear(&d->test);
+    msfl_holding_clear(&d->holding);
+    msfl_split_clear(&d->split);
+    msfl_dataset_free(d->dataset);
+    memset(d, 0, sizeof *d);
+}
+
+static msfl_normalise normalise_of(const char *word) {
+    if (strcmp(word, "set") == 0) return MSFL_NORMALISE_SET;
+    return strcmp(word, "none") == 0 ? MSFL_NORMALISE_NONE : MSFL_NORMALISE_IMAGE;
+}
+
+/* Classes are numbered by the job: a hospital that has never seen one of them would number its own otherwise. */
+static msfl_status map_labels(const job_shape *shape, client_data *d) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(d->dataset);
+    const job_spec *spec = shape->spec;
+    const uint32_t n_classes = shape->model != NULL ? msfl_model_info_borrow(shape->model)->n_classes : info->n_classes;
+    d->label = msfl_alloc(info->n_classes, sizeof *d->label);
+    if (d->label == NULL) return MSFL_NO_MEMORY;
+    if (spec->n_classes == 0 && info->n_classes != n_classes) {
+        return msfl_fail(MSFL_ERR_MISMATCH,
+                         "%s has %u classes and the job's network %u: a job that names its classes can be joined by "
+                         "hospitals that have not all of them",
+                         info->source, info->n_classes, n_classes);
+    }
+    for (uint32_t i = 0; i < info->n_classes; i++) {
+        const char *name = msfl_dataset_class_name(d->dataset, i);
+        uint32_t k = 0;
+        while (k < spec->n_classes && strcmp(spec->classes[k], name) != 0)
+            k++;
+        if (spec->n_classes > 0 && k == spec->n_classes) {
+            return msfl_fail(MSFL_ERR_MISMATCH, "%s has a class that is not among the job's", info->source);
+        }
+        d->label[i] = spec->n_classes > 0 ? k : i;
+    }
+    return MSFL_OK;
+}
+
+static msfl_status take_share(const client_site *site, client_data *d) {
+    const client_share *s = &site->share;
+    if (s->of == 0) {
+        msfl_status status = msfl_dataset_hold_all(d->dataset, &d->split, &d->holding);
+        return status == MSFL_OK ? msfl_dataset_take_turns(d->dataset, &d->split.test, 1, 0, &d->test) : status;
+    }
+    msfl_holding *all = msfl_alloc(s->of, sizeof *all);
+    if (all == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = msfl_dataset_deal(d->dataset, &d->split, s->partition, s->of, s->seed, all);
+    for (uint32_t i = 0; i < s->of; i++) {
+        if (status == MSFL_OK && i == s->index) {
+            d->holding = all[i];
+        } else {
+            msfl_holding_clear(&all[i]);
+        }
+    }
+    msfl_free(all);
+    return status == MSFL_OK ? msfl_dataset_take_turns(d->dataset, &d->split.test, s->of, s->index, &d->test) : status;
+}
+
+msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
+                             client_data *out) {
+    const job_spec *spec = shape->spec;
+    *out = (client_data){.augment = msfl_augment_default()};
+    out->augment.flip_horizontal = spec->flip_horizontal;
+    if (site->path == NULL) return msfl_fail(MSFL_ERR_MISSING, "site.yaml names no data: add data with a path");
+    const uint64_t seed = site->share.of > 0 ? site->share.seed : spec->seed;
+    msfl_dataset_options o = {.label = site->label,
+                              .normalise = normalise_of(spec->normalise),
+                              .refuse_bad = site->refuse_bad,
+                              .seed = seed,
+                              .phantom_images = site->phantom_images,
+                              .n_threads = site->n_threads,
+                              .observer = observer};
+    if (shape->model != NULL) {
+        const msfl_model_info *m = msfl_model_info_borrow(shape->model);
+        o.width = m->width;
+        o.height = m->height;
+        o.channels = m->channels;
+    }
+    msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
+    if (status == MSFL_OK) status = map_labels(shape, out);
+    if (status == MSFL_OK) {
+        status = msfl_dataset_split(out->dataset, spec->test_fraction, spec->validation_fraction, seed, &out->split);
+    }
+    if (status == MSFL_OK) status = take_share(site, out);
+    if (status == MSFL_OK && out->holding.train.n == 0) {
+        status = msfl_fail(MSFL_ERR_DATA, "%s: no image is left to train on", site->path);
+    }
+    if (status == MSFL_OK && out->holding.train.n > spec->samples_max) {
+        status = msfl_fail(MSFL_ERR_LIMIT, "%s: %u images to train on, the job takes at most %llu of one hospital",
+                           site->path, out->holding.train.n, (unsigned long long)spec->samples_max);
+    }
+    if (status != MSFL_OK) client_data_clear(out);
+    return status;
+}
+
+static msfl_status load(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
+    const client_samples *s = ctx;
+    const client_data *d = s->data;
+    *label = d->label[msfl_dataset_label(d->dataset, s->images[i])];
+    return msfl_dataset_pixels(d->dataset, s->images[i], augment_seed == 0 ? NULL : &d->augment, augment_seed, pixels);
+}
+
+msfl_samples client_samples_of(const client_data *data, const msfl_indices *images, client_samples *storage) {
+    *storage = (client_samples){data, images->at};
+    return (msfl_samples){.n = images->n, .ctx = storage, .load = load};
+}

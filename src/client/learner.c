@@ -1,0 +1,158 @@
+#include "client/learner.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "base/sodium.h"
+#include "client/command.h"
+#include "client/data.h"
+#include "client/state.h"
+
+#include <string.h>
+
+struct client_learner {
+    client_learner_options o;
+    bool opened;
+    client_data data;
+    msfl_trainer *trainer;
+};
+
+void client_result_clear(client_result *r) {
+    if (r->delta != NULL) msfl_wipe(r->delta, r->n_values * sizeof *r->delta);
+    msfl_free(r->delta);
+    memset(r, 0, sizeof *r);
+}
+
+msfl_status client_learner_new(const client_learner_options *options, client_learner **out) {
+    *out = msfl_alloc(1, sizeof **out);
+    if (*out == NULL) return MSFL_NO_MEMORY;
+    (*out)->o = *options;
+    return MSFL_OK;
+}
+
+void client_learner_free(client_learner *l) {
+    if (l == NULL) return;
+    msfl_trainer_free(l->trainer);
+    client_data_clear(&l->data);
+    msfl_free(l);
+}
+
+/* Reading images takes long, so not before a round needs them. */
+static msfl_status open_data(client_learner *l) {
+    if (l->opened) return MSFL_OK;
+    msfl_status status = client_data_open(l->o.site, l->o.shape, l->o.observer, &l->data);
+    if (status != MSFL_OK) return status;
+    status =
+        msfl_trainer_new(l->o.shape->model, l->o.shape->spec->train.batch, l->o.site->n_threads, NULL, &l->trainer);
+    if (status != MSFL_OK) {
+        client_data_clear(&l->data);
+        return status;
+    }
+    l->opened = true;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(l->data.dataset);
+    msfl_observe_text(l->o.observer, MSFL_EVENT_INFO, l->o.job,
+                      "%u images of %u patients to train on and to validate with (%s), %u to test with%s",
+                      l->data.holding.train.n + l->data.holding.validation.n, l->data.holding.n_patients,
+                      l->data.split.how, l->data.test.n, info->synthetic ? "; the images are drawn, not real" : "");
+    return MSFL_OK;
+}
+
+/* The update of a round depends on the seed, the hospital, and what it carries from the round before; not on time. */
+static msfl_status train(client_learner *l, const job_plan *plan, client_state *state, float *weights,
+                         msfl_train_result *result) {
+    const job_spec *spec = l->o.shape->spec;
+    msfl_train_options o = spec->train;
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, &l->data.holding.train, &storage);
+    o.seed = job_train_seed(spec->seed, l->o.client);
+    o.first_epoch = state->n_epochs;
+    o.learning_rate = (float)plan->learning_rate;
+    msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state->length);
+    if (status == MSFL_OK) {
+        status = msfl_train(l->trainer, &o, &samples, weights, l->o.observer, l->o.job, 0, result);
+    }
+    client_state next = {.round = plan->round, .n_epochs = state->n_epochs + o.n_epochs};
+    if (status == MSFL_OK) status = msfl_trainer_state_save(l->trainer, &next.bytes, &next.length);
+    if (status == MSFL_OK) {
+        status = client_state_save(l->o.folder, l->o.shape, &next);
+    } else if (status == MSFL_ERR_NUMERIC) {
+        /* The message of the failure must survive the saving of a fresh state. */
+        char *message = msfl_strdup(msfl_error_message());
+        if (client_state_save(l->o.folder, l->o.shape, &next) == MSFL_OK && message != NULL) msfl_error_set(message);
+        msfl_free(message);
+    }
+    client_state_clear(&next);
+    return status;
+}
+
+static msfl_status update(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
+    client_state state;
+    msfl_train_result result;
+    const job_shape *shape = l->o.shape;
+    float *trained = msfl_alloc(shape->n_values, sizeof *trained);
+    out->delta = msfl_alloc(shape->n_values, sizeof *out->delta);
+    if (trained == NULL || out->delta == NULL) {
+        msfl_free(trained);
+        return MSFL_NO_MEMORY;
+    }
+    out->n_values = shape->n_values;
+    memcpy(trained, weights, shape->n_values * sizeof *trained);
+    msfl_status status = client_state_load(l->o.folder, shape, plan->round, &state);
+    if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_MISMATCH) {
+        msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job, "%s: the optimiser begins afresh",
+                          msfl_error_message());
+        status = MSFL_OK;
+    }
+    if (status == MSFL_OK) status = train(l, plan, &state, trained, &result);
+    if (status == MSFL_OK) {
+        for (uint64_t i = 0; i < shape->n_values; i++)
+            out->delta[i] = trained[i] - weights[i];
+        out->n_samples = l->data.holding.train.n;
+        job_update_counters(&result, job_count_clipped(shape->counts, shape->n_tensors, plan->clip, out->delta),
+                            out->counters);
+    }
+    client_state_clear(&state);
+    msfl_wipe(trained, shape->n_values * sizeof *trained);
+    msfl_free(trained);
+    return status;
+}
+
+static msfl_status figures(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
+    const msfl_indices *images = plan->kind == JOB_TEST ? &l->data.test : &l->data.holding.validation;
+    if (images->n == 0) {
+        /* It would count towards the cohort and hide nobody. */
+        return msfl_fail(MSFL_ERR_MISSING, "no %s images: this hospital stays out of the figures",
+                         plan->kind == JOB_TEST ? "test" : "validation");
+    }
+    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
+    float *probabilities = msfl_alloc((size_t)images->n * n_classes, sizeof *probabilities);
+    uint32_t *labels = msfl_alloc(images->n, sizeof *labels);
+    uint64_t counters[JOB_EVAL_COUNTERS];
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
+    msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = msfl_predict(l->trainer, weights, &samples, probabilities, labels, NULL);
+    if (status == MSFL_OK) {
+        job_eval_counters(probabilities, labels, images->n, n_classes, counters);
+        out->n_samples = counters[JOB_EVAL_CLIENTS];
+        memcpy(out->counters, counters + 1, (JOB_EVAL_COUNTERS - 1) * sizeof *counters);
+    }
+    msfl_free(probabilities);
+    msfl_free(labels);
+    return status;
+}
+
+msfl_status client_learner_run(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
+    *out = (client_result){0};
+    msfl_status status;
+    if (l->o.site->trainer.n_command > 0) {
+        status = client_command_run(&l->o, plan, weights, out);
+    } else {
+        status = open_data(l);
+        if (status == MSFL_OK) {
+            status = plan->kind == JOB_UPDATE ? update(l, plan, weights, out) : figures(l, plan, weights, out);
+        }
+    }
+    if (status != MSFL_OK) client_result_clear(out);
+    return status;
+}

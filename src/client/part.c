@@ -1,0 +1,362 @@
+/* What a hospital hears of a job, and what it does about it. */
+#include "client/part.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "medsecurefl/transcript.h"
+#include "round/coord.h"
+#include "round/message.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* --- effects --- */
+
+/* How often this hospital took part, counted with the record that uses a round's number up. */
+static msfl_status count_one(client_part_state *p, const char *name) {
+    uint8_t *bytes, raw[4];
+    size_t length;
+    msfl_status status = store_get(p->run->hub->store, name, &bytes, &length);
+    if (status != MSFL_OK) return status;
+    const uint32_t n = length == 4 ? msfl_load32(bytes) : 0;
+    msfl_free(bytes);
+    msfl_store32(raw, n == UINT32_MAX ? n : n + 1);
+    return store_put(p->run->hub->store, name, raw, sizeof raw);
+}
+
+void client_day_name(char out[STORE_NAME_MAX]) {
+    const time_t now = time(NULL);
+    struct tm day;
+    (void)gmtime_r(&now, &day);
+    snprintf(out, STORE_NAME_MAX, "sums/day/%04d-%02d-%02d", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+}
+
+static msfl_status journal(client_part_state *p, const msfl_effect *e) {
+    store *s = p->run->hub->store;
+    msfl_journal_kind kind;
+    msfl_reader body;
+    msfl_status status = msfl_journal_read(e->bytes, e->length, p->seat.task, &kind, &body);
+    if (status != MSFL_OK) return status;
+    if (kind == MSFL_JOURNAL_SEALED) status = client_spool_sync(p->spool);
+    if (status != MSFL_OK || kind != MSFL_JOURNAL_JOINED) {
+        return status != MSFL_OK ? status : store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
+    }
+    char of_job[STORE_NAME_MAX], of_day[STORE_NAME_MAX];
+    snprintf(of_job, sizeof of_job, "sums/job/%s", p->run->id);
+    client_day_name(of_day);
+    status = store_begin(s);
+    if (status != MSFL_OK) return status;
+    status = store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
+    if (status == MSFL_OK) status = count_one(p, of_job);
+    if (status == MSFL_OK) status = count_one(p, of_day);
+    if (status == MSFL_OK) return store_commit(s);
+    store_rollback(s);
+    return status;
+}
+
+msfl_status client_part_carry_out(client_part_state *p, const msfl_effects *effects, msfl_buffer *frames) {
+    for (size_t i = 0; i < effects->n; i++) {
+        const msfl_effect *e = &effects->items[i];
+        msfl_status status = MSFL_OK;
+        if (e->kind == MSFL_EFFECT_JOURNAL) status = journal(p, e);
+        if (e->kind == MSFL_EFFECT_SEND && frames != NULL) client_frame_put(frames, e->bytes, e->length);
+        if (e->kind == MSFL_EFFECT_DROP) status = client_spool_drop(p->spool, e->number);
+        if (status != MSFL_OK) {
+            p->broken = true;
+            return status;
+        }
+    }
+    if (frames != NULL && frames->status != MSFL_OK) p->broken = true;
+    return frames != NULL ? frames->status : MSFL_OK;
+}
+
+/* --- machines --- */
+
+static msfl_status replay(void *ctx, uint64_t sequence, const uint8_t *record, size_t length) {
+    (void)sequence;
+    return msfl_site_replay(ctx, record, length);
+}
+
+static void stand_up(client_part_state *p) {
+    msfl_site_free(p->site);
+    client_spool_free(p->spool);
+    client_learner_free(p->learner);
+    p->site = NULL;
+    p->spool = NULL;
+    p->learner = NULL;
+    p->broken = false;
+    client_seat_clear(&p->seat);
+}
+
+/* The record's folder, and in it the roster of this seat. */
+static msfl_status open_audit(client_part_state *p) {
+    client_hub *hub = p->run->hub;
+    char *folder = msfl_format("%s/audit/%s", hub->folder, p->run->id), *text = NULL;
+    size_t length;
+    if (folder == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = MSFL_OK;
+    if (p->audit == NULL) {
+        status = msfl_audit_writer_open(folder, (const uint8_t *)p->run->text, p->run->length, &p->audit);
+    }
+    pthread_mutex_lock(&hub->lock);
+    const uint32_t epoch = hub->kit->roster->epoch;
+    if (status == MSFL_OK) {
+        status = pki_folder_read(hub->o->kit, PKI_FILE_ROSTER, PKI_ROSTER_BYTES_MAX, &text, &length);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    /* A still newer roster comes with a seat of its own. */
+    if (status == MSFL_OK && epoch == p->seat.epoch) status = msfl_audit_add_roster(p->audit, epoch, text, length);
+    msfl_free(text);
+    msfl_free(folder);
+    return status == MSFL_OK ? MSFL_OK : msfl_fail_in(status, "audit");
+}
+
+static msfl_status make_spool(client_part_state *p) {
+    char hex[17];
+    msfl_hex(p->seat.task, 8, hex);
+    char *folder = msfl_format("%s/task-%s", p->run->folder, hex);
+    if (folder == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = msfl_folder_make(folder);
+    if (status == MSFL_OK) status = client_spool_new(folder, &p->spool);
+    msfl_free(folder);
+    return status;
+}
+
+msfl_status client_part_sit_down(client_part_state *p) {
+    client_hub *hub = p->run->hub;
+    stand_up(p);
+    msfl_status status = client_seat_take(hub, p->run->hash, &p->seat);
+    if (status != MSFL_OK) return status;
+    if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
+    const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
+    status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
+    if (status == MSFL_OK) status = open_audit(p);
+    if (status == MSFL_OK) status = make_spool(p);
+    if (status != MSFL_OK) return status;
+    msfl_site_config config = {.roster = p->seat.roster,
+                               .secret = hub->secret,
+                               .client = p->seat.party,
+                               .min_cohort = hub->policy.min_cohort,
+                               .security_bits = hub->policy.security_bits,
+                               .allow_coordinator_custody = hub->policy.coordinator,
+                               .spool = client_spool_of(p->spool)};
+    memcpy(config.task, p->seat.task, MSFL_HASH_BYTES);
+    status = msfl_site_new(&config, &p->site);
+    if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p->site);
+    const client_learner_options options = {.site = &hub->site,
+                                            .shape = p->run->shape,
+                                            .job = p->run->id,
+                                            .client = p->seat.party,
+                                            .folder = p->run->folder,
+                                            .observer = &p->observer};
+    if (status == MSFL_OK) status = client_learner_new(&options, &p->learner);
+    if (status != MSFL_OK) stand_up(p);
+    return status;
+}
+
+/* --- hearing --- */
+
+static void refuse(client_part_state *p, const uint8_t *message, size_t length) {
+    uint8_t hash[MSFL_HASH_BYTES];
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.client.told.v1");
+    msfl_hash_add(&h, message, length);
+    msfl_hash_final(&h, hash);
+    if (memcmp(hash, p->told, sizeof hash) == 0) return;
+    memcpy(p->told, hash, sizeof hash);
+    client_say(p->run, MSFL_EVENT_WARNING, "%s", msfl_error_message());
+}
+
+/* Where the coordinator wants an upload to go on. The machine would answer with a window of chunks; here they go as one
+ * body, so the place is enough. */
+static bool is_wanted(client_part_state *p, msfl_frame *frame) {
+    uint8_t id[MSFL_HASH_BYTES];
+    const msfl_announcement *a = msfl_site_round(p->site);
+    msfl_reader body = frame->body;
+    const uint64_t next = msfl_get64(&body);
+    if (frame->kind != MSFL_MSG_NEXT || msfl_get32(&body) != MSFL_NEXT_WANTED) return false;
+    if (a == NULL) return true;
+    msfl_announcement_id(a, id);
+    if (memcmp(id, frame->round_id, sizeof id) == 0) p->wanted = next;
+    return true;
+}
+
+/* What can be shown later. Full disks and the like are told and end nothing: the round is safe without. */
+static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *message, size_t length, bool changed) {
+    msfl_status status = MSFL_OK;
+    if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) != MSFL_SITE_IDLE) {
+        p->announce.length = 0;
+        msfl_put_bytes(&p->announce, message, length);
+        status = p->announce.status;
+    }
+    if (frame->kind == MSFL_MSG_NEXT && changed) {
+        status = msfl_audit_add_receipt(p->audit, p->seat.roster, message, length);
+    }
+    if (frame->kind == MSFL_MSG_RECORD && changed) { /* only what the machine took for the next of its history */
+        const size_t n = msfl_reader_left(&frame->body);
+        status = msfl_audit_add_record(p->audit, frame->body.at, n);
+        client_say(p->run, MSFL_EVENT_ROUND_DONE, "round over, its record is kept");
+    }
+    if (status != MSFL_OK) client_say(p->run, MSFL_EVENT_WARNING, "audit: %s", msfl_error_message());
+}
+
+static msfl_status hear(client_part_state *p, const uint8_t *message, size_t length) {
+    msfl_frame frame;
+    if (msfl_frame_read(message, length, &frame) != MSFL_OK) {
+        refuse(p, message, length);
+        return MSFL_OK;
+    }
+    if (frame.kind != MSFL_MSG_ANNOUNCE && frame.kind != MSFL_MSG_NEXT && frame.kind != MSFL_MSG_RECORD) return MSFL_OK;
+    const uint8_t *task = client_message_task(message, length);
+    if (task != NULL && memcmp(task, p->seat.task, MSFL_HASH_BYTES) != 0) {
+        if (client_hub_epoch(p->run->hub) == p->seat.epoch) {
+            (void)msfl_fail(MSFL_ERR_MISMATCH, "a round of another task than this job under this roster");
+            refuse(p, message, length);
+            return MSFL_OK;
+        }
+        msfl_status status = client_part_sit_down(p);
+        if (status != MSFL_OK) return status;
+    }
+    if (is_wanted(p, &frame)) return MSFL_OK;
+    msfl_effects effects = {0};
+    /* A deadline is on the coordinator's clock, and the coordinator says itself when a round is over: a hospital whose
+     * own clock is wrong by hours takes part all the same. */
+    msfl_status status = msfl_site_receive(p->site, 0, message, length, &effects);
+    if (status == MSFL_OK) {
+        const bool changed = effects.n > 0;
+        status = client_part_carry_out(p, &effects, NULL);
+        if (status == MSFL_OK) keep(p, &frame, message, length, changed);
+    } else if (status != MSFL_ERR_MEMORY) {
+        refuse(p, message, length);
+        status = MSFL_OK;
+    }
+    msfl_effects_clear(&effects);
+    return status;
+}
+
+msfl_status client_part_hear(client_part_state *p, const msfl_buffer *frames) {
+    msfl_reader r = msfl_reader_init(frames->bytes, frames->length);
+    const uint8_t *message;
+    size_t length;
+    bool failed = false;
+    msfl_status status = MSFL_OK;
+    while (status == MSFL_OK && client_frame_next(&r, &message, &length, &failed))
+        status = hear(p, message, length);
+    return status == MSFL_OK && failed ? msfl_fail(MSFL_ERR_FORMAT, "the coordinator's answer holds no frames")
+                                       : status;
+}
+
+static msfl_status listen(client_part_state *p, uint32_t wait_s) {
+    msfl_buffer frames;
+    msfl_status status = client_link_inbox(p->link, p->run->id, &p->seen, wait_s, &frames);
+    if (status == MSFL_OK) status = client_part_hear(p, &frames);
+    msfl_buffer_clear(&frames);
+    return status;
+}
+
+msfl_status client_part_ask(client_part_state *p) {
+    p->wanted = CLIENT_NOT_WANTED;
+    return listen(p, 0);
+}
+
+/* --- the loop --- */
+
+/* An upload that was sealed before a restart. */
+static msfl_status resume(client_part_state *p) {
+    msfl_packed *ctx;
+    msfl_status status = msfl_packed_new(&msfl_site_round(p->site)->info.params, &ctx);
+    if (status != MSFL_OK) return status;
+    status = client_upload(p, ctx, NULL, NULL);
+    msfl_packed_free(ctx);
+    return status;
+}
+
+static msfl_status step(client_part_state *p) {
+    client_run *run = p->run;
+    msfl_status status = MSFL_OK;
+    if (p->link == NULL) status = client_hub_link(run->hub, &run->over, 6, &p->link);
+    if (status == MSFL_OK && (p->site == NULL || p->broken)) status = client_part_sit_down(p);
+    if (status == MSFL_OK) status = listen(p, p->seen == 0 ? 0 : CLIENT_WAIT_S);
+    if (status != MSFL_OK || p->site == NULL) return status;
+    const msfl_announcement *a = msfl_site_round(p->site);
+    const msfl_site_phase phase = msfl_site_phase_of(p->site);
+    if (phase == MSFL_SITE_OFFERED && a->info.number != p->skipped) return client_round_take(p);
+    if (phase == MSFL_SITE_UPLOADING) return resume(p);
+    if (phase == MSFL_SITE_IDLE && p->doing != NULL && strcmp(p->doing, "waiting") != 0) {
+        p->doing = "waiting";
+        client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
+    }
+    return MSFL_OK;
+}
+
+static void forward(void *ctx, const msfl_event *event) {
+    enum { REPORT_MS = 2000 };
+    client_part_state *p = ctx;
+    msfl_event with_round = *event;
+    with_round.round = p->plan.round;
+    with_round.n_rounds = p->run->spec.rule.n_rounds;
+    msfl_observe(&p->run->hub->observer, &with_round);
+    const uint64_t now = client_now_ms();
+    if (event->kind != MSFL_EVENT_PROGRESS || event->total == 0 || p->doing == NULL) return;
+    if (now < p->reported_ms + REPORT_MS && now >= p->reported_ms) return;
+    p->reported_ms = now;
+    client_reporter_say(p->run->hub->reporter, p->run->id, p->plan.round, p->doing,
+                        (double)event->done / (double)event->total, "");
+}
+
+/* Whether a failure ends this hospital's part for good. */
+static bool is_final(const client_part_state *p, msfl_status status) {
+    return p->site == NULL && (status == MSFL_ERR_POLICY || status == MSFL_ERR_UNSUPPORTED ||
+                               status == MSFL_ERR_USAGE || status == MSFL_ERR_FORMAT);
+}
+
+/* The record of the last round comes with the end of the job. */
+static void last_record(client_part_state *p) {
+    client_link_free(p->link);
+    p->link = NULL;
+    if (p->site == NULL || p->broken) return;
+    if (client_hub_link(p->run->hub, &p->run->stop, 1, &p->link) == MSFL_OK) (void)!client_part_ask(p);
+}
+
+msfl_status client_part(client_run *run) {
+    client_part_state p = {.run = run, .wanted = CLIENT_NOT_WANTED, .doing = "waiting"};
+    p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
+    uint32_t failures = 0;
+    msfl_status status = client_part_sit_down(&p);
+    if (status == MSFL_OK) {
+        client_say(run, MSFL_EVENT_PHASE, "taking part as hospital %" PRIu32 " of %" PRIu32, p.seat.party + 1,
+                   p.seat.info->n_clients);
+        client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
+    }
+    while (run->over == 0 && !is_final(&p, status)) {
+        if (status == MSFL_OK) status = step(&p);
+        if (status == MSFL_OK) {
+            failures = 0;
+            continue;
+        }
+        if (status == MSFL_ERR_CANCELLED || is_final(&p, status)) break;
+        if (client_run_wait(run, &failures) != MSFL_OK) break;
+        client_link_free(p.link);
+        p.link = NULL;
+        p.seen = 0;
+        status = MSFL_OK;
+    }
+    if (run->over != 0) {
+        if (run->stop == 0) last_record(&p);
+        status = MSFL_OK;
+    }
+    char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
+    stand_up(&p);
+    msfl_audit_writer_free(p.audit);
+    msfl_buffer_clear(&p.announce);
+    client_link_free(p.link);
+    client_result_clear(&p.result);
+    job_plan_clear(&p.plan);
+    if (message != NULL) msfl_error_set(message);
+    msfl_free(message);
+    return status;
+}

@@ -1,0 +1,72 @@
+/* Weights on disk: float32, little-endian, one file per index. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/output.h"
+#include "coordinator/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "weights are mapped as they lie on disk"
+#endif
+
+char *coord_job_model_path(const coord_job *j, uint32_t index) {
+    return msfl_format("%s/models/%06u.f32", j->folder, index);
+}
+
+msfl_status coord_job_save(const coord_job *j, uint32_t index, const float *weights) {
+    char *folder = msfl_path_join(j->folder, "models"), *path = coord_job_model_path(j, index);
+    msfl_output *output = NULL;
+    msfl_status status = folder == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(folder);
+    if (status == MSFL_OK) status = msfl_output_open(path, MSFL_OUTPUT_REPLACE | MSFL_OUTPUT_PRIVATE, &output);
+    if (status == MSFL_OK) status = msfl_output_write(output, weights, j->shape->n_values * sizeof *weights);
+    if (status == MSFL_OK) status = msfl_output_commit(output);
+    msfl_output_free(output);
+    msfl_free(folder);
+    msfl_free(path);
+    return status;
+}
+
+msfl_status coord_job_map(const coord_job *j, uint32_t index, const float **weights) {
+    const size_t length = j->shape->n_values * sizeof **weights;
+    char *path = coord_job_model_path(j, index);
+    struct stat info;
+    *weights = NULL;
+    if (path == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = MSFL_OK;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        status = msfl_fail_errno(errno, "weights cannot be read: %s", path);
+    } else if ((uint64_t)info.st_size != length) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s has another length than the job's weights", path);
+    } else {
+        void *at = mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (at == MAP_FAILED) {
+            status = msfl_fail_errno(errno, "weights cannot be mapped: %s", path);
+        } else {
+            *weights = at;
+        }
+    }
+    if (fd >= 0) close(fd);
+    msfl_free(path);
+    return status;
+}
+
+void coord_job_unmap(const coord_job *j, const float *weights) {
+    if (weights != NULL) (void)munmap((void *)weights, j->shape->n_values * sizeof *weights);
+}
+
+void coord_job_tidy(const coord_job *j) {
+    for (uint32_t i = 1; i + 1 < j->newest; i++) {
+        if (i == j->course.best_round) continue;
+        char *path = coord_job_model_path(j, i);
+        if (path != NULL) (void)unlink(path);
+        msfl_free(path);
+    }
+}

@@ -1,0 +1,49 @@
+/* How a training goes from round to round: learning rate, patience, clipping bounds. All of it follows from opened sums
+ * and public facts, so `simulate`, a coordinator, and hospitals that open the sums themselves decide alike. */
+#ifndef MSFL_JOB_COURSE_H
+#define MSFL_JOB_COURSE_H
+
+#include "base/bytes.h"
+#include "medsecurefl/update.h"
+
+typedef struct job_rule {
+    uint32_t n_rounds;
+    uint32_t patience;         /**< rounds without a better validation loss before a training stops; 0: never */
+    uint32_t plateau_patience; /**< ... before the learning rate falls; 0: never */
+    double plateau_factor;
+    double learning_rate; /**< of the first round */
+} job_rule;
+
+typedef struct job_course {
+    uint32_t n_done; /**< finished rounds */
+    uint32_t best_round;
+    double best_loss;            /**< of validation; infinite before the first */
+    uint32_t n_stale, n_plateau; /**< rounds since the best loss; since that or the last change of learning rate */
+    double learning_rate;
+    bool stopped;
+    char why[160];
+} job_course;
+
+void job_course_init(job_course *course, const job_rule *rule);
+bool job_course_wants_more(const job_course *course, const job_rule *rule);
+/** A round is finished. NaN (nobody could tell) counts as the best so far. Returns whether it is the best. */
+bool job_course_take(job_course *course, const job_rule *rule, double validation_loss);
+void job_course_put(const job_course *course, msfl_buffer *out);
+/** False if the bytes are none, or numbers that cannot be. */
+bool job_course_get(job_course *course, const job_rule *rule, msfl_reader *reader);
+
+/** Clipping bounds of the encoding. docs/design/encoding.md */
+typedef struct job_clip_rule {
+    double clip; /**< > 0: fixed */
+    uint32_t value_bits;
+    uint32_t n_tensors;
+    const uint64_t *counts;
+    const bool *weight;
+    uint64_t n_values;
+} job_clip_rule;
+void job_clip_init(const job_clip_rule *rule, float *clip);
+/** Bounds for the round after the one whose opened mean update and number of clipped values these are. */
+void job_clip_next(const job_clip_rule *rule, const float *clip, const float *mean, uint64_t n_clipped, uint32_t cohort,
+                   float *next);
+
+#endif

@@ -1,0 +1,386 @@
+"""Whole federations over loopback: a coordinator and its hospitals as processes, and the model they end with held bit by bit
+against `simulate` of the same seed. Killed coordinators, jobs that are aborted, rosters that change."""
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import ssl
+import struct
+import subprocess
+import sys
+import time
+import unittest
+import urllib.request
+import zipfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import CLI, SANITIZED, CliTest, main, run  # noqa: E402
+
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+
+PATIENCE = 240 if SANITIZED else 90
+IMAGES, SIDE = 120, 16
+
+JOB = """format: medsecurefl-job
+version: 1
+name: tiny
+model: cnn-small
+input: {{height: {side}, width: {side}, channels: 1}}
+classes: [{classes}]
+rounds: {rounds}
+samples_max: 32
+deadline_s: {deadline}
+seed: 5
+scheme: {scheme}
+{more}"""
+
+SITE = """data:
+  path: phantom
+  phantom_images: {images}
+  share: {{of: {of}, index: {index}, partition: iid, seed: 5}}
+threads: 1
+"""
+
+
+def weights_of(path):
+    """All weights of a model file, by name."""
+    found = {}
+    with h5py.File(path, "r") as f:
+        f["model_weights"].visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+class Federation(CliTest):
+    hospitals = ("hospital-a", "hospital-b", "hospital-c")
+
+    def setUp(self):
+        super().setUp()
+        self.running = {}
+        self.addCleanup(self.stop_all)
+        self.port = self.free_port()
+        with open(self.path("plan.yaml"), "w", encoding="utf-8") as f:
+            f.write("federation: chest\n"
+                    f"coordinator: {{name: hub, url: 'https://localhost:{self.port}', hosts: [127.0.0.1]}}\n"
+                    f"hospitals: [{', '.join('{name: ' + h + '}' for h in self.hospitals)}]\n"
+                    "operators: [{name: ada}]\n")
+        self.ok("provision", self.path("plan.yaml"), "--out", self.path("kits"))
+        for i, name in enumerate(self.hospitals):
+            self.write(("kits", name, "site.yaml"), SITE.format(images=IMAGES, of=len(self.hospitals), index=i))
+
+    def write(self, where, text):
+        with open(self.path(*where), "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.path(*where)
+
+    @staticmethod
+    def free_port():
+        import socket
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return s.getsockname()[1]
+
+    # --- processes ---
+
+    def start(self, name, *args):
+        log = open(self.path(name + ".log"), "a", encoding="utf-8")
+        process = subprocess.Popen([CLI, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                   text=True)
+        log.close()
+        self.running[name] = process
+        return process
+
+    def start_hub(self, *more):
+        hub = self.start("hub", "coordinator", "--kit", self.path("kits", "hub"), "--listen",
+                         f"127.0.0.1:{self.port}", "--local", "0", *more)
+        line = hub.stdout.readline()
+        found = re.search(r"http://127.0.0.1:(\d+)/", line)
+        self.assertIsNotNone(found, line + self.log("hub"))
+        self.local = f"http://127.0.0.1:{found.group(1)}"
+
+    def start_hospital(self, name, *more):
+        return self.start(name, "client", "--kit", self.path("kits", name), "--quiet", *more)
+
+    def stop(self, name, how=signal.SIGTERM):
+        process = self.running.pop(name)
+        process.send_signal(how)
+        code = process.wait(timeout=PATIENCE)
+        process.stdout.close()
+        return code
+
+    def stop_all(self):
+        for name in list(self.running):
+            self.stop(name, signal.SIGKILL)
+
+    def log(self, name):
+        with open(self.path(name + ".log"), encoding="utf-8") as f:
+            return f.read()
+
+    def logs(self):
+        return "\n".join(f"--- {n}\n{self.log(n)[-3000:]}" for n in ("hub", *self.hospitals)
+                         if os.path.exists(self.path(n + ".log")))
+
+    # --- jobs ---
+
+    def submit(self, rounds=2, deadline=120, scheme="packed", more="", classes="normal, opacity"):
+        path = self.write(("job.yaml",), JOB.format(side=SIDE, rounds=rounds, deadline=deadline, scheme=scheme,
+                                                    classes=classes, more=more))
+        return self.ok("job", "submit", path, "--kit", self.path("kits", "ada")).stdout.strip()
+
+    def show(self, job):
+        return self.ok_json("job", "show", job, "--kit", self.path("kits", "ada"))
+
+    def status(self):
+        with urllib.request.urlopen(self.local + "/v1/status", timeout=10) as answer:
+            return json.load(answer)
+
+    def job(self, job):
+        return next(j for j in self.status()["jobs"] if j["id"] == job)
+
+    def wait(self, job, wanted=lambda j: j["state"] not in ("queued", "running")):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if wanted(found):
+                return found
+            time.sleep(0.05)
+        self.fail(f"{job} did not get there: {json.dumps(self.job(job), indent=1)[:3000]}\n{self.logs()}")
+
+    def simulate(self, rounds=2, *more):
+        out = self.path("simulated")
+        self.ok("simulate", "--data", "phantom", "--phantom-images", IMAGES, "--size", SIDE, "--clients",
+                len(self.hospitals), "--rounds", rounds, "--seed", 5, "--compare", "none", "--bootstrap", 1, "--quiet",
+                "--out", out, *more)
+        return out
+
+    def fetch(self, job):
+        out = self.path("fetched")
+        self.ok("job", "fetch", job, "--kit", self.path("kits", "ada"), "--out", out)
+        return out
+
+    def same_model(self, a, b):
+        for name in ("agg_model.h5", "agg_model_last.h5"):
+            one, other = weights_of(os.path.join(a, name)), weights_of(os.path.join(b, name))
+            self.assertEqual(sorted(one), sorted(other))
+            for key, value in one.items():
+                self.assertEqual(value.tobytes(), other[key].tobytes(), f"{name}: {key}")
+
+
+class TestThree(Federation):
+    def test_same_as_simulate(self):
+        self.start_hub()
+        job = self.submit(rounds=2)
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3])
+        fetched = self.fetch(job)
+        self.same_model(fetched, self.simulate(2))
+        with open(os.path.join(fetched, "result.json"), encoding="utf-8") as f:
+            result = json.load(f)
+        self.assertEqual((result["state"], result["rounds_done"], result["encrypts"]), ("done", 2, True))
+        self.assertGreater(result["encrypted"]["n"], 0)
+        with zipfile.ZipFile(os.path.join(fetched, "audit.zip")) as z:
+            self.assertIsNone(z.testzip())
+            z.extractall(self.path("audit"))
+        self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
+
+    def test_killed_and_stopped(self):
+        """kill -9 whenever the coordinator is found in another phase, SIGTERM in between; the model is the same."""
+        self.start_hub()
+        job = self.submit(rounds=3, deadline=15, more="local_epochs: 2\nattempts: 50\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        seen, deaths, end = set(), 0, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            at = (found["round"], found["kind"], found["phase"], sum(h["state"] == "uploaded" for h in found["hospitals"]))
+            if at in seen or len(seen) >= 12:
+                time.sleep(0.01)
+                continue
+            seen.add(at)
+            code = self.stop("hub", signal.SIGKILL if deaths % 3 != 2 else signal.SIGTERM)
+            self.assertEqual(code, -signal.SIGKILL if deaths % 3 != 2 else 0, self.logs())
+            deaths += 1
+            self.start_hub()
+        self.assertEqual(self.job(job)["state"], "done", self.logs())
+        self.assertGreater(deaths, 4)
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3, 3], self.logs())
+        self.same_model(self.fetch(job), self.simulate(3, "--local-epochs", 2))
+
+
+class TestFour(Federation):
+    hospitals = ("hospital-a", "hospital-b", "hospital-c", "hospital-d")
+
+    def test_a_hospital_that_is_late(self):
+        """Three of four are enough; the fourth comes later and takes part from the next round on."""
+        self.start_hub()
+        job = self.submit(rounds=2, deadline=20, more="target_cohort: 3\n")
+        for name in self.hospitals[:3]:
+            self.start_hospital(name)
+        self.wait(job, lambda j: j["round"] >= 2)
+        self.start_hospital(self.hospitals[3])
+        self.wait(job)
+        history = self.show(job)["history"]
+        self.assertEqual(history[0]["cohort"], 3)
+        self.assertGreaterEqual(history[1]["cohort"], 3)
+
+    def test_too_few(self):
+        """Below the minimum at the deadline: given up, tried again, and failed in the end; abort is for those who wait."""
+        self.start_hub()
+        job = self.submit(rounds=1, deadline=5, more="attempts: 2\n")
+        other = self.submit(rounds=1, deadline=5)
+        self.ok("job", "abort", other, "--kit", self.path("kits", "ada"), "--reason", "not this one")
+        self.start_hospital(self.hospitals[0])
+        found = self.wait(job)
+        self.assertEqual(found["state"], "failed")
+        self.assertIn("too few uploads", found["why"])
+        self.assertEqual([a["outcome"] for a in self.show(job)["attempts"]], ["aborted", "aborted"])
+        self.assertEqual(self.wait(other)["state"], "aborted")
+        self.fails(9, "has ended", "job", "abort", job, "--kit", self.path("kits", "ada"), "--reason", "x")
+        self.fails(14, "no job", "job", "show", "tiny-00000000", "--kit", self.path("kits", "ada"))
+
+    def test_roster_changes(self):
+        """A hospital is revoked while a round is open: the round is given up, the job goes on as another task."""
+        self.start_hub()
+        job = self.submit(rounds=2)
+        for name in self.hospitals[:2]:
+            self.start_hospital(name)
+        before = self.wait(job, lambda j: sum(h["state"] == "uploaded" for h in j["hospitals"]) == 2)
+        self.ok("provision", "revoke", "--name", self.hospitals[3], "--ca", self.path("kits", "ca"), "--reason", "moved")
+        with open(self.path("kits", "ca", "roster.yaml"), "rb") as f:
+            roster = f.read()
+        with open(self.path("kits", "hub", "roster.yaml"), "wb") as f:
+            f.write(roster)
+        self.running["hub"].send_signal(signal.SIGHUP)
+        self.start_hospital(self.hospitals[2])
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.assertNotEqual(found["task"], before["task"])
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3])
+        self.assertIn("roster", shown["attempts"][0]["why"])
+        with zipfile.ZipFile(os.path.join(self.fetch(job), "audit.zip")) as z:
+            self.assertEqual(sum(n.startswith("roster-") for n in z.namelist()), 2)
+
+
+class TestPlain(Federation):
+    """Scheme plain, by hospitals that are this script: nothing of the program but its coordinator."""
+
+    def setUp(self):
+        super().setUp()
+        self.links = {}
+        for name in self.hospitals:
+            context = ssl.create_default_context(cafile=self.path("kits", name, "ca.pem"))
+            context.load_cert_chain(self.path("kits", name, "tls.pem"), self.path("kits", name, "tls.key"))
+            self.links[name] = context
+
+    def ask(self, name, method, path, body=b"", headers=None):
+        link = http.client.HTTPSConnection("localhost", self.port, context=self.links[name], timeout=30)
+        try:
+            link.request(method, path, body, headers or {})
+            answer = link.getresponse()
+            return answer.status, answer.read(), answer.headers
+        finally:
+            link.close()
+
+    @staticmethod
+    def upload_hash(content):
+        label = b"msfl.net.upload.v1"
+        return hashlib.blake2b(struct.pack("<Q", len(label)) + label + content, digest_size=32).hexdigest()
+
+    def put(self, name, path, content, at=0, hash_of=None):
+        return self.ask(name, "PUT", path, content[at:], {
+            "Content-Range": f"bytes {at}-{len(content) - 1}/{len(content)}",
+            "Upload-Hash": self.upload_hash(content if hash_of is None else hash_of)})
+
+    def plan(self, name, job):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            status, body, _ = self.ask(name, "GET", f"/v1/jobs/{job}/inbox")
+            if status == 200:
+                n = struct.unpack("<I", body[:4])[0]
+                self.assertEqual(n, len(body) - 4)
+                return json.loads(body[4:])
+            if self.job(job)["state"] not in ("queued", "running"):
+                return None
+            time.sleep(0.02)
+        return self.fail("no plan\n" + self.logs())
+
+    def test_plain(self):
+        self.start_hub()
+        rng = np.random.default_rng(3)
+        start = rng.normal(size=3000).astype("<f4")
+        start.tofile(self.path("start.f32"))
+        path = self.write(("plain.yaml",), "format: medsecurefl-job\nversion: 1\nname: open\nscheme: plain\nrounds: 2\n"
+                          "tensors: [{name: w, shape: [30, 100]}]\nsamples_max: 100\ndeadline_s: 60\n")
+        job = self.ok("job", "submit", path, "--kit", self.path("kits", "ada"), "--initial",
+                      self.path("start.f32")).stdout.strip()
+        weights, counts, kinds = start, [10, 37, 100], []
+        while True:
+            plan = self.plan(self.hospitals[0], job)
+            if plan is None:
+                break
+            kinds.append(plan["kind"])
+            url = f"/v1/jobs/{job}/plain/r{plan['number']}"
+            sums, total = np.zeros(3000, np.int64), sum(counts)
+            for i, name in enumerate(self.hospitals):
+                self.assertEqual(self.plan(name, job), plan)
+                if plan["kind"] == "update":
+                    status, body, _ = self.ask(name, "GET", f"/v1/jobs/{job}/models/{plan['model']}")
+                    self.assertEqual((status, body), (200, weights.tobytes()))
+                    values = rng.normal(scale=0.1, size=3000).astype("<f4")
+                    content = struct.pack("<IQQQQQ", 5, counts[i], 1, 2, 3, 0) + values.tobytes()
+                    sums += np.rint(np.float64(counts[i] / 100) * values.astype(np.float64) * 2.0**36).astype(np.int64)
+                else:
+                    content = struct.pack("<I52Q", 52, 1, 10, 7, 1024, *([1] * 48))
+                if i == 0:  # what is wrong is refused, and may be sent again
+                    bad = content[:-4] + struct.pack("<f", float("nan")) if plan["kind"] == "update" else content[:-8]
+                    self.assertGreaterEqual(self.put(name, url, bad)[0], 400)
+                    self.assertEqual(self.put(name, url, content, hash_of=b"x")[0], 422)
+                    self.assertEqual(self.ask(name, "PUT", f"/v1/jobs/{job}/plain/r99", content, {
+                        "Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}"})[0], 404)
+                if i == 1:  # in two pieces, with the coordinator killed in between
+                    half = len(content) // 2
+                    status, _, _ = self.ask(name, "PUT", url, content[:half],
+                                            {"Content-Range": f"bytes 0-{half - 1}/{len(content)}"})
+                    self.assertEqual(status, 202)
+                    self.stop("hub", signal.SIGKILL)
+                    self.start_hub()
+                    status, _, headers = self.ask(name, "GET", url)
+                    self.assertEqual((status, int(headers["Upload-Offset"])), (200, half))
+                    self.assertEqual(self.put(name, url, content, half)[0], 201, self.logs())
+                else:
+                    self.assertEqual(self.put(name, url, content)[0], 201, self.logs())
+                if i + 1 < len(self.hospitals):
+                    self.assertEqual(self.ask(name, "GET", f"/v1/jobs/{job}/inbox")[0], 204)
+            if plan["kind"] == "update":
+                mean = (sums.astype(np.float64) / 2.0**36 / (total / 100)).astype(np.float32)
+                weights = (weights + mean).astype("<f4")
+            self.wait(job, lambda j: j["state"] == "done" or j["number"] > plan["number"])
+        self.assertEqual(kinds, ["update", "evaluate", "update", "evaluate", "test"])
+        fetched = self.fetch(job)
+        with open(os.path.join(fetched, "agg_model_last.f32"), "rb") as f:
+            self.assertEqual(f.read(), weights.tobytes())
+        found = self.job(job)
+        self.assertFalse(found["encrypts"])
+        self.assertIn("NOT ENCRYPTED", found["parameters"])
+        self.assertEqual(found["test"]["n"], 30)
+        self.assertIn("NOT ENCRYPTED", self.ok("job", "list", "--kit", self.path("kits", "ada")).stdout)
+        with open(os.path.join(fetched, "result.json"), encoding="utf-8") as f:
+            self.assertFalse(json.load(f)["encrypts"])
+
+
+if __name__ == "__main__":
+    if "  client " not in run("help").stdout:
+        print("skipped: this program has no client")
+        sys.exit(77)
+    main()

@@ -1,0 +1,234 @@
+/* Hospitals over the network against a small coordinator: rounds, and what they keep. */
+#include "fake.h"
+#include "medsecurefl/audit.h"
+
+static const char job[] =
+    "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\nclasses: [normal, opacity]\n"
+    "input: {height: 32, width: 32, channels: 1}\n"
+    "rounds: 2\nvalidation_fraction: 0.2\nsamples_max: 64\nbatch: 16\nseed: 5\nlearning_rate: 0.05\n";
+
+static void one_round(fake *f, uint32_t round) {
+    uint64_t counters[JOB_EVAL_COUNTERS];
+    float *mean = msfl_alloc(f->shape->n_values, sizeof *mean);
+    const job_aggregate *rule;
+    fake_open(f, JOB_UPDATE, round);
+    assert_true(fake_opened(f, 60000));
+    fake_close(f, JOB_UPDATE, round, mean, counters, JOB_UPDATE_COUNTERS);
+    assert_in_range(counters[JOB_SAMPLES], 40, 120);
+    assert_int_equal(counters[JOB_SEEN], counters[JOB_SAMPLES]);
+    f->models[round] = msfl_alloc(f->shape->n_values, sizeof(float));
+    ok(job_aggregate_find("fedavg", &rule));
+    rule->apply(f->models[round - 1], mean, f->shape->n_values, f->models[round]);
+    assert_memory_not_equal(f->models[round - 1], f->models[round], 64);
+    msfl_free(mean);
+    fake_open(f, JOB_EVALUATE, round);
+    assert_true(fake_opened(f, 60000));
+    fake_close(f, JOB_EVALUATE, round, NULL, counters, JOB_EVAL_COUNTERS);
+    assert_int_equal(counters[JOB_EVAL_CLIENTS], 3);
+    assert_in_range(counters[JOB_EVAL_N], 10, 60);
+}
+
+/* What a hospital kept proves what it sent, and that this is what was opened. */
+static void check_record(const fake *f, const fake_site *s) {
+    char folder[300];
+    msfl_audit *audit;
+    uint32_t confirmed = 0, n = 0;
+    const msfl_audit_options options = {.kit = s->kit, .allow_gaps = true};
+    snprintf(folder, sizeof folder, "%s/state/audit/%s", s->kit, f->id);
+    ok(msfl_audit_verify(folder, &options, &audit));
+    const msfl_audit_round *round;
+    while ((round = msfl_audit_round_at(audit, n)) != NULL) {
+        assert_true(round->acknowledged);
+        confirmed += round->own == MSFL_AUDIT_OWN_CONFIRMED;
+        n++;
+    }
+    assert_int_equal(n, 5);
+    assert_in_range(confirmed, 1, 5);
+    msfl_audit_free(audit);
+}
+
+static void test_rounds(void **state) {
+    fake f;
+    fake_site sites[FAKE_SITES];
+    uint64_t counters[JOB_EVAL_COUNTERS];
+    (void)state;
+    fake_new(&f, job);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_data(&f, i);
+        fake_start(&f, &sites[i], i);
+    }
+    one_round(&f, 1);
+    one_round(&f, 2);
+    fake_open(&f, JOB_TEST, 2);
+    assert_true(fake_opened(&f, 60000));
+    fake_close(&f, JOB_TEST, 2, NULL, counters, JOB_EVAL_COUNTERS);
+    assert_int_equal(counters[JOB_EVAL_N], 24);
+    fake_end(&f);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_join(&sites[i]);
+        if (sites[i].status != MSFL_OK) print_error("%s\n%s", sites[i].message, sites[i].log);
+        assert_int_equal(sites[i].status, MSFL_OK);
+        check_record(&f, &sites[i]);
+    }
+    assert_int_equal(f.refusals, 0);
+    fake_free(&f);
+}
+
+/* --- a coordinator that lies --- */
+
+/* One hospital alone hears it: nothing that it made may come back. */
+static void lied_to(void (*lie)(fake *f), const char *policy, const char *words, bool told) {
+    fake f;
+    fake_site site;
+    fake_new(&f, job);
+    fake_data(&f, 0);
+    if (policy != NULL) fake_write(&f, 0, "policy.yaml", policy);
+    lie(&f);
+    fake_open(&f, JOB_UPDATE, 1);
+    fake_start(&f, &site, 0);
+    /* until it has said why, at most ten seconds */
+    for (int i = 0; i < 1000 && strstr(site.log, words) == NULL; i++)
+        usleep(10000);
+    for (int i = 0; i < 300 && told; i++) {
+        pthread_mutex_lock(&f.lock);
+        const bool heard = strstr(f.reports, "\"refused\"") != NULL;
+        pthread_mutex_unlock(&f.lock);
+        if (heard) break;
+        usleep(10000);
+    }
+    fake_stop(&site);
+    if (strstr(site.log, words) == NULL) print_error("%s\n", site.log);
+    assert_non_null(strstr(site.log, words));
+    assert_int_equal(f.posts, 0);
+    assert_int_equal(f.bytes_up, 0);
+    assert_null(strstr(site.log, "acknowledged"));
+    if (told) assert_non_null(strstr(f.reports, "\"refused\""));
+    /* whatever is told, no path of this hospital is in it */
+    assert_null(strstr(f.reports, f.folder));
+    fake_free(&f);
+}
+
+static void lie_nothing(fake *f) {
+    (void)f;
+}
+static void lie_text(fake *f) {
+    f->lie_text = true;
+}
+static void lie_model(fake *f) {
+    f->lie_model = true;
+}
+static void lie_rate(fake *f) {
+    f->lie_plan_rate = true;
+}
+static void lie_clip(fake *f) {
+    f->lie_plan_clip = true;
+}
+static void lie_start(fake *f) {
+    f->models[0][3] += 1; /* announced with its hash, and served */
+}
+static void lie_cohort(fake *f) {
+    f->lie_min_cohort = 2;
+}
+
+static void test_lies(void **state) {
+    (void)state;
+    lied_to(lie_text, NULL, "not the one whose hash was announced", false);
+    lied_to(lie_model, NULL, "not those that were announced", false);
+    lied_to(lie_start, NULL, "other weights to begin with", true);
+    lied_to(lie_rate, NULL, "a learning rate of", true);
+    lied_to(lie_clip, NULL, "not those that were announced", true);
+    lied_to(lie_cohort, NULL, "would open the sum of 2 updates", false); /* the machine's own rule */
+    lied_to(lie_cohort, "min_cohort: 2", "a minimum of 2 hospitals where 3 were described", true);
+    lied_to(lie_nothing, "min_cohort: 4", "policy min_cohort", true);
+    lied_to(lie_nothing, "models: [medsecurefl-2022]", "policy models", true);
+    lied_to(lie_nothing, "sums_per_day: 0", "policy sums_per_day", true);
+}
+
+/* --- bad lines --- */
+
+/* The body of an upload is cut in the middle: what is encrypted is sent again from where the coordinator is. */
+static void test_cut(void **state) {
+    fake f;
+    fake_site sites[FAKE_SITES];
+    (void)state;
+    fake_new(&f, job);
+    f.cut_after = 100000;
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_data(&f, i);
+        fake_start(&f, &sites[i], i);
+    }
+    one_round(&f, 1);
+    assert_int_equal(f.cut_after, 0); /* it was cut */
+    fake_end(&f);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_join(&sites[i]);
+        assert_int_equal(sites[i].status, MSFL_OK);
+    }
+    fake_free(&f);
+}
+
+/* A round that is given up is repeated with the same update and another key; the model does not depend on it. */
+static void test_again(void **state) {
+    float *model = NULL;
+    (void)state;
+    for (int disturbed = 0; disturbed < 2; disturbed++) {
+        fake f;
+        fake_site sites[FAKE_SITES];
+        fake_new(&f, job);
+        for (int i = 0; i < FAKE_SITES; i++)
+            fake_data(&f, i);
+        for (int i = 0; i < FAKE_SITES && disturbed; i++)
+            if (i > 0) fake_start(&f, &sites[i], i);
+        if (disturbed) {
+            fake_open(&f, JOB_UPDATE, 1);
+            assert_false(fake_opened(&f, 3000)); /* one is missing */
+            fake_abort(&f);
+            /* one that has trained is stopped and comes back: it trains again, from the same state */
+            fake_stop(&sites[1]);
+            fake_start(&f, &sites[1], 1);
+            fake_start(&f, &sites[0], 0);
+        } else {
+            for (int i = 0; i < FAKE_SITES; i++)
+                fake_start(&f, &sites[i], i);
+        }
+        one_round(&f, 1);
+        one_round(&f, 2);
+        fake_end(&f);
+        for (int i = 0; i < FAKE_SITES; i++)
+            fake_join(&sites[i]);
+        if (!disturbed) {
+            model = msfl_alloc(f.shape->n_values, sizeof *model);
+            memcpy(model, f.models[2], f.shape->n_values * sizeof *model);
+        } else {
+            assert_memory_equal(model, f.models[2], f.shape->n_values * sizeof *model);
+        }
+        fake_free(&f);
+    }
+    msfl_free(model);
+}
+
+/* Two clients do not share a folder. */
+static void test_lock(void **state) {
+    fake f;
+    fake_site one, two;
+    (void)state;
+    fake_new(&f, job);
+    fake_data(&f, 0);
+    fake_start(&f, &one, 0);
+    for (int i = 0; i < 500 && strstr(one.log, "taking part") == NULL; i++)
+        usleep(10000);
+    fake_start(&f, &two, 0);
+    fake_join(&two);
+    assert_int_equal(two.status, MSFL_ERR_EXISTS);
+    assert_non_null(strstr(two.message, "another client"));
+    fake_stop(&one);
+    assert_int_equal(one.status, MSFL_OK); /* a graceful end */
+    fake_free(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_lies),
+                                       cmocka_unit_test(test_cut), cmocka_unit_test(test_again),
+                                       cmocka_unit_test(test_lock)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

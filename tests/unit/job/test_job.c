@@ -1,0 +1,212 @@
+/* A job's description, plan and course: the same text for the same content, and nothing else taken. */
+#include "base/mem.h"
+#include "job/figures.h"
+#include "job/plan.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char simple[] = "format: medsecurefl-job\nversion: 1\nname: chest\nmodel: cnn-small\n"
+                             "input: {height: 32, width: 32, channels: 1}\nclasses: [normal, pneumonia]\n"
+                             "samples_max: 4096\nrounds: 6\nlearning_rate: 0.003\nbits: 16\n";
+static const char listed[] =
+    "format: medsecurefl-job\nversion: 1\nname: any-net\nsamples_max: 128\nscheme: plain\n"
+    "tensors: [{name: fc/weight, shape: [3, 4]}, {name: bn/mean, shape: [4], statistic: true}]\n";
+
+static msfl_status parse(const char *text, bool trusted, job_spec *spec) {
+    return job_spec_parse("job", text, strlen(text), trusted, spec);
+}
+
+static void reads_back_to_itself(void **state) {
+    (void)state;
+    const char *const texts[] = {simple, listed};
+    for (int i = 0; i < 2; i++) {
+        job_spec spec, again;
+        char *text, *twice;
+        uint8_t hash[MSFL_HASH_BYTES];
+        char id[JOB_ID_MAX + 1];
+        assert_int_equal(parse(texts[i], true, &spec), MSFL_OK);
+        assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
+        assert_int_equal(parse(text, false, &again), MSFL_OK);
+        assert_int_equal(job_spec_text(&again, &twice), MSFL_OK);
+        assert_string_equal(text, twice);
+        assert_true(again.train.learning_rate == spec.train.learning_rate);
+        assert_true(again.rule.learning_rate == (double)spec.train.learning_rate);
+        job_hash(text, strlen(text), hash);
+        job_id(&spec, hash, id);
+        assert_int_equal(strlen(id), strlen(spec.name) + 9);
+        msfl_free(text);
+        msfl_free(twice);
+        job_spec_clear(&spec);
+        job_spec_clear(&again);
+    }
+}
+
+static void refuses(void **state) {
+    (void)state;
+    static const char *const lines[] = {
+        "colour: red",       "bits: 1",       "bits: 2.5",        "rounds: 0",        "scheme: bfv",
+        "name: Chest",       "name: a--b",    "samples_max: -1",  "delivery: nobody", "aggregate: median",
+        "initial: abc",      "nonce: xyz",    "target_cohort: 2", "classes: [one]",   "model: /etc/passwd",
+        "test_fraction: .7", "min_cohort: 1", "tensors: []",      "deadline_s: 0",    "version: 2",
+        "format: other"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        /* In place of the line with that key, or as a new one. */
+        char text[1000] = "";
+        size_t key = (size_t)(strchr(lines[i], ':') - lines[i]) + 1;
+        bool there = false;
+        for (const char *line = simple; *line != 0; line = strchr(line, '\n') + 1) {
+            bool same = strncmp(line, lines[i], key) == 0;
+            size_t n = same ? strlen(lines[i]) : (size_t)(strchr(line, '\n') - line);
+            strncat(text, same ? lines[i] : line, n);
+            strcat(text, "\n");
+            there |= same;
+        }
+        if (!there) strcat(strcat(text, lines[i]), "\n");
+        if (strncmp(lines[i], "test_f", 6) == 0) strcat(text, "validation_fraction: .3\n");
+        job_spec spec;
+        assert_int_not_equal(parse(text, false, &spec), MSFL_OK);
+        job_spec_clear(&spec);
+    }
+}
+
+static void shape_of_a_network(void **state) {
+    (void)state;
+    job_spec spec;
+    job_shape *shape;
+    msfl_params params;
+    assert_int_equal(parse(simple, true, &spec), MSFL_OK);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    assert_int_equal(shape->n_values, msfl_model_info_borrow(shape->model)->n_values);
+    assert_true(shape->update_slots > shape->n_values && shape->evaluation_slots < shape->n_values);
+    assert_int_equal(job_shape_params(shape, 5, &params), MSFL_OK);
+    float *weights = msfl_alloc(shape->n_values, sizeof *weights);
+    uint8_t a[MSFL_HASH_BYTES], b[MSFL_HASH_BYTES];
+    assert_int_equal(job_shape_initial(shape, weights), MSFL_OK);
+    job_weights_hash(shape, weights, a);
+    weights[7] += 1;
+    job_weights_hash(shape, weights, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    msfl_free(weights);
+    job_shape_free(shape);
+    job_spec_clear(&spec);
+}
+
+static void plans(void **state) {
+    (void)state;
+    job_spec spec;
+    job_shape *shape;
+    assert_int_equal(parse(listed, true, &spec), MSFL_OK);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    assert_null(shape->model);
+    assert_int_equal(shape->n_values, 16);
+    float clip[2] = {0.5f, 8};
+    job_plan plan = {.number = 7, .round = 4, .kind = JOB_UPDATE, .model = 3, .learning_rate = 0.001, .clip = clip},
+             got;
+    char *text;
+    assert_int_equal(job_plan_text(&plan, 2, &text), MSFL_OK);
+    assert_int_equal(job_plan_parse(text, strlen(text), shape, &got), MSFL_OK);
+    assert_int_equal(got.number, 7);
+    assert_true(got.clip[0] == 0.5f && got.clip[1] == 8.0f && got.learning_rate == 0.001);
+    msfl_update_layout *layout;
+    assert_int_equal(job_plan_layout(&got, shape, &layout), MSFL_OK);
+    assert_int_equal(msfl_update_slots(layout), shape->update_slots);
+    msfl_update_layout_free(layout);
+    job_plan_clear(&got);
+    msfl_free(text);
+    static const char *const bad[] = {
+        "{}",
+        "{\"number\":0,\"round\":4,\"kind\":\"update\",\"model\":3,\"learning_rate\":0.1,\"clip\":[1,1]}",
+        "{\"number\":1,\"round\":4,\"kind\":\"update\",\"model\":2,\"learning_rate\":0.1,\"clip\":[1,1]}",
+        "{\"number\":1,\"round\":4,\"kind\":\"update\",\"model\":3,\"learning_rate\":0,\"clip\":[1,1]}",
+        "{\"number\":1,\"round\":4,\"kind\":\"update\",\"model\":3,\"learning_rate\":0.1,\"clip\":[1,0]}",
+        "{\"number\":1,\"round\":4,\"kind\":\"update\",\"model\":3,\"learning_rate\":0.1,\"clip\":[1]}",
+        "{\"number\":1,\"round\":4,\"kind\":\"evaluate\",\"model\":4,\"learning_rate\":0.1,\"clip\":[1,1]}",
+        "{\"number\":1,\"round\":400,\"kind\":\"evaluate\",\"model\":400,\"learning_rate\":0.1}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(job_plan_parse(bad[i], strlen(bad[i]), shape, &got), MSFL_ERR_FORMAT);
+        assert_null(got.clip);
+    }
+    job_shape_free(shape);
+    job_spec_clear(&spec);
+}
+
+static void course_survives_bytes(void **state) {
+    (void)state;
+    const job_rule rule = {
+        .n_rounds = 9, .patience = 3, .plateau_patience = 2, .plateau_factor = 0.5, .learning_rate = 1};
+    job_course course, got;
+    job_course_init(&course, &rule);
+    assert_true(job_course_take(&course, &rule, 0.5));
+    for (int i = 0; i < 3; i++)
+        assert_false(job_course_take(&course, &rule, 0.6));
+    assert_true(course.stopped && course.learning_rate == 0.5 && !job_course_wants_more(&course, &rule));
+    msfl_buffer bytes = {0};
+    job_course_put(&course, &bytes);
+    msfl_reader r = msfl_reader_init(bytes.bytes, bytes.length);
+    assert_true(job_course_get(&got, &rule, &r));
+    assert_string_equal(got.why, course.why);
+    assert_int_equal(got.best_round, 1);
+    const job_rule shorter = {.n_rounds = 3};
+    r = msfl_reader_init(bytes.bytes, bytes.length);
+    assert_false(job_course_get(&got, &shorter, &r));
+    r = msfl_reader_init(bytes.bytes, bytes.length - 1);
+    assert_false(job_course_get(&got, &rule, &r));
+    msfl_buffer_clear(&bytes);
+}
+
+static void clip_follows_the_mean(void **state) {
+    (void)state;
+    const uint64_t counts[] = {2, 3};
+    const bool weight[] = {true, false};
+    job_clip_rule rule = {.value_bits = 16, .n_tensors = 2, .counts = counts, .weight = weight, .n_values = 5};
+    float clip[2], next[2];
+    const float mean[] = {0.01f, -0.02f, 0, 0, 3};
+    job_clip_init(&rule, clip);
+    assert_true(clip[0] == 0.5f && clip[1] == 8.0f);
+    job_clip_next(&rule, clip, mean, 0, 3, next);
+    assert_true(next[0] == 4 * 0.02f && next[1] == 8.0f);
+    job_clip_next(&rule, clip, mean, 5, 3, next);
+    assert_true(next[0] == 1.0f);
+    rule.value_bits = 24;
+    job_clip_next(&rule, clip, mean, 5, 3, next);
+    assert_true(next[0] == clip[0]);
+    const float delta[] = {0.6f, -0.7f, 1, 9, -9};
+    assert_int_equal(job_count_clipped(counts, 2, clip, delta), 4);
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    for (long k = 1;; k++) {
+        job_spec spec;
+        job_shape *shape = NULL;
+        char *text = NULL;
+        msfl_alloc_fail_at(k);
+        msfl_status status = parse(listed, true, &spec);
+        if (status == MSFL_OK) status = job_shape_new(&spec, &shape);
+        if (status == MSFL_OK) status = job_spec_text(&spec, &text);
+        msfl_alloc_fail_at(0);
+        msfl_free(text);
+        job_shape_free(shape);
+        job_spec_clear(&spec);
+        if (status == MSFL_OK) {
+            assert_true(k > 10);
+            break;
+        }
+        assert_int_equal(status, MSFL_ERR_MEMORY);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_back_to_itself),     cmocka_unit_test(refuses),
+        cmocka_unit_test(shape_of_a_network),       cmocka_unit_test(plans),
+        cmocka_unit_test(course_survives_bytes),    cmocka_unit_test(clip_follows_the_mean),
+        cmocka_unit_test(every_allocation_may_fail)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
