@@ -53,7 +53,7 @@ def large(o, root):
     out = {"machine": machine(), "values": o.values, "hospitals": o.hospitals, "bits": o.bits, "float32_bytes": 4 * o.values}
     site = lambda i, n: (f"trainer:\n  command: [/usr/bin/python3, {TRAINER}, bench, '{i}', --fast]\n  timeout_s: 3600\nthreads: 1\n")
     policy = "schemes: [packed, plain]\n"
-    rows = (o.values + 24999) // 25000
+    rows = 1000 if o.values % 1000 == 0 else 1
     for scheme in o.schemes.split(","):
         folder = os.path.join(root, scheme)
         os.makedirs(folder)
@@ -64,7 +64,7 @@ def large(o, root):
             before = fed.status()["server"]
             cpu0 = {n: cpu_s(fed.processes[n]) for n in names}
             begin = time.time()
-            job_id = fed.submit(name="large", model=None, classes=None, input=None, scheme=scheme, bits=o.bits, rounds=o.rounds,
+            job_id = fed.submit(name="large", initial=bytes(4 * o.values), model=None, classes=None, input=None, scheme=scheme, bits=o.bits, rounds=o.rounds,
                                 tensors=[{"name": "w", "shape": [rows, o.values // rows]}], evaluate=False, test=False,
                                 deadline_s=7200, samples_max=1024, clip=0.0625)
             job = fed.wait_end(job_id, 7200)
@@ -106,7 +106,7 @@ def many(o, root):
         out["provision_s"] = time.time() - begin
         fed.start("coordinator", "notary")
         base = fed.processes["coordinator"].peak_memory()
-        job_id = fed.submit(name="many", model=None, classes=None, input=None, bits=o.bits, rounds=o.rounds,
+        job_id = fed.submit(name="many", initial=bytes(4 * o.values), model=None, classes=None, input=None, bits=o.bits, rounds=o.rounds,
                             tensors=[{"name": "w", "shape": [o.values]}], evaluate=False, test=False, deadline_s=3600,
                             samples_max=1024, clip=0.0625)
         r = subprocess.run([os.path.join(BENCH, "msfl-bench-load"), fed.kits, str(o.hospitals), job_id, "--threads",

@@ -108,6 +108,7 @@ static msfl_status watch_and_run(msfl_client_options *o, const words *w) {
     o->observer = &observer;
     msfl_status status = w->dry_run != NULL ? dry_run(o, w) : msfl_client_run(o);
     cli_terminal_free(terminal);
+    o->observer = NULL;
     return status;
 }
 

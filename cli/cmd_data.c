@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "columns.h"
+#include "medsecurefl/card.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                     .test_fraction = 0.2,
                                     .validation_fraction = 0.1,
                                     .seed = 1};
-    const char *data = NULL;
+    const char *data = NULL, *html = NULL;
     uint32_t size = 0;
     bool json = false, quiet = false, series = false;
     size_t n_words = 0;
@@ -59,6 +60,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                   {"label", CLI_TEXT, &d.label, 0, 0},
                                   {"size", CLI_U32, &size, 1, 16384},
                                   {"channels", CLI_U32, &d.channels, 1, 3},
+                                  {"key", CLI_TEXT, &d.key, 0, 0},
                                   {"phantom-images", CLI_U32, &d.phantom_images, 10, 1e7},
                                   {"refuse-bad", CLI_FLAG, &d.refuse_bad, 0, 0},
                                   {"clients", CLI_U32, &p.n_clients, 1, 1000},
@@ -70,6 +72,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                   {"threads", CLI_U32, &d.n_threads, 0, 256},
                                   {"quiet", CLI_FLAG, &quiet, 0, 0},
                                   {"series", CLI_FLAG, &series, 0, 0},
+                                  {"html", CLI_TEXT, &html, 0, 0},
                                   {"json", CLI_FLAG, &json, 0, 0},
                                   {0}};
     msfl_status status = cli_parse(argc, argv, options, words, (size_t)argc + 1, &n_words);
@@ -103,10 +106,25 @@ static msfl_status run(int argc, char **argv, const char **words) {
     cli_terminal_free(terminal);
     if (status == MSFL_OK) status = inspect ? cli_data_inspect(set, json) : cli_data_partition(set, &p, json);
     msfl_dataset_free(set);
+    if (status == MSFL_OK && html != NULL) {
+        d.observer = NULL; /* read once more, for the page; what there was to say was said */
+        const msfl_card_options card = {.data = data, .dataset = d, .name = data, .html = html, .seed = p.seed};
+        status = msfl_card(&card, NULL);
+    }
     return status;
 }
 
 msfl_status cmd_data(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        msfl_status (*run)(int, char **);
+    } others[] = {{"import", cli_data_import},
+                  {"recipe", cli_data_recipe},
+                  {"key", cli_data_key},
+                  {"check", cli_data_check},
+                  {"card", cli_data_card}};
+    for (size_t i = 0; argc > 0 && i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(argv[0], others[i].name) == 0) return others[i].run(argc - 1, argv + 1);
     const char **words = msfl_alloc((size_t)argc + 2, sizeof *words);
     if (words == NULL) return MSFL_ERR_MEMORY;
     msfl_status status = run(argc, argv, words);

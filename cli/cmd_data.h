@@ -23,6 +23,17 @@ msfl_status cli_data_files(const char *const *files, size_t n, uint32_t n_thread
  * is in none. */
 msfl_status cli_data_series(const char *const *words, size_t n, uint32_t n_threads, bool json) MSFL_NODISCARD;
 
+/* Subcommands with options of their own; `argv` begins behind their name. */
+msfl_status cli_data_import(int argc, char **argv) MSFL_NODISCARD;
+msfl_status cli_data_recipe(int argc, char **argv) MSFL_NODISCARD;
+/** ERR_DATA, after all has been shown, when there is a problem. */
+msfl_status cli_data_check(int argc, char **argv) MSFL_NODISCARD;
+msfl_status cli_data_card(int argc, char **argv) MSFL_NODISCARD;
+msfl_status cli_data_key(int argc, char **argv) MSFL_NODISCARD;
+
+/** Text from outside on standard output: nothing in it may steer a terminal. */
+void cli_print_safely(const char *text);
+
 enum { CLI_BAR_WIDTH_MAX = 24, CLI_BAR_BYTES = 3 * CLI_BAR_WIDTH_MAX + 1 };
 /** A bar of up to `width` places for a share from 0 to 1, in eighths of a place. Returns `text`. */
 char *cli_bar(double share, uint32_t width, char text[CLI_BAR_BYTES]);

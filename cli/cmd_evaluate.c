@@ -41,6 +41,7 @@ msfl_status cmd_evaluate(int argc, char **argv) {
     const cli_option options[] = {{"model", CLI_TEXT, &o.model, 0, 0},
                                   {"data", CLI_TEXT, &o.data, 0, 0},
                                   {"label", CLI_TEXT, &o.label, 0, 0},
+                                  {"data-key", CLI_TEXT, &o.data_key, 0, 0},
                                   {"part", CLI_TEXT, &o.part, 0, 0},
                                   {"phantom-images", CLI_U32, &o.phantom_images, 20, 1e6},
                                   {"by-position", CLI_FLAG, &o.by_position, 0, 0},

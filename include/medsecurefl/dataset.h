@@ -21,11 +21,13 @@ typedef struct msfl_dataset_options {
     uint32_t phantom_images;       /**< phantom: how many (default 1800) */
     uint32_t n_threads;            /**< decoding; 0: all cores */
     const msfl_observer *observer; /**< may be NULL */
+    const char *key;               /**< file with the hospital's key, for an imported set that is sealed; else NULL */
 } msfl_dataset_options;
 
 /**
  * Open "phantom", a .npz file (MedMNIST or x/y layout), or a folder with one folder per class of PNG and JPEG files
- * (optionally below Train/Val/Test folders of any case), with labels.csv beside it or above it when present.
+ * (optionally below Train/Val/Test folders of any case), with labels.csv beside it or above it when present; or a
+ * folder that data import wrote.
  * ERR_DATA: no images, one class only, labels and images that do not match, ... The message says what and where.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *options,
@@ -34,7 +36,7 @@ MSFL_API void msfl_dataset_free(msfl_dataset *dataset);
 
 typedef struct msfl_dataset_info {
     const char *source; /**< path as given */
-    const char *kind;   /**< "phantom", "npz", "npz-medmnist", "folder" */
+    const char *kind;   /**< "phantom", "npz", "npz-medmnist", "folder", "imported" */
     bool synthetic;     /**< drawn by this program */
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
@@ -44,6 +46,8 @@ typedef struct msfl_dataset_info {
     const char *label_key; /**< what gave the labels */
     uint32_t n_skipped;    /**< broken images left out */
     uint32_t n_sizes;      /**< distinct sizes before resizing */
+    const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
+    bool has_masks;        /**< imported with masks, and not resized since */
     bool has_split;        /**< the source comes with its own train/test split */
     uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
     const char
@@ -89,13 +93,45 @@ typedef struct msfl_augment {
 } msfl_augment;
 MSFL_API msfl_augment msfl_augment_default(void);
 
-/** Image as height x width x channels floats (HWC), normalised. `augment` NULL: as it is; else drawn from
+/** Image as height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an imported set,
+ *  the recipe's values. `augment` NULL: as it is; else drawn from
  *  `augment_seed`. Thread-safe. `pixels` holds height*width*channels floats. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image,
                                                         const msfl_augment *augment, uint64_t augment_seed,
                                                         float *pixels);
+/** Mask of an image, height x width of uint8_t; NULL without. */
+MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t image);
+/** Whether a folder holds what data import wrote: its pictures have the recipe's size. */
+MSFL_API bool msfl_dataset_is_imported(const char *path);
 /** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
+
+/** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
+ *  contrast v -> v^gamma, Gaussian blur, fewer pixels, noise. */
+typedef struct msfl_shift {
+    float gamma;      /**< of values from 0 to 1 */
+    float blur;       /**< deviation, as a share of the longer side */
+    float resolution; /**< share of the pixels along a side that are left */
+    float noise;      /**< deviation, of the range */
+    uint64_t seed;    /**< of the noise */
+} msfl_shift;
+
+/**
+ * A shift for each of `n_clients` hospitals: "none" (or NULL), "contrast:S" (gamma 2^-S to 2^S), "blur:S" (0 to S / 32
+ * of the side), "noise:S" (0 to 0.15 S), "resolution:S" (1 to 1 - 0.75 S), or "mixed:S", all four. Hospitals stand
+ * evenly along each scale, in an order drawn from `seed`. ERR_USAGE for anything else. On error `out` is unchanged or
+ * partly written.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_shift_draw(const char *spec, uint32_t n_clients, uint64_t seed,
+                                                    msfl_shift *out);
+
+/** msfl_dataset_pixels and msfl_dataset_preview of an image as that scanner would have made it, before augmentation.
+ * NULL: as it is. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_shifted(const msfl_dataset *dataset, uint32_t image,
+                                                                const msfl_shift *shift, const msfl_augment *augment,
+                                                                uint64_t augment_seed, float *pixels);
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_dataset *dataset, uint32_t image,
+                                                                 const msfl_shift *shift, uint8_t *pixels);
 
 /** A list of images of a data set. Zero-initialise; msfl_indices_clear. */
 typedef struct msfl_indices {

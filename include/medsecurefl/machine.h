@@ -262,6 +262,18 @@ typedef struct msfl_site_config {
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_new(const msfl_site_config *config, msfl_site **out);
 MSFL_API void msfl_site_free(msfl_site *s);
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_replay(msfl_site *s, const uint8_t *record, size_t length);
+/**
+ * A message from the coordinator. What it brings shows in the phase. A delivery whose answers do not open the sum that
+ * is already there gives ERR_CRYPTO and is kept: further answers may help.
+ *
+ * @retval MSFL_ERR_FORMAT    not a message of this version
+ * @retval MSFL_ERR_CRYPTO    a signature or hash that does not hold; a delivered sum with an upload in this hospital's
+ * name that it did not make
+ * @retval MSFL_ERR_POLICY    against this hospital's rules, or not its turn: an announcement, a delivery or a record
+ * that passes over what this site has to see first (the message says what)
+ * @retval MSFL_ERR_MISMATCH  of another roster, task or history; a record of another sum than this site opened; a
+ *                            delivery without an upload that was acknowledged
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_receive(msfl_site *s, uint64_t now_ms, const uint8_t *message,
                                                       size_t length, msfl_effects *effects);
 MSFL_API msfl_site_phase msfl_site_phase_of(const msfl_site *s);

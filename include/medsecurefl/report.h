@@ -36,6 +36,14 @@ typedef struct msfl_report_picture {
 MSFL_API MSFL_NODISCARD msfl_status msfl_report_write(const char *path, const char *result, size_t length,
                                                       const msfl_report_picture *pictures, size_t n_pictures);
 
+/**
+ * The page about a data set: `card` is the JSON text that `data card --json` prints (docs/formats/set.md). Pictures
+ * with a `name` stand with the hospital of that name, those without in the contact sheet; `truth` is their class.
+ * Otherwise as msfl_report_write.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_card_write(const char *path, const char *card, size_t length,
+                                                    const msfl_report_picture *pictures, size_t n_pictures);
+
 MSFL_END_DECLS
 
 #endif

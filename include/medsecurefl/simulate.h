@@ -15,8 +15,13 @@ enum { MSFL_SIMULATE_CLIENTS_MAX = 1000, MSFL_SIMULATE_ROUNDS_MAX = 8000 };
 enum { MSFL_COMPARE_PLAIN = 1, MSFL_COMPARE_CENTRAL = 2, MSFL_COMPARE_ALONE = 4, MSFL_COMPARE_ALL = 7 };
 
 typedef struct msfl_simulate_options {
-    const char *data;       /**< as msfl_dataset_open */
-    const char *model;      /**< as msfl_model_new */
+    const char *data;   /**< as msfl_dataset_open */
+    const char *model;  /**< as msfl_model_new */
+    const char *recipe; /**< a recipe: `data` is imported by it into `out` with ".set" behind it; NULL: as it is */
+    const char *labels; /**< with `recipe`: as msfl_import_options, like `patient` */
+    const char *patient;
+    const char *data_key;   /**< file with the hospital's key, for a sealed set; may be NULL */
+    const char *shift;      /**< as msfl_shift_draw: what hospitals' scanners do to training and validation images */
     const char *partition;  /**< as msfl_dataset_partition */
     const char *out;        /**< folder for everything the run writes; must be empty or absent unless `resume` */
     const char *label;      /**< NULL: the data's own */
@@ -81,6 +86,7 @@ typedef struct msfl_evaluate_options {
     double test_fraction, validation_fraction;
     uint32_t n_bootstrap, n_threads;
     bool refuse_bad;
+    const char *data_key; /**< file with the hospital's key, for a sealed set; may be NULL */
     const msfl_observer *observer;
 } msfl_evaluate_options;
 MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
@@ -90,6 +96,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *o
  * that cannot be read has its `error`; `*n_failed` counts them. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
                                                        size_t *n_failed, char **result_json);
+/** The same by a recipe of pictures, or of volumes, whose slices' probabilities are averaged (`pictures` counts them).
+ *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes; ERR_UNSUPPORTED for recipes of
+ *  several sequences. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path,
+                                                          const char *const *paths, size_t n_paths, size_t *n_failed,
+                                                          char **result_json);
 
 MSFL_END_DECLS
 

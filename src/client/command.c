@@ -78,11 +78,10 @@ static json_t *tensors_json(const job_shape *shape) {
         char name[200];
         client_tensor_name(shape, i, name);
         json_t *dims = json_array();
-        const msfl_tensor *ours = shape->model != NULL ? msfl_model_tensor(shape->model, i) : NULL;
-        const job_tensor *theirs = shape->model == NULL ? &shape->spec->tensors[i] : NULL;
-        const uint32_t rank = ours != NULL ? ours->rank : theirs->rank;
+        uint64_t of[JOB_RANK_MAX];
+        const uint32_t rank = client_tensor_dims(shape, i, of);
         for (uint32_t k = 0; k < rank; k++)
-            json_array_append_new(dims, json_integer((json_int_t)(ours != NULL ? ours->shape[k] : theirs->shape[k])));
+            json_array_append_new(dims, json_integer((json_int_t)of[k]));
         json_array_append_new(
             list, json_pack("{ss so sb}", "name", name, "shape", dims, "statistic", (int)!shape->weight[i]));
     }

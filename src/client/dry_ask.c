@@ -55,7 +55,7 @@ static msfl_status read_description(client_dry *d) {
         msfl_free(d->text);
         d->text = NULL;
         status = job_spec_text(&d->spec, &d->text);
-        if (status != MSFL_OK) return status;
+        if (status != MSFL_OK || d->text == NULL) return status;
         d->length = strlen(d->text);
     }
     job_hash(d->text, d->length, hash);

@@ -49,7 +49,7 @@ static msfl_status stage_make(const client_dry *d, stage *s) {
         unused = NULL;
     }
     info.parties = s->parties;
-    if (real->custody == MSFL_CUSTODY_COORDINATOR) s->parties[real->members[0]] = info.coordinator;
+    if (status == MSFL_OK && real->custody == MSFL_CUSTODY_COORDINATOR) s->parties[real->members[0]] = info.coordinator;
     if (status == MSFL_OK) {
         bytes = msfl_alloc(msfl_roster_bytes(&info), 1);
         status = bytes == NULL ? MSFL_NO_MEMORY : msfl_roster_sign(&info, consortium, bytes);

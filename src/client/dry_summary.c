@@ -19,7 +19,7 @@ static uint64_t answer_bytes(const client_dry *d) {
 static json_t *duty_json(const client_dry *d) {
     if (!d->seat.is_member) return json_null();
     return json_pack("{si sI sI}", "members", (int)d->seat.info->k, "vote_bytes",
-                     (json_int_t)(MSFL_FRAME_BYTES + VOTE_BYTES), "answer_bytes", (json_int_t)answer_bytes(d));
+                     (json_int_t)MSFL_FRAME_BYTES + VOTE_BYTES, "answer_bytes", (json_int_t)answer_bytes(d));
 }
 
 static json_t *requests_json(const client_dry *d) {

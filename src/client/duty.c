@@ -116,6 +116,10 @@ static msfl_status step(duty *d) {
         status = client_link_post(d->link, d->run->id, &mine, &answer);
         if (status == MSFL_OK) {
             client_say(d->run, MSFL_EVENT_INFO, "committee: answered, %zu bytes", mine.length);
+        } else if (status != MSFL_ERR_IO && status != MSFL_ERR_CANCELLED && status != MSFL_ERR_MEMORY) {
+            /* Others were faster and the round is over, say. What is asked next is heard when something changes. */
+            client_say(d->run, MSFL_EVENT_INFO, "committee: the answer was not wanted: %s", msfl_error_message());
+            status = MSFL_OK;
         }
     }
     if (status != MSFL_OK) d->seen = 0; /* hear everything again */
@@ -127,6 +131,7 @@ static msfl_status step(duty *d) {
 
 void client_duty(client_run *run) {
     duty d = {.run = run};
+    if (strcmp(run->spec.scheme, "packed") != 0) return; /* nothing is sealed for anybody */
     msfl_status status = sit_down(&d);
     if (status == MSFL_OK && d.member != NULL) {
         client_say(run, MSFL_EVENT_INFO, "committee: member %u of %u, %u are needed", d.seat.party, d.seat.info->k,

@@ -5,35 +5,15 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "medsecurefl/transcript.h"
+#include "client/tally.h"
 #include "round/coord.h"
 #include "round/message.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* --- effects --- */
-
-/* How often this hospital took part, counted with the record that uses a round's number up. */
-static msfl_status count_one(client_part_state *p, const char *name) {
-    uint8_t *bytes, raw[4];
-    size_t length;
-    msfl_status status = store_get(p->run->hub->store, name, &bytes, &length);
-    if (status != MSFL_OK) return status;
-    const uint32_t n = length == 4 ? msfl_load32(bytes) : 0;
-    msfl_free(bytes);
-    msfl_store32(raw, n == UINT32_MAX ? n : n + 1);
-    return store_put(p->run->hub->store, name, raw, sizeof raw);
-}
-
-void client_day_name(char out[STORE_NAME_MAX]) {
-    const time_t now = time(NULL);
-    struct tm day;
-    (void)gmtime_r(&now, &day);
-    snprintf(out, STORE_NAME_MAX, "sums/day/%04d-%02d-%02d", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
-}
 
 static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     store *s = p->run->hub->store;
@@ -45,14 +25,11 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     if (status != MSFL_OK || kind != MSFL_JOURNAL_JOINED) {
         return status != MSFL_OK ? status : store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
     }
-    char of_job[STORE_NAME_MAX], of_day[STORE_NAME_MAX];
-    snprintf(of_job, sizeof of_job, "sums/job/%s", p->run->id);
-    client_day_name(of_day);
+    /* How often this hospital took part is counted with the record that uses a round's number up. */
     status = store_begin(s);
     if (status != MSFL_OK) return status;
     status = store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
-    if (status == MSFL_OK) status = count_one(p, of_job);
-    if (status == MSFL_OK) status = count_one(p, of_day);
+    if (status == MSFL_OK) status = client_tally_add(s, p->run->id);
     if (status == MSFL_OK) return store_commit(s);
     store_rollback(s);
     return status;
@@ -185,9 +162,51 @@ static bool is_wanted(client_part_state *p, msfl_frame *frame) {
     return true;
 }
 
+/* Rosters of the job that this hospital never saw, because it was away: as far back as a record may need them. */
+static void catch_rosters(client_part_state *p) {
+    enum { BACK = 64 };
+    for (uint32_t epoch = p->seat.epoch; epoch-- > 1 && p->seat.epoch - epoch <= BACK;) {
+        char *text;
+        size_t length;
+        msfl_status status = client_link_job_roster(p->link, p->run->id, epoch, &text, &length);
+        if (status == MSFL_ERR_MISSING) continue;
+        if (status == MSFL_OK) status = msfl_audit_add_roster(p->audit, epoch, text, length);
+        msfl_free(text);
+        if (status != MSFL_OK) return;
+    }
+}
+
+/* Records of rounds that went on without this hospital, so that its own chain has no gap: each is as signed as if it
+ * had heard it itself. What cannot be had now is asked for again at the next round. */
+static void catch_up(client_part_state *p) {
+    uint8_t head[MSFL_HASH_BYTES];
+    msfl_status status = p->link == NULL || p->audit == NULL ? MSFL_ERR_MISSING : MSFL_OK;
+    uint32_t n = 0;
+    while (status == MSFL_OK) {
+        char *bytes;
+        size_t length;
+        status = client_link_record(p->link, p->run->id, msfl_audit_writer_head(p->audit, head) + 1, &bytes, &length);
+        if (status == MSFL_OK) status = msfl_audit_add_record(p->audit, (const uint8_t *)bytes, length);
+        if (status == MSFL_OK) n++;
+        msfl_free(bytes);
+    }
+    if (n > 0) catch_rosters(p);
+    if (status != MSFL_ERR_MISSING && status != MSFL_ERR_CANCELLED) {
+        client_say(p->run, MSFL_EVENT_WARNING, "audit: records of earlier rounds: %s", msfl_error_message());
+    }
+}
+
+static bool is_new(const client_part_state *p, const uint8_t *message, size_t length) {
+    return p->announce.length != length || memcmp(p->announce.bytes, message, length) != 0;
+}
+
 /* What can be shown later. Full disks and the like are told and end nothing: the round is safe without. */
 static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *message, size_t length, bool changed) {
     msfl_status status = MSFL_OK;
+    if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) == MSFL_SITE_OFFERED &&
+        is_new(p, message, length)) {
+        catch_up(p);
+    }
     if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) != MSFL_SITE_IDLE) {
         p->announce.length = 0;
         msfl_put_bytes(&p->announce, message, length);
@@ -198,6 +217,7 @@ static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *m
     }
     if (frame->kind == MSFL_MSG_RECORD && changed) { /* only what the machine took for the next of its history */
         const size_t n = msfl_reader_left(&frame->body);
+        catch_up(p);
         status = msfl_audit_add_record(p->audit, frame->body.at, n);
         client_say(p->run, MSFL_EVENT_ROUND_DONE, "round over, its record is kept");
     }
@@ -326,13 +346,14 @@ msfl_status client_part(client_run *run) {
     client_part_state p = {.run = run, .wanted = CLIENT_NOT_WANTED, .doing = "waiting"};
     p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
     uint32_t failures = 0;
-    msfl_status status = client_part_sit_down(&p);
-    if (status == MSFL_OK) {
+    const bool plain = strcmp(run->spec.scheme, "plain") == 0;
+    msfl_status status = plain ? client_plain(&p) : client_part_sit_down(&p);
+    if (status == MSFL_OK && !plain) {
         client_say(run, MSFL_EVENT_PHASE, "taking part as hospital %" PRIu32 " of %" PRIu32, p.seat.party + 1,
                    p.seat.info->n_clients);
         client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
     }
-    while (run->over == 0 && !is_final(&p, status)) {
+    while (!plain && run->over == 0 && !is_final(&p, status)) {
         if (status == MSFL_OK) status = step(&p);
         if (status == MSFL_OK) {
             failures = 0;

@@ -41,14 +41,17 @@ typedef struct client_part_state {
  *  After a failure the machine is marked as broken. */
 msfl_status client_part_carry_out(client_part_state *p, const msfl_effects *effects,
                                   msfl_buffer *frames) MSFL_NODISCARD;
-/** Name in the store of today's number of sums. */
-void client_day_name(char out[STORE_NAME_MAX]);
 /** Hear all frames. */
 msfl_status client_part_hear(client_part_state *p, const msfl_buffer *frames) MSFL_NODISCARD;
 /** Ask the inbox at once and hear it. */
 msfl_status client_part_ask(client_part_state *p) MSFL_NODISCARD;
 /** Machines as the journal left them, under the newest roster. */
 msfl_status client_part_sit_down(client_part_state *p) MSFL_NODISCARD;
+
+/** A job of scheme plain, until it is over: nothing is encrypted. */
+msfl_status client_plain(client_part_state *p) MSFL_NODISCARD;
+/** A report of the round of `p->plan`. */
+void client_round_say(client_part_state *p, const char *state, const char *text);
 
 /** The round that is offered: plan, weights, training, encryption, upload. */
 msfl_status client_round_take(client_part_state *p) MSFL_NODISCARD;

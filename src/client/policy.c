@@ -240,9 +240,8 @@ msfl_status client_policy_job(const client_policy *p, const job_shape *shape, co
         return REFUSE("trainers", "%s is not allowed",
                       trainer == CLIENT_COMMAND ? "a command that trains" : "the built-in trainer");
     }
-    if (strcmp(spec->scheme, "packed") != 0 || spec->delivery != MSFL_DELIVERY_COORDINATOR) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED,
-                         "this client takes part in encrypted jobs whose sums the coordinator opens");
+    if (spec->delivery != MSFL_DELIVERY_COORDINATOR) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "this client takes part in jobs whose sums the coordinator opens");
     }
     if (trainer == CLIENT_BUILTIN && shape->model == NULL) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED,
@@ -307,7 +306,12 @@ static msfl_status check_plan(const job_shape *shape, const job_plan *plan) {
 msfl_status client_policy_round(const client_policy *p, const job_shape *shape, const msfl_roster_info *roster,
                                 const msfl_announcement *a, const job_plan *plan, const client_tally *tally) {
     msfl_status status = check_announcement(shape, roster, a, plan);
-    if (status == MSFL_OK) status = check_plan(shape, plan);
+    return status == MSFL_OK ? client_policy_plan(p, shape, plan, tally) : status;
+}
+
+msfl_status client_policy_plan(const client_policy *p, const job_shape *shape, const job_plan *plan,
+                               const client_tally *tally) {
+    msfl_status status = check_plan(shape, plan);
     if (status != MSFL_OK) return status;
     if (tally->of_job >= p->sums_per_job) {
         return REFUSE("sums_per_job", "%" PRIu32 " sums of this job are the most", p->sums_per_job);

@@ -57,5 +57,8 @@ typedef struct client_tally {
 msfl_status client_policy_round(const client_policy *policy, const job_shape *shape, const msfl_roster_info *roster,
                                 const msfl_announcement *announcement, const job_plan *plan,
                                 const client_tally *tally) MSFL_NODISCARD;
+/** The same of a plan alone: a job of scheme plain announces nothing. */
+msfl_status client_policy_plan(const client_policy *policy, const job_shape *shape, const job_plan *plan,
+                               const client_tally *tally) MSFL_NODISCARD;
 
 #endif

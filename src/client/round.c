@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/tally.h"
 #include "client/weights.h"
 
 #include <inttypes.h>
@@ -12,26 +13,6 @@
 #include <string.h>
 
 /* --- what is asked --- */
-
-static uint32_t count_of(client_part_state *p, const char *name) {
-    uint8_t *bytes = NULL;
-    size_t length = 0;
-    /* Who cannot read how often it took part does not take part again. */
-    if (store_get(p->run->hub->store, name, &bytes, &length) != MSFL_OK) return UINT32_MAX;
-    const uint32_t n = length == 4 ? msfl_load32(bytes) : 0;
-    msfl_free(bytes);
-    return n;
-}
-
-static client_tally tally(client_part_state *p) {
-    char name[STORE_NAME_MAX];
-    client_tally t;
-    snprintf(name, sizeof name, "sums/job/%s", p->run->id);
-    t.of_job = count_of(p, name);
-    client_day_name(name);
-    t.of_day = count_of(p, name);
-    return t;
-}
 
 static msfl_status fetch_plan(client_part_state *p) {
     char *text;
@@ -44,10 +25,10 @@ static msfl_status fetch_plan(client_part_state *p) {
     return status;
 }
 
-static void say(client_part_state *p, const char *state, double progress, const char *text) {
+void client_round_say(client_part_state *p, const char *state, const char *text) {
     p->doing = state;
     p->reported_ms = client_now_ms();
-    client_reporter_say(p->run->hub->reporter, p->run->id, p->plan.round, state, progress, text);
+    client_reporter_say(p->run->hub->reporter, p->run->id, p->plan.round, state, 0, text);
 }
 
 /* --- what is trained --- */
@@ -69,13 +50,13 @@ static msfl_status learn(client_part_state *p, const msfl_announcement *a) {
     const job_shape *shape = p->run->shape;
     float *weights = NULL;
     const net_progress progress = {moved, p};
-    say(p, "downloading", 0, "");
+    client_round_say(p, "downloading", "");
     msfl_status status = client_weights_fetch(p->link, p->run->id, p->plan.model, a->info.model, p->run->folder, shape,
                                               &progress, &weights);
     if (status != MSFL_OK) return status;
     client_result_clear(&p->result);
     p->has_result = false;
-    say(p, p->plan.kind == JOB_UPDATE ? "training" : "evaluating", 0, "");
+    client_round_say(p, p->plan.kind == JOB_UPDATE ? "training" : "evaluating", "");
     status = client_learner_run(p->learner, &p->plan, weights, &p->result);
     msfl_free(weights);
     if (status != MSFL_OK) return status;
@@ -105,7 +86,7 @@ static msfl_status encrypt(client_part_state *p, const msfl_announcement *a, con
     if (status == MSFL_OK) status = client_part_carry_out(p, &effects, NULL);
     msfl_effects_clear(&effects);
     if (status == MSFL_OK) {
-        say(p, "encrypting", 0, "");
+        client_round_say(p, "encrypting", "");
         status = client_upload(p, ctx, layout, &input);
     }
     msfl_packed_free(ctx);
@@ -121,11 +102,30 @@ static msfl_status check_layout(const msfl_announcement *a, const msfl_update_la
                      a->info.number);
 }
 
+/* The first weights are the description's: by their hash, or by its seed. Those of later rounds are the coordinator's
+ * word; the record names them. */
+static msfl_status check_start(client_part_state *p, const msfl_announcement *a) {
+    static const uint8_t zero[MSFL_HASH_BYTES];
+    const job_shape *shape = p->run->shape;
+    uint8_t expected[MSFL_HASH_BYTES];
+    if (p->plan.kind != JOB_UPDATE || p->plan.model != 0) return MSFL_OK;
+    memcpy(expected, shape->spec->initial, sizeof expected);
+    if (memcmp(expected, zero, sizeof zero) == 0) {
+        float *weights = msfl_alloc(shape->n_values, sizeof *weights);
+        msfl_status status = weights == NULL ? MSFL_NO_MEMORY : job_shape_initial(shape, weights);
+        if (status == MSFL_OK) job_weights_hash(shape, weights, expected);
+        msfl_free(weights);
+        if (status != MSFL_OK) return status;
+    }
+    if (memcmp(expected, a->info.model, sizeof expected) == 0) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_MISMATCH, "not what the job's description says: other weights to begin with");
+}
+
 /* Stays out of this round and listens on. `public`: the message is the hospital's rule and may be told. */
 static void skip(client_part_state *p, uint64_t number, const char *state, msfl_status status, bool is_public) {
     p->skipped = number;
     client_say(p->run, MSFL_EVENT_WARNING, "round %" PRIu64 ": without us: %s", number, msfl_error_message());
-    say(p, state, 0, is_public ? msfl_error_message() : msfl_status_text(status));
+    client_round_say(p, state, is_public ? msfl_error_message() : msfl_status_text(status));
 }
 
 static bool is_passing(msfl_status status) {
@@ -135,7 +135,7 @@ static bool is_passing(msfl_status status) {
 msfl_status client_round_take(client_part_state *p) {
     const msfl_announcement a = *msfl_site_round(p->site);
     const uint64_t number = a.info.number;
-    const client_tally so_far = tally(p);
+    const client_tally so_far = client_tally_read(p->run->hub->store, p->run->id);
     msfl_update_layout *layout = NULL;
     msfl_status status = fetch_plan(p);
     if (is_passing(status)) return status;
@@ -145,6 +145,8 @@ msfl_status client_round_take(client_part_state *p) {
     }
     if (status == MSFL_OK) status = job_plan_layout(&p->plan, p->run->shape, &layout);
     if (status == MSFL_OK) status = check_layout(&a, layout);
+    if (status == MSFL_OK) status = check_start(p, &a);
+    if (is_passing(status)) goto failed;
     if (status != MSFL_OK) {
         skip(p, number, "refused", status, true);
         goto done;

@@ -23,7 +23,7 @@ void client_tensor_name(const job_shape *shape, uint32_t i, char text[200]) {
     snprintf(text, 200, "%.90s/%.90s", t->layer, t->name);
 }
 
-static uint32_t dims_of(const job_shape *shape, uint32_t i, uint64_t dims[JOB_RANK_MAX]) {
+uint32_t client_tensor_dims(const job_shape *shape, uint32_t i, uint64_t dims[JOB_RANK_MAX]) {
     if (shape->model == NULL) {
         const job_tensor *t = &shape->spec->tensors[i];
         memcpy(dims, t->shape, t->rank * sizeof *dims);
@@ -98,7 +98,7 @@ static void put_common(msfl_buffer *b, const entry *e) {
 /* Prefix and header of a .npy of version 1, padded so that the data begins at a multiple of 64. */
 static void npy_header(const job_shape *shape, uint32_t i, msfl_buffer *b) {
     uint64_t dims[JOB_RANK_MAX];
-    const uint32_t rank = dims_of(shape, i, dims);
+    const uint32_t rank = client_tensor_dims(shape, i, dims);
     msfl_buffer text = {0};
     msfl_put_text(&text, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
     for (uint32_t k = 0; k < rank; k++)
@@ -206,7 +206,7 @@ static msfl_status check_values(const float *values, uint64_t n, const char *nam
 
 static msfl_status check_array(const job_shape *shape, uint32_t i, const char *name, const msfl_npy *array) {
     uint64_t dims[JOB_RANK_MAX];
-    const uint32_t rank = dims_of(shape, i, dims);
+    const uint32_t rank = client_tensor_dims(shape, i, dims);
     bool same = array->n_dims == rank;
     for (uint32_t k = 0; same && k < rank; k++)
         same = array->dims[k] == dims[k];

@@ -8,6 +8,9 @@
 /** Name of tensor i < shape->n_tensors: "conv1/kernel", or as the job lists it. `text` holds 200 bytes. */
 void client_tensor_name(const job_shape *shape, uint32_t i, char text[200]);
 
+/** Its rank and shape. */
+uint32_t client_tensor_dims(const job_shape *shape, uint32_t i, uint64_t dims[JOB_RANK_MAX]);
+
 /** ERR_UNSUPPORTED: HDF5 for a network that is not ours. */
 msfl_status client_tensors_write(const char *path, client_format format, const job_shape *shape,
                                  const float *weights) MSFL_NODISCARD;

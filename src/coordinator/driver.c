@@ -28,7 +28,8 @@ struct coord_driver {
     msfl_member *member;       /* custody "coordinator" alone */
     coord_spool *spool;
     coord_plain *plain;     /* instead of all these: scheme plain */
-    uint64_t open_sequence; /* of the journal record that opened the round */
+    uint64_t open_sequence; /* of the journal record that opened the round that is open, or was the last */
+    uint64_t open_before;   /* of the one before that; 0: not in the journal */
     uint8_t *record;        /* a transcript that is still to be kept */
     size_t record_length;
     uint64_t record_number;
@@ -72,8 +73,13 @@ static void settle(coord_driver *d) {
     msfl_free(d->record);
     d->record = NULL;
     coord_spool_drop(d->spool, d->record_number);
-    /* The journal keeps the last round; when this fails the next cut takes these along. */
-    if (store_cut(d->o.store, d->o.task, owner_coordinator, d->open_sequence, 0) != MSFL_OK) return;
+    if (d->machine == NULL) return;
+    /* The journal keeps the last finished round, also while the next one is open: its record is for hospitals that have
+     * not heard it yet, however often this process dies. When this fails the next cut takes these along. */
+    const bool later = msfl_coordinator_number(d->machine, NULL) != d->record_number;
+    if (store_cut(d->o.store, d->o.task, owner_coordinator, later ? d->open_before : d->open_sequence, 0) != MSFL_OK) {
+        return;
+    }
 }
 
 static msfl_status keep_record(coord_driver *d, const uint8_t *bytes, size_t length, uint64_t number) {
@@ -108,7 +114,10 @@ static msfl_status journal(coord_driver *d, const char *owner, const msfl_effect
         return status;
     }
     status = store_commit(d->o.store);
-    if (status == MSFL_OK && opened != 0) d->open_sequence = opened;
+    if (status == MSFL_OK && opened != 0) {
+        d->open_before = d->open_sequence;
+        d->open_sequence = opened;
+    }
     return status;
 }
 
@@ -170,7 +179,10 @@ static msfl_status replay_one(void *ctx, uint64_t sequence, const uint8_t *recor
     msfl_status status = msfl_coordinator_replay(d->machine, record, length);
     if (status != MSFL_OK) return status;
     const uint32_t kind = msfl_load32(record + JOURNAL_KIND_AT);
-    if (kind == JOURNAL_OPEN) d->open_sequence = sequence;
+    if (kind == JOURNAL_OPEN) {
+        d->open_before = d->open_sequence;
+        d->open_sequence = sequence;
+    }
     if (kind == JOURNAL_FINISHED) {
         status =
             keep_record(d, record + JOURNAL_HEAD, length - JOURNAL_HEAD, msfl_coordinator_number(d->machine, NULL));
@@ -237,6 +249,7 @@ static msfl_status revive(coord_driver *d) {
         if (status == MSFL_OK) status = store_replay(d->o.store, d->o.task, owner_member, replay_one, &p);
     }
     replaying p = {d, false};
+    d->open_sequence = d->open_before = 0;
     if (status == MSFL_OK) status = store_replay(d->o.store, d->o.task, owner_coordinator, replay_one, &p);
     if (status == MSFL_OK) status = shape_spool(d);
     if (status == MSFL_OK && msfl_coordinator_phase(d->machine) == MSFL_PHASE_COLLECTING) {

@@ -4,9 +4,11 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "dataset/set.h"
+#include "dataset/store.h"
 #include "image/image.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 static msfl_status check_options(const msfl_dataset_options *o) {
     if (o->channels != 0 && o->channels != 1 && o->channels != 3) {
@@ -43,6 +45,8 @@ msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *opti
         status = MSFL_ERR_MEMORY;
     } else if (strcmp(path, "phantom") == 0) {
         status = msfl_set_load_phantom(set, options);
+    } else if (msfl_store_is_set(path)) {
+        status = msfl_set_load_store(set, options);
     } else if (msfl_is_folder(path)) {
         status = msfl_set_load_folder(set, options);
     } else if (msfl_file_exists(path)) {
@@ -61,7 +65,16 @@ msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *opti
 
 void msfl_dataset_free(msfl_dataset *set) {
     if (set == NULL) return;
-    msfl_free(set->samples);
+    if (set->mapped_bytes > 0) {
+        munmap(set->samples, set->mapped_bytes);
+    } else {
+        msfl_free(set->samples);
+    }
+    if (set->masks_mapped_bytes > 0) {
+        munmap(set->masks, set->masks_mapped_bytes);
+    } else {
+        msfl_free(set->masks);
+    }
     msfl_free(set->labels);
     msfl_free(set->groups);
     msfl_free(set->origins);
@@ -72,6 +85,7 @@ void msfl_dataset_free(msfl_dataset *set) {
     msfl_free(set->group_key);
     msfl_free(set->label_key);
     msfl_free(set->conversion);
+    msfl_free(set->recipe);
     msfl_free(set);
 }
 
@@ -89,6 +103,11 @@ uint32_t msfl_dataset_label(const msfl_dataset *set, uint32_t image) {
 
 uint32_t msfl_dataset_group(const msfl_dataset *set, uint32_t image) {
     return set->groups[image];
+}
+
+const uint8_t *msfl_dataset_mask(const msfl_dataset *set, uint32_t image) {
+    if (set->masks == NULL) return NULL;
+    return (const uint8_t *)set->masks + (size_t)image * set->info.width * set->info.height;
 }
 
 const char *msfl_dataset_image_name(const msfl_dataset *set, uint32_t image) {

@@ -65,7 +65,8 @@ static msfl_status list(const char *folder, listing *out, uint32_t *n_ignored) {
         }
         if (l.names[i][0] != '.' && stat(path, &info) == 0) {
             l.is_folder[i] = S_ISDIR(info.st_mode);
-            l.is_picture[i] = S_ISREG(info.st_mode) && msfl_image_has_picture_name(l.names[i]);
+            l.is_picture[i] =
+                S_ISREG(info.st_mode) && (msfl_image_has_picture_name(l.names[i]) || msfl_image_is_dicom_file(path));
         }
         msfl_free(path);
         l.n_folders += l.is_folder[i];

@@ -66,6 +66,11 @@ msfl_status msfl_labels_open(const char *folder, bool above, msfl_labels *out) {
     return status;
 }
 
+msfl_status msfl_labels_read(const char *path, msfl_labels *out) {
+    *out = (msfl_labels){.patient = MSFL_NO_ROW};
+    return read_table(msfl_strdup(path), msfl_strdup(""), out);
+}
+
 static msfl_status rows_new(msfl_labels *labels, size_t n) {
     labels->row_of = msfl_alloc(n, sizeof *labels->row_of);
     if (labels->row_of == NULL) return MSFL_ERR_MEMORY;

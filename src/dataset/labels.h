@@ -22,6 +22,8 @@ typedef struct msfl_labels {
 /** Read labels.csv in `folder` or, with `above`, in its parent. Nothing there is not an error; a table that cannot be
  *  parsed is. */
 msfl_status msfl_labels_open(const char *folder, bool above, msfl_labels *out) MSFL_NODISCARD;
+/** The table at `path`, wherever it lies; file names in it count from the data folder. */
+msfl_status msfl_labels_read(const char *path, msfl_labels *out) MSFL_NODISCARD;
 void msfl_labels_clear(msfl_labels *labels);
 
 /** Find the row of each of `n` array rows by the column "index". The table is taken for another data set's, and nothing

@@ -127,25 +127,33 @@ msfl_augment msfl_augment_default(void) {
     return (msfl_augment){.rotate_degrees = 7, .shift = 0.05f, .zoom = 0.05f, .gain = 0.1f, .offset = 0.05f};
 }
 
+msfl_status msfl_set_prepare(const msfl_dataset *dataset, const void *samples, uint32_t bits,
+                             const msfl_augment *augment, uint64_t augment_seed, float *pixels) {
+    const msfl_dataset_info *info = &dataset->info;
+    const msfl_intensity *m = &dataset->intensity;
+    if (changes_something(augment)) {
+        msfl_status status = check_augment(augment);
+        if (status != MSFL_OK) return status;
+        msfl_pixels_augment(samples, bits, info->height, info->width, info->channels, augment, augment_seed, pixels);
+        msfl_pixels_normalise_floats(pixels, dataset->image_samples, dataset->normalise, m->mean, m->deviation);
+    } else {
+        msfl_pixels_normalise(samples, bits, dataset->image_samples, dataset->normalise, m->mean, m->deviation, pixels);
+    }
+    if (dataset->normalise == MSFL_NORMALISE_NONE && dataset->high > dataset->low) {
+        float low = (float)dataset->low, width = (float)(dataset->high - dataset->low);
+        for (size_t i = 0; i < dataset->image_samples; i++)
+            pixels[i] = low + width * pixels[i];
+    }
+    return MSFL_OK;
+}
+
 msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image, const msfl_augment *augment,
                                 uint64_t augment_seed, float *pixels) {
     const msfl_dataset_info *info = &dataset->info;
     if (image >= info->n_images) {
         return msfl_fail(MSFL_ERR_USAGE, "image %u was asked for; there are %u", image, info->n_images);
     }
-    const void *samples = msfl_set_samples(dataset, image);
-    const msfl_intensity *m = &dataset->intensity;
-    if (changes_something(augment)) {
-        msfl_status status = check_augment(augment);
-        if (status != MSFL_OK) return status;
-        msfl_pixels_augment(samples, info->bits, info->height, info->width, info->channels, augment, augment_seed,
-                            pixels);
-        msfl_pixels_normalise_floats(pixels, dataset->image_samples, dataset->normalise, m->mean, m->deviation);
-    } else {
-        msfl_pixels_normalise(samples, info->bits, dataset->image_samples, dataset->normalise, m->mean, m->deviation,
-                              pixels);
-    }
-    return MSFL_OK;
+    return msfl_set_prepare(dataset, msfl_set_samples(dataset, image), info->bits, augment, augment_seed, pixels);
 }
 
 void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels) {

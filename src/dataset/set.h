@@ -19,13 +19,17 @@ struct msfl_dataset {
     msfl_dataset_info info;
     msfl_normalise normalise;
     size_t image_samples; /* height x width x channels */
-    void *samples;        /* n_images x image_samples of uint8_t or uint16_t by info.bits */
+    size_t mapped_bytes;  /* not 0: `samples` are pages of a file, not to be written */
+    size_t masks_mapped_bytes;
+    void *masks;      /* n_images x height x width of uint8_t; NULL: none */
+    double low, high; /* what 0 and full scale stand for; both 0: 0 to 1 */
+    void *samples;    /* n_images x image_samples of uint8_t or uint16_t by info.bits */
     uint32_t *labels, *groups;
     msfl_origin *origins;
     msfl_texts names, class_names, skipped;
     msfl_intensity intensity;
     double stored_min, stored_max; /* in units of one sample step, for previews */
-    char *source, *group_key, *label_key, *conversion;
+    char *source, *group_key, *label_key, *conversion, *recipe;
 };
 
 /** Counts the steps of a parallel job for its observer, one call at a time, at most every 40 ms. */
@@ -48,6 +52,10 @@ msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) MSFL_NODISCARD;
 /** Stored samples of an image. */
 void *msfl_set_samples(const msfl_dataset *set, size_t image);
 
+/** Samples of one image's size and of `bits` as msfl_dataset_pixels hands them out. */
+msfl_status msfl_set_prepare(const msfl_dataset *set, const void *samples, uint32_t bits, const msfl_augment *augment,
+                             uint64_t augment_seed, float *pixels) MSFL_NODISCARD;
+
 /** Note a broken image. With `refuse_bad` this fails, with the reason as message; `status` and message are those of the
  *  failing call that found it. Out of memory and a request to stop always fail. */
 msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, msfl_status status) MSFL_NODISCARD;
@@ -66,6 +74,7 @@ msfl_status msfl_set_finish(msfl_dataset *set, const msfl_texts *labels, const m
 /** The sources. `set` holds path and options checked; they fill it up to and including msfl_set_finish. */
 msfl_status msfl_set_load_phantom(msfl_dataset *set, const msfl_dataset_options *options) MSFL_NODISCARD;
 msfl_status msfl_set_load_npz(msfl_dataset *set, const msfl_dataset_options *options) MSFL_NODISCARD;
+msfl_status msfl_set_load_store(msfl_dataset *set, const msfl_dataset_options *options) MSFL_NODISCARD;
 msfl_status msfl_set_load_folder(msfl_dataset *set, const msfl_dataset_options *options) MSFL_NODISCARD;
 
 #endif

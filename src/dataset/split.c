@@ -139,6 +139,10 @@ static void spread_rare_classes(splitter *s, uint32_t part) {
 
 static const char *describe(const msfl_dataset *set, bool source_decides) {
     const char *key = set->info.group_key;
+    if (key != NULL && strcmp(set->info.kind, "imported") == 0) {
+        return source_decides ? "as the source, patients and near copies kept whole; the rest by patient (imported)"
+                              : "by patient, near copies kept together (imported)";
+    }
     int kind = key == NULL ? 0 : strstr(key, "labels.csv") != NULL ? 1 : strstr(key, "array") != NULL ? 2 : 3;
     static const char *const ours[] = {"by image: no patient key", "by patient (labels.csv)",
                                        "by patient (array 'group')", "by patient (phantom)"};

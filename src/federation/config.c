@@ -13,6 +13,11 @@
     X(TEXT, data, data)                                                                                                \
     X(TEXT, model, model)                                                                                              \
     X(TEXT, partition, partition)                                                                                      \
+    X(TEXT, recipe, recipe)                                                                                            \
+    X(TEXT, labels, labels)                                                                                            \
+    X(TEXT, patient, patient)                                                                                          \
+    X(TEXT, data_key, data_key)                                                                                        \
+    X(TEXT, shift, shift)                                                                                              \
     X(TEXT, label, label)                                                                                              \
     X(TEXT, scheme, scheme)                                                                                            \
     X(TEXT, custody, custody)                                                                                          \
@@ -131,6 +136,7 @@ msfl_status fed_config_compare(const json_t *config, const msfl_simulate_options
     json_object_foreach(mine, key, value) {
         const json_t *other = json_object_get(config, key);
         if (other != NULL && json_equal(value, other)) continue;
+        if (other == NULL && json_is_null(value)) continue; /* an option that the run's version did not know */
         char *was = other == NULL ? NULL : json_dumps(other, JSON_ENCODE_ANY);
         char *is = json_dumps(value, JSON_ENCODE_ANY);
         status =

@@ -6,6 +6,7 @@
 #include "base/sodium.h"
 #include "dataset/deal.h"
 #include "federation/config.h"
+#include "medsecurefl/import.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,12 +21,16 @@ static void forward(void *ctx, const msfl_event *event) {
 
 static msfl_status load_sample(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
     const fed_samples *s = ctx;
-    *label = msfl_dataset_label(s->dataset, s->images[i]);
-    return msfl_dataset_pixels(s->dataset, s->images[i], augment_seed == 0 ? NULL : &s->augment, augment_seed, pixels);
+    const fed_job *job = s->job;
+    const uint32_t image = s->images[i];
+    const uint16_t owner = job->owners == NULL ? 0 : job->owners[image];
+    *label = msfl_dataset_label(job->dataset, image);
+    return msfl_dataset_pixels_shifted(job->dataset, image, owner == 0 ? NULL : &job->shifts[owner - 1],
+                                       augment_seed == 0 ? NULL : &s->augment, augment_seed, pixels);
 }
 
 msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage) {
-    storage->dataset = job->dataset;
+    storage->job = job;
     storage->images = images->at;
     storage->augment = msfl_augment_default();
     storage->augment.flip_horizontal = job->options->flip_horizontal;
@@ -61,6 +66,11 @@ static msfl_status check_options(const msfl_simulate_options *o) {
         return msfl_fail(MSFL_ERR_USAGE,
                          "normalisation, optimiser, comparisons, bootstrap, plateau factor or clipping bound "
                          "out of range");
+    }
+    if (o->recipe == NULL && (o->labels != NULL || o->patient != NULL)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "--labels and --patient go with --recipe; without one, labels.csv is looked for "
+                         "in the data folder and above it");
     }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
@@ -113,6 +123,17 @@ static msfl_status deal(fed_job *job) {
     }
     for (job->n_samples_max = 1; job->n_samples_max < n_most;)
         job->n_samples_max *= 2;
+    job->shifts = msfl_alloc(o->n_clients, sizeof *job->shifts);
+    job->owners = msfl_alloc(msfl_dataset_info_borrow(job->dataset)->n_images, sizeof *job->owners);
+    status = job->shifts == NULL || job->owners == NULL ? MSFL_ERR_MEMORY
+                                                        : msfl_shift_draw(o->shift, o->n_clients, o->seed, job->shifts);
+    for (uint32_t k = 0; k < o->n_clients && status == MSFL_OK; k++) {
+        const fed_hospital *h = &job->hospitals[k];
+        for (uint32_t i = 0; i < h->train.n; i++)
+            job->owners[h->train.at[i]] = (uint16_t)(k + 1);
+        for (uint32_t i = 0; i < h->validation.n; i++)
+            job->owners[h->validation.at[i]] = (uint16_t)(k + 1);
+    }
 done:
     msfl_free(holdings);
     return status;
@@ -127,10 +148,40 @@ msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dat
     return msfl_model_new(name_or_path, info->height, info->width, info->channels, info->n_classes, out);
 }
 
-/* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays. */
+/* By a recipe: imported beside the run's folder, so that a run that is continued finds it done. */
+static msfl_status import_data(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    size_t n = strlen(o->out);
+    while (n > 1 && o->out[n - 1] == '/')
+        n--;
+    job->imported = msfl_format("%.*s.set", (int)n, o->out);
+    if (job->imported == NULL) return MSFL_ERR_MEMORY;
+    const msfl_import_options i = {.data = o->data,
+                                   .recipe = o->recipe,
+                                   .out = job->imported,
+                                   .labels = o->labels,
+                                   .label = o->label,
+                                   .patient = o->patient,
+                                   .key = o->data_key,
+                                   .refuse_bad = o->refuse_bad,
+                                   .seed = o->seed,
+                                   .n_threads = o->n_threads,
+                                   .observer = &job->observer};
+    return msfl_import(&i, NULL);
+}
+
+/* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays.
+ * What was imported stays as its recipe made it. */
 static msfl_status open_data(fed_job *job) {
     const msfl_simulate_options *o = job->options;
-    msfl_dataset_options d = {.label = o->label,
+    const char *path = o->data;
+    if (o->recipe != NULL) {
+        msfl_status status = import_data(job);
+        if (status != MSFL_OK) return status;
+        path = job->imported;
+    }
+    msfl_dataset_options d = {.label = o->recipe != NULL ? NULL : o->label,
+                              .key = o->data_key,
                               .width = o->size,
                               .height = o->size,
                               .channels = o->channels,
@@ -140,7 +191,7 @@ static msfl_status open_data(fed_job *job) {
                               .phantom_images = o->phantom_images,
                               .n_threads = o->n_threads,
                               .observer = &job->observer};
-    if (o->size == 0 || o->channels == 0) {
+    if ((o->size == 0 || o->channels == 0) && !msfl_dataset_is_imported(path)) {
         msfl_model *alone;
         if (msfl_model_new(o->model, o->size, o->size, o->channels, 0, &alone) == MSFL_OK) {
             const msfl_model_info *m = msfl_model_info_borrow(alone);
@@ -152,7 +203,7 @@ static msfl_status open_data(fed_job *job) {
             msfl_model_free(alone);
         }
     }
-    return msfl_dataset_open(o->data, &d, &job->dataset);
+    return msfl_dataset_open(path, &d, &job->dataset);
 }
 
 static msfl_status list_tensors(fed_job *job) {
@@ -180,6 +231,8 @@ job_clip_rule fed_clip_rule(const fed_job *job) {
 
 /* The job's public name: everything that decides what is computed. */
 static void name_task(fed_job *job, const uint8_t config[MSFL_HASH_BYTES]) {
+    /* How images were prepared belongs to the task as much as the network does. */
+    const char *recipe = msfl_dataset_info_borrow(job->dataset)->recipe;
     msfl_hash h;
     uint8_t nonce[32];
     /* Fresh for every process: round ids, and with them the public polynomials, never repeat, not even when a killed
@@ -187,6 +240,7 @@ static void name_task(fed_job *job, const uint8_t config[MSFL_HASH_BYTES]) {
     msfl_random_bytes(nonce, sizeof nonce);
     msfl_hash_init(&h, "msfl.task.v1");
     msfl_hash_add(&h, config, MSFL_HASH_BYTES);
+    msfl_hash_add_field(&h, recipe == NULL ? "" : recipe, recipe == NULL ? 0 : strlen(recipe));
     msfl_hash_add(&h, nonce, sizeof nonce);
     msfl_hash_final(&h, job->task);
 }
@@ -240,6 +294,9 @@ void fed_job_clear(fed_job *job) {
         msfl_indices_clear(&job->hospitals[k].validation);
     }
     msfl_free(job->hospitals);
+    msfl_free(job->shifts);
+    msfl_free(job->owners);
+    msfl_free(job->imported);
     msfl_split_clear(&job->split);
     msfl_dataset_free(job->dataset);
     pthread_mutex_destroy(&job->observer_mutex);

@@ -23,6 +23,9 @@ typedef struct fed_job {
     msfl_observer observer; /**< serialises calls to the user's observer */
     pthread_mutex_t observer_mutex;
     msfl_dataset *dataset;
+    char *imported;     /**< folder that a recipe made of the data; NULL: none */
+    msfl_shift *shifts; /**< one for each hospital */
+    uint16_t *owners;   /**< of each image, 1 + its hospital; 0: none, as test images */
     msfl_split split;
     fed_hospital *hospitals;
     uint32_t n_hospitals;
@@ -49,7 +52,7 @@ void fed_job_clear(fed_job *job);
 
 /** What msfl_train and msfl_predict read: a list of images, augmented when asked. Lives on the caller's stack. */
 typedef struct fed_samples {
-    const msfl_dataset *dataset;
+    const fed_job *job;
     const uint32_t *images;
     msfl_augment augment;
 } fed_samples;

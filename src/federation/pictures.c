@@ -65,11 +65,15 @@ msfl_status fed_pictures_choose(const fed_job *job, const float *weights, fed_pi
         }
         uint8_t *pixels = out->pixels + i * bytes;
         msfl_dataset_preview(job->dataset, chosen[i], pixels);
+        /* Sequences of a volume are no colours: the first one is shown. */
+        const uint32_t shown = info->channels == 3 ? 3 : 1;
+        for (size_t k = 0; k < (size_t)info->width * info->height && shown != info->channels; k++)
+            pixels[k] = pixels[k * info->channels];
         snprintf(out->names[i], sizeof out->names[i], "test image %u", chosen[i]);
         out->list[i] = (msfl_report_picture){.pixels = pixels,
                                              .width = info->width,
                                              .height = info->height,
-                                             .channels = info->channels,
+                                             .channels = shown,
                                              .name = out->names[i],
                                              .truth = msfl_dataset_class_name(job->dataset, scores.labels[i]),
                                              .predicted = msfl_dataset_class_name(job->dataset, best),

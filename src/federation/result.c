@@ -106,22 +106,31 @@ static json_t *data_json(const fed_job *job) {
     }
     for (uint32_t k = 0; k < job->n_hospitals; k++) {
         const fed_hospital *h = &job->hospitals[k];
-        json_array_append_new(hospitals, json_pack("{s:s, s:i, s:i, s:i, s:o}", "name", h->name, "train",
-                                                   (int)h->train.n, "validation", (int)h->validation.n, "patients",
-                                                   (int)h->n_patients, "counts", indices_counts(job, h)));
+        json_t *one = json_pack("{s:s, s:i, s:i, s:i, s:o}", "name", h->name, "train", (int)h->train.n, "validation",
+                                (int)h->validation.n, "patients", (int)h->n_patients, "counts", indices_counts(job, h));
+        const msfl_shift *s = &job->shifts[k];
+        if (job->options->shift != NULL) {
+            json_object_set_new(one, "shift",
+                                json_pack("{s:f, s:f, s:f, s:f}", "gamma", (double)s->gamma, "blur", (double)s->blur,
+                                          "noise", (double)s->noise, "resolution", (double)s->resolution));
+        }
+        json_array_append_new(hospitals, one);
     }
-    json_t *data = json_pack("{s:o, s:s, s:b, s:i, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:s?}", "source",
-                             msfl_json_string(info->source), "kind", info->kind, "synthetic", info->synthetic, "images",
-                             (int)info->n_images, "classes", classes, "width", (int)info->width, "height",
-                             (int)info->height, "channels", (int)info->channels, "groups", (int)info->n_groups,
-                             "group_key", msfl_json_string(info->group_key), "label_key",
-                             msfl_json_string(info->label_key), "split_rule", job->split.how);
+    json_t *data =
+        json_pack("{s:o, s:s, s:b, s:i, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:s?}", "source",
+                  msfl_json_string(job->imported != NULL ? job->options->data : info->source), "kind", info->kind,
+                  "synthetic", info->synthetic, "images", (int)info->n_images, "classes", classes, "width",
+                  (int)info->width, "height", (int)info->height, "channels", (int)info->channels, "groups",
+                  (int)info->n_groups, "group_key", msfl_json_string(info->group_key), "label_key",
+                  msfl_json_string(info->label_key), "split_rule", job->split.how);
     json_object_set_new(data, "train", json_integer(job->split.train.n));
     json_object_set_new(data, "validation", json_integer(job->split.validation.n));
     json_object_set_new(data, "test", json_integer(job->split.test.n));
     json_object_set_new(data, "n_skipped", json_integer(info->n_skipped));
     json_object_set_new(data, "skipped", skipped_json(job));
     json_object_set_new(data, "partition", json_string(job->options->partition));
+    json_object_set_new(data, "shift", msfl_json_string(job->options->shift));
+    json_object_set_new(data, "recipe", msfl_json_string(info->recipe));
     json_object_set_new(data, "hospitals", hospitals);
     return data;
 }

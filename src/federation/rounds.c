@@ -217,8 +217,7 @@ static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_
     return config;
 }
 
-/** A sum of validation figures: counters alone. */
-static fed_sum_config evaluation_config(const fed_job *job) {
+fed_sum_config fed_evaluation_config(const fed_job *job) {
     fed_sum_config config = sum_config(job);
     config.n_counters = JOB_EVAL_COUNTERS;
     config.n_samples_max = 1;
@@ -234,7 +233,7 @@ msfl_status fed_channels_init(fed_job *job) {
     if (status == MSFL_OK) {
         for (uint32_t i = 0; i < n; i++)
             clip[i] = 1; /* bounds change from round to round; parameters do not depend on them */
-        const fed_sum_config updates = update_config(job, clip, ranges), evaluation = evaluation_config(job);
+        const fed_sum_config updates = update_config(job, clip, ranges), evaluation = fed_evaluation_config(job);
         status = fed_channel_init(&job->updates, job->scheme, &updates);
         if (status == MSFL_OK) status = fed_channel_init(&job->evaluation, job->scheme, &evaluation);
     }
@@ -298,7 +297,7 @@ done:
 static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     const fed_job *job = f->job;
     uint8_t model_hash[MSFL_HASH_BYTES];
-    fed_sum_config config = evaluation_config(job);
+    fed_sum_config config = fed_evaluation_config(job);
     if (fed_validating_hospitals(job) < config.min_cohort) return MSFL_OK;
     hash_weights(job, f->weights, model_hash);
     config.model = model_hash;

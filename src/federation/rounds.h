@@ -17,6 +17,9 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
  * tell of too few. */
 uint32_t fed_validating_hospitals(const fed_job *job);
 
+/** A sum of validation figures: FED_EVAL_COUNTERS counters alone. */
+fed_sum_config fed_evaluation_config(const fed_job *job);
+
 /** Parameters and keys for the encrypted sums of the job: what cannot be encrypted is refused before anyone trains.
  *  Nothing to do where the scheme does not encrypt. */
 msfl_status fed_channels_init(fed_job *job) MSFL_NODISCARD;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/observe.h"
 #include "base/sodium.h"
+#include "federation/census.h"
 #include "federation/config.h"
 #include "federation/pictures.h"
 #include "federation/result.h"
@@ -53,7 +54,8 @@ typedef struct run {
     uint32_t n_alone;
     msfl_indices everything_train, everything_validation; /* borrowed from the split */
     char *data_path, *model_path;                         /* absolute, where the options name files */
-    int lock;                                             /* on config.json while the run goes on */
+    char *recipe_path, *labels_path, *key_path;
+    int lock; /* on config.json while the run goes on */
 } run;
 
 /* --- the folder --- */
@@ -351,12 +353,16 @@ static msfl_status train_all(run *r) {
 
 static msfl_status conclude(run *r, char **result_json) {
     const fed_track *track = fed_tracks_main(&r->job, &r->tracks);
-    json_t *result = NULL;
+    json_t *result = NULL, *census = NULL;
     char *text = NULL, *path = NULL;
     fed_pictures pictures = {0};
     msfl_status status = save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
     if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
+    if (status == MSFL_OK) status = fed_census(&r->job, &census);
+    if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
+        status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");
+    }
     if (status == MSFL_OK) status = write_json(r, "result.json", result);
     if (status == MSFL_OK) status = msfl_json_text(result, false, &text);
     if (status == MSFL_OK) status = fed_pictures_choose(&r->job, track->best, &pictures);
@@ -369,6 +375,7 @@ static msfl_status conclude(run *r, char **result_json) {
     fed_pictures_clear(&pictures);
     msfl_free(text);
     msfl_free(path);
+    json_decref(census);
     json_decref(result);
     return status;
 }
@@ -385,6 +392,9 @@ static void clear(run *r) {
     msfl_file_unlock(r->lock);
     msfl_free(r->data_path);
     msfl_free(r->model_path);
+    msfl_free(r->recipe_path);
+    msfl_free(r->labels_path);
+    msfl_free(r->key_path);
     msfl_free(r);
 }
 
@@ -411,6 +421,9 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     r->lock = -1;
     msfl_status status = make_absolute(&r->options.data, &r->data_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.labels, &r->labels_path);
+    if (status == MSFL_OK) status = make_absolute(&r->options.data_key, &r->key_path);
     if (status == MSFL_OK) status = found_folder(r);
     if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);

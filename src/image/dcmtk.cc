@@ -252,6 +252,32 @@ bool msfl_dcmtk_has(const msfl_dcmtk_item *item, uint32_t tag) {
     return guarded(false, [&] { return element_of(item_of(item), tag) != NULL; });
 }
 
+bool msfl_dcmtk_filled(const msfl_dcmtk *file, uint32_t tag) {
+    return guarded(false, [&] {
+        DcmElement *element = NULL;
+        DcmStack stack;
+        if (dataset_of(file)->search(key_of(tag), stack, ESM_fromHere, OFTrue).bad()) return false;
+        element = dynamic_cast<DcmElement *>(stack.top());
+        return element != NULL && element->getLength() > 0;
+    });
+}
+
+void msfl_dcmtk_count(const msfl_dcmtk *file, uint32_t *n_private, uint32_t *n_overlays) {
+    *n_private = 0;
+    *n_overlays = 0;
+    (void)guarded(false, [&] {
+        DcmStack stack;
+        while (dataset_of(file)->nextObject(stack, OFTrue).good()) {
+            const DcmObject *object = stack.top();
+            if (object == NULL) continue;
+            const Uint16 group = object->getGTag(), element = object->getETag();
+            *n_private += group % 2 == 1;
+            *n_overlays += (group & 0xff00) == 0x6000 && element == 0x3000;
+        }
+        return true;
+    });
+}
+
 bool msfl_dcmtk_native(const msfl_dcmtk *file, uint32_t tag, uint32_t unit_bytes, const uint8_t **bytes,
                        size_t *length) {
     return guarded(false, [&] {

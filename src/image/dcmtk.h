@@ -55,6 +55,10 @@ bool msfl_dcmtk_is_encapsulated(const msfl_dcmtk *file);
 /** Whether a registered codec decodes it: JPEG but for JPEG 2000, and JPEG-LS. */
 bool msfl_dcmtk_has_codec(const msfl_dcmtk *file);
 
+/** Whether an element, in the data set or in any sequence of it, has a value. */
+bool msfl_dcmtk_filled(const msfl_dcmtk *file, uint32_t tag);
+/** Private elements, and overlay planes (groups 60xx with data), at whatever depth. */
+void msfl_dcmtk_count(const msfl_dcmtk *file, uint32_t *n_private, uint32_t *n_overlays);
 bool msfl_dcmtk_has(const msfl_dcmtk_item *item, uint32_t tag);
 /** Pixel data that is not encapsulated, in this machine's byte order for units of `unit_bytes` (1, 2, 4, 8). */
 bool msfl_dcmtk_native(const msfl_dcmtk *file, uint32_t tag, uint32_t unit_bytes, const uint8_t **bytes,

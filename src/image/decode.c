@@ -52,6 +52,15 @@ bool msfl_image_has_picture_name(const char *name) {
     return has_dicom_name(name) || has_nifti_name(name);
 }
 
+bool msfl_image_is_dicom_file(const char *path) {
+    uint8_t head[132];
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) return false;
+    size_t n = fread(head, 1, sizeof head, file);
+    fclose(file);
+    return n == sizeof head && memcmp(head + 128, "DICM", 4) == 0;
+}
+
 static msfl_status not_a_picture(const char *path, size_t length) {
     if (length == 0) return msfl_fault_fail(MSFL_FAULT_EMPTY, "%s: an empty file", path);
     return msfl_fault_fail(MSFL_FAULT_UNKNOWN_FORMAT, "%s: none of PNG, JPEG, DICOM and NIfTI", path);

@@ -13,6 +13,9 @@ msfl_image_format msfl_image_sniff(const uint8_t *bytes, size_t length);
  *  case). */
 bool msfl_image_has_picture_name(const char *name);
 
+/** Whether a regular file begins as DICOM files with a meta header do: archives often give them no ending. */
+bool msfl_image_is_dicom_file(const char *path);
+
 /** What stands beside the samples, by format. */
 typedef struct msfl_image_facts {
     msfl_image_format format;

@@ -38,6 +38,21 @@ uint64_t msfl_dicom_bytes_max(uint64_t file_bytes) {
     return FREE_BYTES + file_bytes * MSFL_DEFLATE_RATIO_MAX;
 }
 
+void msfl_patient_hash(const char *identifier, uint8_t out[MSFL_HASH_BYTES]) {
+    while (*identifier == ' ' || *identifier == '\t')
+        identifier++;
+    size_t n = strlen(identifier);
+    while (n > 0 && (identifier[n - 1] == ' ' || identifier[n - 1] == '\t'))
+        n--;
+    memset(out, 0, MSFL_HASH_BYTES);
+    if (n == 0) return;
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.dicom.patient");
+    msfl_hash_add(&h, identifier, n);
+    msfl_hash_final(&h, out);
+    msfl_hash_clear(&h);
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool started;
 
@@ -201,16 +216,20 @@ msfl_status msfl_dicom_receive(const char *name, msfl_child *child, uint64_t fil
     return MSFL_OK;
 }
 
-msfl_status msfl_dicom_read(const char *name, const uint8_t *bytes, size_t length, bool header_only, msfl_dicom *out,
-                            msfl_image *image) {
-    if (length == 0) return msfl_fault_fail(MSFL_FAULT_EMPTY, "%s: an empty file", name);
+msfl_status msfl_dicom_ready(void) {
     msfl_status status = msfl_crypto_init();
     if (status != MSFL_OK) return status;
     (void)pthread_once(&once, start_once);
-    if (!started) {
-        return msfl_fault_fail(MSFL_FAULT_SYSTEM,
-                               "the DICOM data dictionary could not be read; is the package libdcmtk17 whole?");
-    }
+    if (started) return MSFL_OK;
+    return msfl_fault_fail(MSFL_FAULT_SYSTEM,
+                           "the DICOM data dictionary could not be read; is the package libdcmtk17 whole?");
+}
+
+msfl_status msfl_dicom_read(const char *name, const uint8_t *bytes, size_t length, bool header_only, msfl_dicom *out,
+                            msfl_image *image) {
+    if (length == 0) return msfl_fault_fail(MSFL_FAULT_EMPTY, "%s: an empty file", name);
+    msfl_status status = msfl_dicom_ready();
+    if (status != MSFL_OK) return status;
     msfl_dicom_job job = {bytes, length, header_only};
     msfl_child child;
     status = msfl_child_start(msfl_dicom_child, &job, CHILD_MEMORY + 4 * length,

@@ -8,7 +8,8 @@
 
 enum { MSFL_DICOM_TEXT_BYTES = 72 };
 
-/** What stands beside the samples. No name, no birth date, no identifier of a patient is ever taken out of a file. */
+/** What stands beside the samples. No name, no birth date is ever taken out of a file, and of the patient's identifier
+ * no more than a hash: who keeps it keys it first (a list of all numbers of a hospital is soon hashed). */
 typedef struct msfl_dicom {
     char transfer_syntax[MSFL_DICOM_TEXT_BYTES]; /**< UID */
     char modality[MSFL_DICOM_TEXT_BYTES];        /**< "CT" and such; "" where it is not of capitals and digits */
@@ -19,12 +20,22 @@ typedef struct msfl_dicom {
     bool has_instance;
     int32_t instance; /**< number in its series, as the scanner counted */
     uint32_t bits_allocated;
-    bool samples_are_lossy; /**< by the transfer syntax */
+    bool samples_are_lossy;           /**< by the transfer syntax */
+    uint8_t patient[MSFL_HASH_BYTES]; /**< msfl_patient_hash of the patient's identifier; zeros: none */
+    uint8_t scanner[MSFL_HASH_BYTES]; /**< hash of manufacturer, model, serial number and station; zeros: none */
+    uint8_t burned_in;                /**< not 0: the header declares text in the pixels that identifies */
 } msfl_dicom;
+
+/** Hash of a patient's identifier, without blanks around it; zeros for an empty one. One file's and one table's entry
+ * for a patient agree. */
+void msfl_patient_hash(const char *identifier, uint8_t out[MSFL_HASH_BYTES]);
 
 /** Whether these first bytes are a DICOM file's: with the magic behind 128 bytes, or a data set without a meta
  *  header, which begins with an element of group 2 or 8. */
 bool msfl_dicom_sniff(const uint8_t *bytes, size_t length);
+
+/** Make the decoders ready, once for the process: before a child that uses them is started. */
+msfl_status msfl_dicom_ready(void) MSFL_NODISCARD;
 
 /** With these a header's samples may be announced: 16 MiB, and beyond it what deflate could reach. */
 uint64_t msfl_dicom_bytes_max(uint64_t file_bytes);

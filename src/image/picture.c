@@ -166,21 +166,23 @@ msfl_status msfl_image_picture(const msfl_image *image, uint32_t frame, msfl_ima
     return MSFL_OK;
 }
 
-/* For each of R, A, S: which axis of the image runs along it, and whether against it. Axes of the image choose in their
- * order, as in nibabel's orientations. */
-static bool match_axes(const msfl_image *image, uint32_t axis[3], bool reversed[3]) {
-    if (image->affine_source == MSFL_AFFINE_NONE) return false;
+void msfl_image_match_axes(const double affine[3][4], uint32_t axis[3], bool reversed[3]) {
     bool taken[3] = {false, false, false};
     for (uint32_t j = 0; j < 3; j++) {
         size_t best = 3;
         for (size_t i = 0; i < 3; i++) {
             if (taken[i]) continue;
-            if (best == 3 || fabs(image->affine[i][j]) > fabs(image->affine[best][j])) best = i;
+            if (best == 3 || fabs(affine[i][j]) > fabs(affine[best][j])) best = i;
         }
         taken[best] = true;
         axis[best] = j;
-        reversed[best] = image->affine[best][j] < 0;
+        reversed[best] = affine[best][j] < 0;
     }
+}
+
+static bool match_axes(const msfl_image *image, uint32_t axis[3], bool reversed[3]) {
+    if (image->affine_source == MSFL_AFFINE_NONE) return false;
+    msfl_image_match_axes(image->affine, axis, reversed);
     return true;
 }
 

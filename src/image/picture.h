@@ -27,6 +27,10 @@ void msfl_image_rgb(const msfl_image *image, size_t pixel, double rgb[3]);
  */
 msfl_status msfl_image_to_ras(msfl_image *image) MSFL_NODISCARD;
 
+/** For each of R, A, S: which axis of the image runs along it, and whether against it. Axes of the image choose in
+ * their order, as in nibabel's orientations. */
+void msfl_image_match_axes(const double affine[3][4], uint32_t axis[3], bool reversed[3]);
+
 /** The letters of the sides that columns, rows and slices run to, as "LPS"; "" without an affine. */
 void msfl_image_axes(const msfl_image *image, char letters[4]);
 

@@ -166,7 +166,10 @@ static bool more_body(net_request *r, const uint8_t *bytes, size_t *length) {
         r->status = 413;
         return false;
     }
-    if (r->failed != MSFL_OK) return true; /* thrown away */
+    if (r->failed != MSFL_OK) { /* thrown away, so that the answer is heard; but not for ever */
+        r->thrown += n;
+        return r->thrown <= NET_THROWN_BYTES_MAX;
+    }
     msfl_status status = r->route->body(r->route->ctx, r, bytes, n);
     if (status != MSFL_OK) keep_failure(r, status);
     return true;

@@ -21,6 +21,8 @@ typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3
 #define NET_ANY_PARTY                                                                                                  \
     (NET_ROLE(PKI_HOSPITAL) | NET_ROLE(PKI_AUTHORITY) | NET_ROLE(PKI_COORDINATOR) | NET_ROLE(PKI_OPERATOR))
 #define NET_PATTERN_MAX 128
+/** More than the longest body that a client of ours sends: whoever goes on after that does not listen. */
+#define NET_THROWN_BYTES_MAX ((uint64_t)64 << 20)
 
 /**
  * One thing that is served. HEAD is served as GET without its body.
@@ -32,7 +34,7 @@ typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3
  *
  * A failure becomes an answer: net_http_status, with the message as JSON; of failures from 500 on, only the status is
  * told, the message goes to the log. What a failed body still has to come is read and thrown away up to the route's
- * bound.
+ * bound and NET_THROWN_BYTES_MAX; then the connection is cut.
  */
 typedef struct net_route {
     net_method method;

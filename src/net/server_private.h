@@ -53,7 +53,7 @@ struct net_request {
     net_params params;
     char method[12], path[NET_PATH_MAX + 1];
     bool has_length, begun, answered, head, streams, close;
-    uint64_t length, bytes_in, bytes_out, from_ns;
+    uint64_t length, bytes_in, bytes_out, thrown, from_ns;
     msfl_status failed;
     char message[256];
     void *user;

@@ -115,6 +115,64 @@ static void put_distribution(msfl_page *page, const json_t *hospitals) {
     if (n > n_shown) msfl_put_text(out, "<p class=\"note\">%zu more hospitals are not shown.</p>\n", n - n_shown);
 }
 
+/* How the simulated scanners differ; each bar is the share of the strongest value. */
+static void put_scanners(msfl_page *page, const json_t *hospitals) {
+    static const struct {
+        const char *key, *heading;
+        double scale;
+    } columns[] = {{"gamma", "Gamma", 1},
+                   {"blur", "Blur, % of the side", 100},
+                   {"noise", "Noise, % of the range", 100},
+                   {"resolution", "Resolution, %", 100}};
+    enum { COLUMNS = sizeof columns / sizeof columns[0] };
+    msfl_buffer *out = page->out;
+    size_t n = json_array_size(hospitals);
+    double most[COLUMNS] = {0};
+    if (n > MSFL_HOSPITALS_SHOWN_MAX) n = MSFL_HOSPITALS_SHOWN_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *shift = msfl_at(json_array_get(hospitals, i), "shift");
+        for (size_t k = 0; k < COLUMNS; k++)
+            most[k] = fmax(most[k], msfl_number_at(shift, columns[k].key));
+    }
+    msfl_table_begin(page, "What each hospital's scanner does to its training and validation images", "time");
+    msfl_put_text(out, "<thead><tr><th scope=\"col\">Hospital</th>");
+    for (size_t k = 0; k < COLUMNS; k++)
+        msfl_put_text(out, "<th scope=\"col\" colspan=\"2\">%s</th>", columns[k].heading);
+    msfl_put_text(out, "</tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *shift = msfl_at(json_array_get(hospitals, i), "shift");
+        put_name(page, i);
+        for (size_t k = 0; k < COLUMNS; k++) {
+            double v = msfl_number_at(shift, columns[k].key);
+            msfl_put_text(out,
+                          "<td class=\"plot\"><svg aria-hidden=\"true\" style=\"width:4rem\"><rect class=\"class%zu\" "
+                          "width=\"%.2f%%\" height=\"100%%\"/></svg></td><td>%s</td>",
+                          k, most[k] > 0 && v > 0 ? 100 * v / most[k] : 0, msfl_fixed(v * columns[k].scale, 2).text);
+        }
+        msfl_put_text(out, "</tr>\n");
+    }
+    msfl_put_text(out, "</tbody>");
+    msfl_table_end(page);
+}
+
+/* What all hospitals hold together: opened as one sum. */
+static void put_census(msfl_page *page, const json_t *census) {
+    msfl_buffer *out = page->out;
+    const json_t *classes = msfl_array_at(census, "classes");
+    msfl_put_text(out, "<p>Together, as told by one %s: %s images of %s patients",
+                  msfl_answer_at(census, "encrypted") == MSFL_YES ? "encrypted sum (nobody's own counts were opened)"
+                                                                  : "sum that was NOT encrypted",
+                  msfl_whole(msfl_number_at(census, "images")).text,
+                  msfl_whole(msfl_number_at(census, "patients")).text);
+    for (size_t k = 0; k < json_array_size(classes) && k < CLASS_COLOURS; k++) {
+        char spare[32];
+        msfl_put_text(out, "%s ", k == 0 ? ";" : ",");
+        msfl_html_text_max(out, msfl_class_name(page->result, k, spare), 40);
+        msfl_put_text(out, " %s", msfl_whole(msfl_number_in(classes, k)).text);
+    }
+    msfl_put_text(out, ".</p>\n");
+}
+
 static void put_fact(msfl_page *page, const char *name, const char *value) {
     if (value == NULL) return;
     msfl_put_text(page->out, "<div><dt>%s</dt><dd>", name);
@@ -151,6 +209,8 @@ static void put_facts(msfl_page *page, const json_t *data) {
     put_fact(page, "Labels from", msfl_string_at(data, "label_key"));
     put_fact(page, "Split", msfl_string_at(data, "split_rule"));
     put_fact(page, "Dealt to hospitals", msfl_string_at(data, "partition"));
+    put_fact(page, "Scanners", msfl_string_at(data, "shift"));
+    put_fact(page, "Recipe", msfl_string_at(data, "recipe"));
     put_count(page, "Training images", msfl_number_at(data, "train"));
     put_count(page, "Validation images", msfl_number_at(data, "validation"));
     put_count(page, "Test images", msfl_number_at(data, "test"));
@@ -201,6 +261,8 @@ void msfl_section_hospitals(msfl_page *page) {
             put_distribution(page, hospitals);
         else
             msfl_html_missing(page->out, "the hospitals and their images");
+        if (hospitals != NULL && msfl_string_at(data, "shift") != NULL) put_scanners(page, hospitals);
+        if (msfl_at(data, "census") != NULL) put_census(page, msfl_at(data, "census"));
         put_facts(page, data);
         put_skipped(page, data);
     }

@@ -46,7 +46,7 @@ static const section sections[] = {
 };
 enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 
-static void put_head(msfl_page *page) {
+void msfl_put_head(msfl_page *page, const char *name, const char *what) {
     /* The policy forbids every request and script, so that a mistake in escaping would still reach nobody. */
     msfl_put_text(page->out,
                   "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -55,9 +55,8 @@ static void put_head(msfl_page *page) {
                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                   "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
                   "content=\"no-referrer\">\n<title>MedSecureFL: ");
-    const char *model = msfl_string_at(page->result, "model.name");
-    msfl_html_text_max(page->out, model != NULL ? model : "a run", 60);
-    msfl_put_text(page->out, ", report</title>\n<style>\n");
+    msfl_html_text_max(page->out, name, 60);
+    msfl_put_text(page->out, ", %s</title>\n<style>\n", what);
     msfl_put_bytes(page->out, msfl_style_sheet, strlen(msfl_style_sheet));
     msfl_put_text(page->out, "</style>\n</head>\n");
 }
@@ -69,7 +68,8 @@ msfl_status msfl_page_render(const json_t *result, const msfl_report_picture *pi
     if (plain == (locale_t)0) return msfl_fail(MSFL_ERR_SYSTEM, "report: the C locale is not there");
     locale_t before = uselocale(plain);
     msfl_page page = {out, result, pictures, n_pictures, 0};
-    put_head(&page);
+    const char *model = msfl_string_at(result, "model.name");
+    msfl_put_head(&page, model != NULL ? model : "a run", "report");
     msfl_put_text(out, "<body>\n<header>\n<p class=\"kind\">MedSecureFL report");
     const char *created = msfl_string_at(result, "created");
     if (created != NULL) {

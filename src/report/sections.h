@@ -41,6 +41,9 @@ const char *msfl_class_name(const json_t *result, size_t i, char *spare);
 
 extern const char msfl_style_sheet[];
 
+/** Everything up to the body. `name` may come from outside, `what` is ours. */
+void msfl_put_head(msfl_page *page, const char *name, const char *what);
+
 void msfl_section_headline(msfl_page *page);
 void msfl_section_comparison(msfl_page *page); /**< forest plot, ROC curves, table of figures */
 void msfl_section_confusion(msfl_page *page);

@@ -110,6 +110,10 @@ const char msfl_style_sheet[] =
     ".parameters td:nth-child(2){white-space:nowrap}\n"
     ".parameters td:nth-child(3){text-align:left;color:var(--soft)}\n"
     ".parameters thead th:nth-child(2){text-align:right}\n"
+    ".about td{text-align:left;overflow-wrap:anywhere}\n"
+    ".about th{color:var(--soft);white-space:nowrap}\n"
+    "pre{overflow-x:auto;background:var(--tint);padding:.75rem 1rem;border-radius:4px;max-width:46rem}\n"
+    "svg.histogram{width:100%;max-width:34rem;border-bottom:1px solid var(--soft)}\n"
     /* charts */
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.5rem 3rem;"
     "  align-items:start;margin:0 0 1rem}\n"

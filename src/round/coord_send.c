@@ -137,15 +137,13 @@ msfl_status msfl_coordinator_poll(msfl_coordinator *c, uint32_t to, msfl_effects
         return c->record == NULL || to >= c->r->n_clients ? MSFL_OK : tell_record(c, to, effects);
     }
     const uint32_t place = msfl_member_place(c->r, to);
-    /* A hospital enters or opens no round that is delivered to it before it has seen the record of the one before. */
+    /* The next round may open before a hospital has asked: it hears the record of the one before first. So it holds the
+     * announcement against it, has no hole in its own record, and opens no sum that it cannot place. */
     const bool begins =
-        (c->phase == MSFL_PHASE_COLLECTING && to < c->r->n_clients && c->uploads[to].statement == NULL) ||
-        (c->phase == MSFL_PHASE_DELIVERING && to < c->r->n_clients && !c->uploads[to].reported);
-    const bool sealed = c->a.delivery == MSFL_DELIVERY_CLIENTS ||
-                        (c->record != NULL && msfl_transcript_is_sealed(c->record, c->record_length));
-    if (begins && c->record != NULL && sealed) {
-        status = tell_record(c, to, effects);
-    }
+        to < c->r->n_clients &&
+        ((c->phase == MSFL_PHASE_COLLECTING && c->uploads[to].statement == NULL && c->uploads[to].next == 0) ||
+         (c->phase == MSFL_PHASE_DELIVERING && !c->uploads[to].reported));
+    if (begins && c->record != NULL) status = tell_record(c, to, effects);
     if (status == MSFL_OK && to < c->r->n_clients) status = tell_client(c, to, effects);
     if (status == MSFL_OK && place < c->r->k) status = tell_member(c, place, effects);
     if (status != MSFL_OK) msfl_effects_cut(effects, mark);

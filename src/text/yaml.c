@@ -211,6 +211,10 @@ msfl_status msfl_yaml_parse_within(const char *name, const char *text, size_t le
     if (length > bytes_max) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu bytes of YAML; at most %zu are accepted", name, length, bytes_max);
     }
+    if (length == 0) { /* libfyaml takes none for a failure of its own */
+        text = "\n";
+        length = 1;
+    }
     msfl_status status = check_characters(name, text, length);
     if (status != MSFL_OK) return status;
     builder b = {.name = name, .nodes_max = nodes_max};

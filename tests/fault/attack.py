@@ -20,8 +20,9 @@ import time
 
 import check
 import leaks
-from federation import ENDED, SLOW, Federation
+from federation import JOB, SLOW, Federation
 
+FRAMES = "application/vnd.medsecurefl.frames"
 MEMORY_MAX = 96 << 20  # bytes that the coordinator may grow by
 # What no answer may hold: paths of this machine, names of source files, addresses in memory.
 TELLING = (rb"/tmp/", rb"/var/", rb"/home/", rb"/etc/", rb"\.c:\d", rb"\.db\b", rb"0x[0-9a-f]{6}", rb"sqlite", rb"BEGIN [A-Z ]*PRIVATE",
@@ -78,7 +79,7 @@ class Attack:
 
     def outbox(self, frames, **kwargs):
         return self.ask("POST", f"/v1/jobs/{self.job_id}/outbox", frames,
-                        {"Content-Type": "application/vnd.medsecurefl.frames"}, **kwargs)
+                        {"Content-Type": FRAMES}, **kwargs)
 
     def round_id(self):
         """Of the round that is open: the hospital's own inbox tells."""
@@ -203,7 +204,9 @@ class Attack:
                 m[self.rng.randrange(4, 20)] ^= 1 << self.rng.randrange(8)
                 body = bytes(m)
             status, answer = self.outbox(body)
-            assert status == 0 or 400 <= status < 500, f"way {way}: {status} {answer[:200]!r}"
+            # a chunk out of order is told where to go on, and is not kept
+            only_next = status == 200 and way in (3, 4) and all(m[8:12] == b"\2\0\0\0" for m in frames_of(answer))
+            assert status in (0, 501) or 400 <= status < 500 or only_next, f"way {way}: {status} {answer[:200]!r}"
         return f"{n} bodies that are no good frames"
 
     def too_long(self):
@@ -214,8 +217,8 @@ class Attack:
         try:
             with self.tls(self.bad) as s:
                 s.settimeout(5)
-                s.sendall(f"POST /v1/jobs/{self.job_id}/outbox HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                          .encode())
+                s.sendall(f"POST /v1/jobs/{self.job_id}/outbox HTTP/1.1\r\nHost: localhost\r\n"
+                          f"Content-Type: application/vnd.medsecurefl.frames\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
                 junk = struct.pack("<I", 16 << 20) + self.rng.randbytes(65532)
                 until = time.monotonic() + 6
                 while time.monotonic() < until:
@@ -319,7 +322,8 @@ class Attack:
                                    ("DELETE", "/v1/uploads/x", None)):
             self.ask(method, path, body, expect=(403,))
         # and operators are no hospitals
-        self.ask("POST", j + "/outbox", frame(3, 0, bytes(32), bytes(100)), party="ops", expect=(403,))
+        self.ask("POST", j + "/outbox", frame(3, 0, bytes(32), bytes(100)),
+                 {"Content-Type": FRAMES}, party="ops", expect=(403,))
         self.ask("GET", j + "/inbox", party="ops", expect=(403,))
         assert self.fed.job(self.job_id)["state"] == "running", "the job was touched"
         return "submit, abort, roster, files, uploads by a hospital; messages by an operator: 403"
@@ -395,7 +399,8 @@ class Attack:
                 c = http.client.HTTPSConnection("localhost", self.fed.port, context=self.fed.context(self.bad), timeout=10)
                 for i in range(400):
                     c.request("POST", f"/v1/jobs/{self.job_id}/report", json.dumps(
-                        {"round": i, "state": "training", "progress": (i % 100) / 100, "text": "x" * 190}))
+                        {"round": i, "state": "training", "progress": (i % 100) / 100, "text": "x" * 190}),
+                              {"Content-Type": "application/json"})
                     r = c.getresponse()
                     r.read()
                     counts[r.status] = counts.get(r.status, 0) + 1
@@ -417,8 +422,7 @@ class Attack:
             s.close()
         n, taken = (1200 if self.long else 40), []
         for i in range(n):
-            job = {"format": "medsecurefl-job", "version": 1, "name": f"flood-{i}", "samples_max": 10, "tensors": [
-                {"name": "a", "shape": [4]}], "rounds": 1}
+            job = {**JOB, "name": f"flood-{i}"}
             status, answer = self.ask("POST", "/v1/jobs", json.dumps(job), party="ops")
             assert status in (201, 429, 507, 409, 413, 403, 503), (status, answer[:200])
             if status == 201:
@@ -483,7 +487,7 @@ def run(o, root):
         honest = [n for n in fed.processes if n != a.bad]
         fed.start(*honest)
         pid = fed.processes["coordinator"].popen.pid
-        a.job_id = fed.submit(rounds=1000, target_cohort=3, deadline_s=600, patience=0, plateau_patience=0)
+        a.job_id = fed.submit(rounds=480, evaluate=False, test=False, target_cohort=3, deadline_s=600)
         fed.wait(lambda: len((fed.job(a.job_id) or {"history": []})["history"]) >= 1, "a first round")
         base = fed.processes["coordinator"].peak_memory()
         failed = []

@@ -121,6 +121,9 @@ class Suite:
                 fed.proxies[name].set(rng.choice(("cut", "stall", "drop", "truncate", "delay", "limit", "change", "repeat")),
                                       delay_s=0.1, rate=300_000)
                 time.sleep(rng.random() * 0.7)
+                if fed.proxies[name].mode == "repeat":
+                    fed.proxies[name].set("cut")  # what was recorded is sent when the connection has ended
+                    time.sleep(0.1)
                 fed.proxies[name].set("pass")
                 if fed.job(job_ids[-1])["state"] in ENDED:
                     job_ids.append(fed.submit(rounds=TOGETHER, deadline_s=120))

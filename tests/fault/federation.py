@@ -1,6 +1,7 @@
 """A federation as real processes on this machine, for tests and demonstrations: kits, coordinator, hospitals, an authority
 if there is one, each with its log, its state and a proxy on its way. Standard library only."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -124,7 +125,7 @@ class Federation:
         for name, words in roles.items():
             command = [self.cli, words[0], "--kit", self.kit(name), "--state", self.state(name), *words[1:]]
             if self.sealed:
-                command += ["--kit-passphrase-file", self.sealed]
+                command += ["--passphrase-file", self.sealed]
             self.processes[name] = Process(name, command, os.path.join(self.logs, name + ".log"), env)
 
     # --- files ---
@@ -277,16 +278,34 @@ class Federation:
         finally:
             c.close()
 
-    def submit(self, **fields):
-        """A job; its id. Fields replace those of JOB; None removes one."""
+    def upload(self, key, data):
+        """To the operator's uploads (docs/design/net.md), in pieces."""
+        label, at, piece = b"msfl.net.upload.v1", 0, 8 << 20
+        digest = hashlib.blake2b(len(label).to_bytes(8, "little") + label + data, digest_size=32).hexdigest()
+        while at < len(data):
+            end = min(at + piece, len(data))
+            headers = {"Content-Range": f"bytes {at}-{end - 1}/{len(data)}"}
+            if end == len(data):
+                headers["Upload-Hash"] = digest
+            status, body, _ = self.ask("ops", "PUT", f"/v1/uploads/{key}", data[at:end], headers, timeout=120)
+            if status not in (201, 202):
+                self.fail(f"the upload was not taken: {status} {body[:300]!r}")
+            at = end
+
+    def submit(self, initial=None, **fields):
+        """A job; its id. Fields replace those of JOB; None removes one. `initial`: bytes of weights."""
         job = {k: v for k, v in {**JOB, "deadline_s": JOB["deadline_s"] * SLOW, **fields}.items() if v is not None}
         if self.sealed:  # Python has no way to open the key
             with open(self.path("job.json"), "w") as f:
                 json.dump(job, f)
-            r = self.run("job", "submit", self.path("job.json"), "--kit", self.kit("ops"), "--kit-passphrase-file", self.sealed,
+            r = self.run("job", "submit", self.path("job.json"), "--kit", self.kit("ops"), "--passphrase-file", self.sealed,
                          "--json")
             return json.loads(r.stdout)["id"]
-        status, body, _ = self.ask("ops", "POST", "/v1/jobs", json.dumps(job), {"Content-Type": "application/json"})
+        headers = {}
+        if initial is not None:
+            self.upload("initial", initial)
+            headers["X-Msfl-Initial"] = "initial"
+        status, body, _ = self.ask("ops", "POST", "/v1/jobs", json.dumps(job), headers)
         if status != 201:
             self.fail(f"the job was not taken: {status} {body[:500]!r}")
         return json.loads(body)["id"]

@@ -1,5 +1,6 @@
 """A TCP proxy between a hospital and its coordinator that misbehaves on request: it sees TLS and nothing inside, like any
 box on the way. Standard library only."""
+import contextlib
 import random
 import socket
 import struct
@@ -46,7 +47,10 @@ class Proxy(threading.Thread):
     def close(self):
         self.closed = True
         self.set("cut")
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts, so that the port is free
         self.listener.close()
+        self.join(5)
 
     def run(self):
         while True:
@@ -80,7 +84,7 @@ class Proxy(threading.Thread):
             self.standing.discard(pair)
         for s in pair:
             s.close()
-        if self.mode == "repeat" and taped:
+        if taped:
             self.replay(bytes(taped))
 
     def pump(self, source, target, limit, taped, pair):

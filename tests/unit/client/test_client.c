@@ -123,6 +123,9 @@ static void lie_rate(fake *f) {
 static void lie_clip(fake *f) {
     f->lie_plan_clip = true;
 }
+static void lie_start(fake *f) {
+    f->models[0][3] += 1; /* announced with its hash, and served */
+}
 static void lie_cohort(fake *f) {
     f->lie_min_cohort = 2;
 }
@@ -131,6 +134,7 @@ static void test_lies(void **state) {
     (void)state;
     lied_to(lie_text, NULL, "not the one whose hash was announced", false);
     lied_to(lie_model, NULL, "not those that were announced", false);
+    lied_to(lie_start, NULL, "other weights to begin with", true);
     lied_to(lie_rate, NULL, "a learning rate of", true);
     lied_to(lie_clip, NULL, "not those that were announced", true);
     lied_to(lie_cohort, NULL, "would open the sum of 2 updates", false); /* the machine's own rule */

@@ -71,8 +71,7 @@ static void test_jobs(void **state) {
     judged("{}", HEAD MODEL, MSFL_CUSTODY_AUTHORITY, CLIENT_BUILTIN, MSFL_OK, "");
     /* plaintext, by name alone */
     judged("{}", HEAD MODEL "scheme: plain\n", committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "schemes");
-    judged("schemes: [packed, plain]", HEAD MODEL "scheme: plain\n", committee, CLIENT_BUILTIN, MSFL_ERR_UNSUPPORTED,
-           "");
+    judged("schemes: [packed, plain]", HEAD MODEL "scheme: plain\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
     judged("schemes: []", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "schemes");
     /* who holds the keys */
     judged("{}", HEAD MODEL, MSFL_CUSTODY_COORDINATOR, CLIENT_BUILTIN, MSFL_ERR_POLICY, "custody");

@@ -63,7 +63,8 @@ static void cheat(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
     sum[degree - 1] = 1; /* small and wrong */
     memcpy(cohort, e->bytes + MSFL_FRAME_BYTES, 32);
     const msfl_answer_binding b = {e->bytes + 16, cohort, from, degree};
-    assert_int_equal(msfl_answer_seal(&b, h->secret[from], &h->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES), MSFL_OK);
+    assert_int_equal(msfl_answer_seal(&b, h->secret[from], &h->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES),
+                     MSFL_OK);
     msfl_free(sum);
 }
 

@@ -238,6 +238,27 @@ static void who_makes_another_model_is_named_and_stops(void **state) {
     hall_clear(&h);
 }
 
+/** As many for one result as for another: none is recorded, until one more decides. */
+static void a_tie_is_not_recorded(void **state) {
+    (void)state;
+    hall h;
+    hall_make(&h, 5, MSFL_CUSTODY_COMMITTEE, 2);
+    hall_to_delivery(&h, 'a', 5);
+    assert_int_equal(hall_tick(&h, 3000), MSFL_OK);
+    uint8_t made[32] = {7}, result[32], first[32];
+    uint32_t n;
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(hall_take_folded(&h, i), MSFL_OK);
+        made[0] = i % 2 == 0 ? 7 : 8;
+        hall_report(&h, i, made);
+        if (i == 0) assert_int_equal(msfl_site_result(h.sites[0], first), 1);
+        assert_int_equal(msfl_coordinator_agreed(h.coordinator, result, &n), i == 2 || i == 4);
+        assert_int_equal(n, (i + 2) / 2);
+    }
+    assert_memory_equal(result, first, 32);
+    hall_clear(&h);
+}
+
 static uint32_t cheat_places;
 
 static void cheat(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
@@ -819,6 +840,7 @@ int main(void) {
         cmocka_unit_test(the_coordinator_learns_nothing),
         cmocka_unit_test(stragglers_follow),
         cmocka_unit_test(who_makes_another_model_is_named_and_stops),
+        cmocka_unit_test(a_tie_is_not_recorded),
         cmocka_unit_test(cheating_members_are_outvoted_and_named),
         cmocka_unit_test(further_answers_help),
         cmocka_unit_test(a_wrong_fold_is_found_by_who_folds_or_compares),

@@ -1,0 +1,269 @@
+#include "import/items.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/observe.h"
+#include "dataset/folder_scan.h"
+#include "dataset/labels.h"
+
+#include <string.h>
+
+void msfl_items_clear(msfl_items *items) {
+    msfl_texts_clear(&items->paths);
+    msfl_texts_clear(&items->labels);
+    msfl_free(items->files);
+    msfl_free(items->list);
+    msfl_free(items->label_key);
+    msfl_free(items->patient_key);
+    *items = (msfl_items){0};
+}
+
+static msfl_status add_path(msfl_items *items, const char *folder, const char *name, uint32_t *number) {
+    char *path = name[0] == '/' ? msfl_strdup(name) : msfl_path_join(folder, name);
+    if (path == NULL) return MSFL_NO_MEMORY;
+    *number = (uint32_t)items->paths.n;
+    msfl_status status = msfl_texts_add(&items->paths, path, strlen(path));
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status add_file(msfl_items *items, uint32_t path) {
+    void *files = items->files;
+    msfl_status status = msfl_grow(&files, &items->files_capacity, items->n_files + 1, sizeof *items->files);
+    items->files = files;
+    if (status == MSFL_OK) items->files[items->n_files++] = path;
+    return status;
+}
+
+static msfl_status add_item(msfl_items *items, const msfl_item *item, const char *label) {
+    void *list = items->list;
+    msfl_status status = msfl_grow(&list, &items->capacity, items->n + 1, sizeof *items->list);
+    items->list = list;
+    if (status == MSFL_OK) status = msfl_texts_add(&items->labels, label, strlen(label));
+    if (status == MSFL_OK) items->list[items->n++] = *item;
+    return status;
+}
+
+typedef struct finder {
+    const msfl_items_options *o;
+    const msfl_recipe *recipe;
+    msfl_items *items;
+    msfl_scan scan;
+    msfl_labels table;
+    uint32_t label, patient, mask; /* columns; MSFL_NO_ROW: none */
+} finder;
+
+static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
+    *column = msfl_csv_find(f->table.table, name);
+    if (*column < msfl_csv_columns(f->table.table)) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_DATA, "%s has no column '%s'", f->table.path, name);
+}
+
+static msfl_status open_table(finder *f, const char *root) {
+    msfl_status status =
+        f->o->labels != NULL ? msfl_labels_read(f->o->labels, &f->table) : msfl_labels_open(root, true, &f->table);
+    if (status != MSFL_OK || f->table.table == NULL) return status;
+    f->patient = f->table.patient;
+    if (f->o->patient != NULL) status = find_column(f, f->o->patient, &f->patient);
+    if (status == MSFL_OK && f->o->masks != NULL && !msfl_is_folder(f->o->masks)) {
+        status = find_column(f, f->o->masks, &f->mask);
+    }
+    return status;
+}
+
+/* A path in the table: below the data folder, or below the table's own. */
+static msfl_status path_of_cell(finder *f, const char *cell, uint32_t *number) {
+    *number = MSFL_NO_PATH;
+    if (msfl_labels_is_blank(cell)) return MSFL_OK;
+    char *own = msfl_strdup(f->table.path);
+    if (own == NULL) return MSFL_NO_MEMORY;
+    char *slash = strrchr(own, '/');
+    if (slash != NULL) *slash = 0;
+    const char *const folders[] = {f->o->data, slash != NULL ? own : "."};
+    msfl_status status = MSFL_OK;
+    for (int i = 0; i < 2 && *number == MSFL_NO_PATH && status == MSFL_OK; i++) {
+        char *path = msfl_path_join(folders[i], cell);
+        if (path == NULL) {
+            status = MSFL_NO_MEMORY;
+        } else if (msfl_file_exists(path)) {
+            status = add_path(f->items, folders[i], cell, number);
+        }
+        msfl_free(path);
+    }
+    msfl_free(own);
+    return status;
+}
+
+/* With a folder of masks: the one of the same path or, failing that, of the same name. */
+static msfl_status mask_beside(finder *f, const char *path, uint32_t *number) {
+    const char *name = strrchr(path, '/');
+    const char *const names[] = {path, name != NULL ? name + 1 : path};
+    *number = MSFL_NO_PATH;
+    for (int i = 0; i < 2 && *number == MSFL_NO_PATH; i++) {
+        char *whole = msfl_path_join(f->o->masks, names[i]);
+        if (whole == NULL) return MSFL_NO_MEMORY;
+        msfl_status status = msfl_file_exists(whole) ? add_path(f->items, f->o->masks, names[i], number) : MSFL_OK;
+        msfl_free(whole);
+        if (status != MSFL_OK) return status;
+    }
+    return MSFL_OK;
+}
+
+static msfl_status describe(finder *f) {
+    if (f->patient == MSFL_NO_ROW) return MSFL_OK;
+    f->items->patient_key = msfl_labels_describe(&f->table, f->patient);
+    return f->items->patient_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+}
+
+/* --- one row of the table is one sample: recipes with sequences --- */
+
+static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
+    const msfl_csv *t = f->table.table;
+    msfl_items *items = f->items;
+    const char *label = msfl_csv_cell(t, row, f->label);
+    if (msfl_labels_is_blank(label)) {
+        items->n_unlabelled++;
+        return MSFL_OK;
+    }
+    uint32_t paths[MSFL_RECIPE_CHANNELS_MAX] = {0};
+    msfl_item item = {.first = (uint32_t)items->n_files, .n = f->recipe->n_sequences, .mask = MSFL_NO_PATH};
+    msfl_status status = MSFL_OK;
+    bool complete = true;
+    for (uint32_t i = 0; i < item.n && status == MSFL_OK; i++) {
+        status = path_of_cell(f, msfl_csv_cell(t, row, columns[i]), &paths[i]);
+        complete &= paths[i] != MSFL_NO_PATH;
+    }
+    if (status == MSFL_OK && f->mask != MSFL_NO_ROW) {
+        status = path_of_cell(f, msfl_csv_cell(t, row, f->mask), &item.mask);
+    } else if (status == MSFL_OK && f->o->masks != NULL) {
+        status = mask_beside(f, msfl_csv_cell(t, row, columns[0]), &item.mask);
+    }
+    complete &= f->o->masks == NULL || item.mask != MSFL_NO_PATH;
+    if (status != MSFL_OK) return status;
+    if (!complete) {
+        items->n_incomplete++;
+        return MSFL_OK;
+    }
+    for (uint32_t i = 0; i < item.n && status == MSFL_OK; i++)
+        status = add_file(items, paths[i]);
+    if (f->patient != MSFL_NO_ROW && !msfl_labels_is_blank(msfl_csv_cell(t, row, f->patient))) {
+        msfl_patient_hash(msfl_csv_cell(t, row, f->patient), item.patient);
+    }
+    return status == MSFL_OK ? add_item(items, &item, label) : status;
+}
+
+static msfl_status find_rows(finder *f) {
+    uint32_t columns[MSFL_RECIPE_CHANNELS_MAX];
+    msfl_status status = open_table(f, f->o->data);
+    if (status == MSFL_OK && f->table.table == NULL) {
+        status = msfl_fail(MSFL_ERR_DATA,
+                           "%s: a recipe with sequences needs a table (--labels) with a column of file names for each",
+                           f->o->data);
+    }
+    for (uint32_t i = 0; i < f->recipe->n_sequences && status == MSFL_OK; i++)
+        status = find_column(f, f->recipe->sequences[i], &columns[i]);
+    if (status == MSFL_OK) status = find_column(f, f->o->label != NULL ? f->o->label : "class", &f->label);
+    if (status == MSFL_OK) status = describe(f);
+    if (status != MSFL_OK) return status;
+    f->items->label_key = msfl_labels_describe(&f->table, f->label);
+    if (f->items->label_key == NULL) return MSFL_NO_MEMORY;
+    for (uint32_t row = 0; row < msfl_csv_rows(f->table.table) && status == MSFL_OK; row++)
+        status = add_row(f, row, columns);
+    return status;
+}
+
+/* --- one file is one sample --- */
+
+static msfl_status read_labels(finder *f) {
+    const char *name = f->o->label;
+    if (name == NULL && !f->scan.flat) {
+        f->items->label_key = msfl_strdup("folder names");
+        return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    }
+    if (f->table.n_matched == 0) {
+        return msfl_fail(MSFL_ERR_DATA,
+                         "%s: nothing tells the classes: put the files into one folder for each class, or name a table "
+                         "with a column of file names (--labels)",
+                         f->o->data);
+    }
+    msfl_status status = msfl_labels_column(&f->table, f->o->data, name != NULL ? name : "class", &f->label);
+    if (status != MSFL_OK) return status;
+    f->items->label_key = msfl_labels_describe(&f->table, f->label);
+    return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+}
+
+static msfl_status add_scanned(finder *f, size_t i) {
+    const char *path = msfl_texts_get(&f->scan.paths, i), *label = msfl_texts_get(&f->scan.classes, i);
+    uint32_t row = f->table.row_of != NULL ? f->table.row_of[i] : MSFL_NO_ROW, number = MSFL_NO_PATH;
+    if (f->label != MSFL_NO_ROW) label = row == MSFL_NO_ROW ? "" : msfl_csv_cell(f->table.table, row, f->label);
+    if (msfl_labels_is_blank(label)) {
+        f->items->n_unlabelled++;
+        return MSFL_OK;
+    }
+    msfl_item item = {
+        .first = (uint32_t)f->items->n_files, .n = 1, .mask = MSFL_NO_PATH, .part = (msfl_part)f->scan.parts[i]};
+    msfl_status status = MSFL_OK;
+    if (f->mask != MSFL_NO_ROW && row != MSFL_NO_ROW) {
+        status = path_of_cell(f, msfl_csv_cell(f->table.table, row, f->mask), &item.mask);
+    } else if (f->o->masks != NULL && f->mask == MSFL_NO_ROW) {
+        status = mask_beside(f, path, &item.mask);
+    }
+    if (status == MSFL_OK && f->o->masks != NULL && item.mask == MSFL_NO_PATH) {
+        f->items->n_incomplete++;
+        return MSFL_OK;
+    }
+    if (row != MSFL_NO_ROW && f->patient != MSFL_NO_ROW) {
+        const char *patient = msfl_csv_cell(f->table.table, row, f->patient);
+        if (!msfl_labels_is_blank(patient)) msfl_patient_hash(patient, item.patient);
+    }
+    if (status == MSFL_OK) status = add_path(f->items, f->scan.root, path, &number);
+    if (status == MSFL_OK) status = add_file(f->items, number);
+    return status == MSFL_OK ? add_item(f->items, &item, label) : status;
+}
+
+static msfl_status find_files(finder *f) {
+    msfl_status status = msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
+    f->items->n_ignored = f->scan.n_ignored;
+    if (status == MSFL_OK && f->scan.paths.n == 0) {
+        status = msfl_fail(MSFL_ERR_DATA, "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files)", f->o->data,
+                           f->scan.n_ignored);
+    }
+    if (status == MSFL_OK) status = open_table(f, f->scan.root);
+    if (status == MSFL_OK) status = msfl_labels_match_paths(&f->table, &f->scan.paths);
+    if (status == MSFL_OK && f->o->labels != NULL && f->table.n_matched == 0) {
+        status = msfl_fail(MSFL_ERR_DATA, "%s: no column of it names files in %s", f->o->labels, f->scan.root);
+    }
+    if (status == MSFL_OK && f->o->patient == NULL && f->table.n_matched == 0) f->patient = MSFL_NO_ROW;
+    if (status == MSFL_OK) status = read_labels(f);
+    if (status == MSFL_OK) status = describe(f);
+    for (size_t i = 0; i < f->scan.paths.n && status == MSFL_OK; i++)
+        status = add_scanned(f, i);
+    return status;
+}
+
+msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe *recipe, msfl_items *out) {
+    msfl_items items = {0};
+    finder f = {.o = options,
+                .recipe = recipe,
+                .items = &items,
+                .label = MSFL_NO_ROW,
+                .patient = MSFL_NO_ROW,
+                .mask = MSFL_NO_ROW};
+    msfl_status status = recipe->n_sequences > 0 ? find_rows(&f) : find_files(&f);
+    if (status == MSFL_OK && items.n == 0) {
+        status =
+            msfl_fail(MSFL_ERR_DATA,
+                      "%s: nothing to import; %u samples have no label, %u lack a file or a mask that the table or "
+                      "--masks should name",
+                      options->data, items.n_unlabelled, items.n_incomplete);
+    }
+    msfl_scan_clear(&f.scan);
+    msfl_labels_clear(&f.table);
+    if (status != MSFL_OK) {
+        msfl_items_clear(&items);
+        return status;
+    }
+    *out = items;
+    return MSFL_OK;
+}

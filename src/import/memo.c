@@ -1,0 +1,221 @@
+#include "import/memo.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NAME = 16, LOOK = 48, ENTRY = NAME + LOOK + MSFL_HASH_BYTES, ENTRIES_MAX = 4 << 20 };
+static const char magic[8] = "MSFLMEM1";
+
+typedef struct entry {
+    uint8_t name[NAME], look[LOOK], content[MSFL_HASH_BYTES];
+    bool used;
+} entry;
+
+struct msfl_memo {
+    char *path; /* NULL: not kept */
+    const uint8_t *key;
+    entry *slots; /* open addressing; a power of two of them */
+    size_t n_slots, n;
+    bool changed;
+    pthread_mutex_t mutex;
+};
+
+static entry *find(const msfl_memo *m, const uint8_t name[NAME]) {
+    size_t at = (size_t)msfl_load64(name) & (m->n_slots - 1);
+    while (m->slots[at].used && memcmp(m->slots[at].name, name, NAME) != 0)
+        at = (at + 1) & (m->n_slots - 1);
+    return &m->slots[at];
+}
+
+static msfl_status make_room(msfl_memo *m) {
+    if (m->n_slots != 0 && 2 * (m->n + 1) <= m->n_slots) return MSFL_OK;
+    msfl_memo larger = *m;
+    larger.n_slots = m->n_slots == 0 ? 1024 : 2 * m->n_slots;
+    larger.slots = msfl_alloc(larger.n_slots, sizeof *larger.slots);
+    if (larger.slots == NULL) return MSFL_NO_MEMORY;
+    for (size_t i = 0; i < m->n_slots; i++)
+        if (m->slots[i].used) *find(&larger, m->slots[i].name) = m->slots[i];
+    msfl_free(m->slots);
+    m->slots = larger.slots;
+    m->n_slots = larger.n_slots;
+    return MSFL_OK;
+}
+
+static msfl_status remember(msfl_memo *m, const entry *e) {
+    if (m->n >= ENTRIES_MAX) return MSFL_OK;
+    msfl_status status = make_room(m);
+    if (status != MSFL_OK) return status;
+    entry *slot = find(m, e->name);
+    m->n += !slot->used;
+    *slot = *e;
+    slot->used = true;
+    return MSFL_OK;
+}
+
+static void check_of(const msfl_memo *m, const uint8_t *bytes, size_t n, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_hash h;
+    msfl_hash_init_keyed(&h, m->key, "msfl.memo.file");
+    msfl_hash_add(&h, bytes, n);
+    msfl_hash_final(&h, out);
+    msfl_hash_clear(&h);
+}
+
+/* Anything that is not as this key left it is forgotten. */
+static msfl_status load(msfl_memo *m) {
+    uint8_t *bytes, check[MSFL_HASH_BYTES];
+    size_t length;
+    if (!msfl_file_exists(m->path)) return MSFL_OK;
+    msfl_status status =
+        msfl_file_read(m->path, sizeof magic + (size_t)ENTRIES_MAX * ENTRY + sizeof check, &bytes, &length);
+    if (status != MSFL_OK) return status == MSFL_ERR_MEMORY ? status : MSFL_OK;
+    if (length >= sizeof magic + sizeof check && memcmp(bytes, magic, sizeof magic) == 0) {
+        size_t n = length - sizeof check;
+        check_of(m, bytes, n, check);
+        bool good = msfl_equal(check, bytes + n, sizeof check) && (n - sizeof magic) % ENTRY == 0;
+        for (size_t at = sizeof magic; at < n && good && status == MSFL_OK; at += ENTRY) {
+            entry e;
+            memcpy(e.name, bytes + at, NAME);
+            memcpy(e.look, bytes + at + NAME, LOOK);
+            memcpy(e.content, bytes + at + NAME + LOOK, MSFL_HASH_BYTES);
+            status = remember(m, &e);
+        }
+    }
+    msfl_free(bytes);
+    return status;
+}
+
+msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **out) {
+    *out = NULL;
+    msfl_memo *m = msfl_alloc(1, sizeof *m);
+    if (m == NULL) return MSFL_NO_MEMORY;
+    pthread_mutex_init(&m->mutex, NULL);
+    m->key = key;
+    msfl_status status = MSFL_OK;
+    if (folder != NULL) {
+        m->path = msfl_path_join(folder, "seen.bin");
+        status = m->path == NULL ? MSFL_NO_MEMORY : load(m);
+    }
+    if (status != MSFL_OK) {
+        m->changed = false;
+        msfl_memo_close(m);
+        return status;
+    }
+    *out = m;
+    return MSFL_OK;
+}
+
+void msfl_memo_close(msfl_memo *m) {
+    if (m == NULL) return;
+    if (m->path != NULL && m->changed) {
+        msfl_buffer b = {0};
+        uint8_t check[MSFL_HASH_BYTES];
+        msfl_put_bytes(&b, magic, sizeof magic);
+        for (size_t i = 0; i < m->n_slots; i++) {
+            if (!m->slots[i].used) continue;
+            msfl_put_bytes(&b, m->slots[i].name, NAME);
+            msfl_put_bytes(&b, m->slots[i].look, LOOK);
+            msfl_put_bytes(&b, m->slots[i].content, MSFL_HASH_BYTES);
+        }
+        if (b.status == MSFL_OK) {
+            check_of(m, b.bytes, b.length, check);
+            msfl_put_bytes(&b, check, sizeof check);
+        }
+        if (b.status == MSFL_OK && msfl_file_write_private(m->path, b.bytes, b.length) != MSFL_OK) m->changed = false;
+        msfl_buffer_clear(&b);
+    }
+    pthread_mutex_destroy(&m->mutex);
+    msfl_free(m->path);
+    msfl_free(m->slots);
+    msfl_free(m);
+}
+
+static void look_of(const struct stat *s, uint8_t out[LOOK]) {
+    const uint64_t values[LOOK / 8] = {(uint64_t)s->st_dev,
+                                       (uint64_t)s->st_ino,
+                                       (uint64_t)s->st_size,
+                                       (uint64_t)s->st_mtim.tv_sec * 1000000000u + (uint64_t)s->st_mtim.tv_nsec,
+                                       (uint64_t)s->st_ctim.tv_sec * 1000000000u + (uint64_t)s->st_ctim.tv_nsec,
+                                       0};
+    for (size_t i = 0; i < LOOK / 8; i++)
+        msfl_store64(out + 8 * i, values[i]);
+}
+
+msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
+    struct stat s;
+    uint8_t look[LOOK];
+    if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
+    look_of(&s, look);
+    msfl_hash_add_field(h, path, strlen(path));
+    msfl_hash_add(h, look, sizeof look);
+    return MSFL_OK;
+}
+
+/* Hash the file, and see that it stayed as it was meanwhile. */
+static msfl_status read_content(const char *path, entry *e, bool *lasting) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
+    enum { BLOCK = 1 << 16 };
+    struct stat before, after;
+    uint8_t *block = msfl_alloc(BLOCK, 1), look[LOOK];
+    msfl_status status = block == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.file.content");
+    if (status == MSFL_OK && fstat(fd, &before) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
+    while (status == MSFL_OK) {
+        ssize_t n = read(fd, block, BLOCK);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = msfl_fail_errno(errno, "cannot read %s", path);
+        if (n <= 0) break;
+        msfl_hash_add(&h, block, (size_t)n);
+    }
+    if (status == MSFL_OK && fstat(fd, &after) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
+    if (status == MSFL_OK) {
+        msfl_hash_final(&h, e->content);
+        look_of(&before, e->look);
+        look_of(&after, look);
+        *lasting = memcmp(look, e->look, LOOK) == 0 && after.st_mtim.tv_sec + 2 < time(NULL);
+    }
+    msfl_free(block);
+    close(fd);
+    return status;
+}
+
+msfl_status msfl_memo_content(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {
+    entry e = {0};
+    uint8_t name[MSFL_HASH_BYTES], look[LOOK];
+    struct stat s;
+    if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
+    look_of(&s, look);
+    msfl_hash h;
+    msfl_hash_init_keyed(&h, m->key, "msfl.memo.path");
+    msfl_hash_add(&h, path, strlen(path));
+    msfl_hash_final(&h, name);
+    msfl_hash_clear(&h);
+    memcpy(e.name, name, NAME);
+    pthread_mutex_lock(&m->mutex);
+    const entry *known = m->n_slots == 0 ? NULL : find(m, e.name);
+    bool same = known != NULL && known->used && memcmp(known->look, look, LOOK) == 0;
+    if (same) memcpy(out, known->content, MSFL_HASH_BYTES);
+    pthread_mutex_unlock(&m->mutex);
+    if (same) return MSFL_OK;
+    bool lasting = false;
+    msfl_status status = read_content(path, &e, &lasting);
+    if (status != MSFL_OK) return status;
+    memcpy(out, e.content, MSFL_HASH_BYTES);
+    if (!lasting) return MSFL_OK;
+    pthread_mutex_lock(&m->mutex);
+    status = remember(m, &e);
+    m->changed = true;
+    pthread_mutex_unlock(&m->mutex);
+    return status;
+}

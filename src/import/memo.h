@@ -1,0 +1,23 @@
+/* Which bytes a file held when it was last read, so that it need not be read again while it looks untouched. */
+#ifndef MSFL_IMPORT_MEMO_H
+#define MSFL_IMPORT_MEMO_H
+
+#include "base/sodium.h"
+
+typedef struct msfl_memo msfl_memo;
+
+/** What `folder` remembers, or nothing; NULL: never anything. Paths stand in it as hashes under `key` (32 secret bytes,
+ *  borrowed). */
+msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **out) MSFL_NODISCARD;
+/** Writes down what is new. That this fails costs time in the next run, no more. */
+void msfl_memo_close(msfl_memo *memo);
+
+/** Hash of a file's bytes: remembered if device, inode, size, time of change and time of modification agree. A file
+ * that was modified within the last two seconds is not remembered: it could change again unnoticed. Thread-safe. */
+msfl_status msfl_memo_content(msfl_memo *memo, const char *path, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
+
+/** Adds to `h` what stands in memory's place of a file: its path and how it looks from outside. ERR_IO if it is gone.
+ */
+msfl_status msfl_memo_look(const char *path, msfl_hash *h) MSFL_NODISCARD;
+
+#endif

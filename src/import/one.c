@@ -1,0 +1,207 @@
+/* One sample, from its files or from the cache. */
+#include "import/job.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "image/decode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t nobody[MSFL_HASH_BYTES];
+
+/* What the files of one sample said. */
+typedef struct raw {
+    msfl_sample sample;
+    msfl_facts facts;
+    uint8_t patient[MSFL_HASH_BYTES]; /* by the first header that names one; zeros: none */
+} raw;
+
+static void note_facts(const msfl_import_job *job, const msfl_image *image, const msfl_image_facts *facts, raw *r) {
+    r->facts = (msfl_facts){.width = image->width,
+                            .height = image->height,
+                            .depth = image->depth,
+                            .channels = image->channels,
+                            .bits = image->bits_stored,
+                            .format = (uint32_t)facts->format};
+    memcpy(r->facts.spacing, image->spacing, sizeof r->facts.spacing);
+    if (facts->format != MSFL_FORMAT_DICOM || memcmp(facts->dicom.scanner, nobody, sizeof nobody) == 0) return;
+    uint8_t keyed[MSFL_PSEUDONYM_BYTES];
+    msfl_hospital_pseudonym(job->key, facts->dicom.scanner, keyed);
+    memcpy(r->facts.scanner, keyed, sizeof r->facts.scanner);
+}
+
+/* What stands in the pixels no recipe takes out. */
+static msfl_status check_burned_in(const msfl_import_job *job, const char *path, const msfl_image_facts *facts) {
+    if (facts->format != MSFL_FORMAT_DICOM || facts->dicom.burned_in == 0 || job->o->allow_burned_in) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "%s: its header declares text in the pixels that identifies (BurnedInAnnotation); with "
+                     "--allow-burned-in it is taken all the same",
+                     path);
+}
+
+static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item, raw *r) {
+    const char **paths = msfl_alloc(item->n, sizeof *paths);
+    msfl_image image = {0}, first = {0};
+    msfl_image_facts facts = {0};
+    if (paths == NULL) return MSFL_NO_MEMORY;
+    for (uint32_t i = 0; i < item->n; i++)
+        paths[i] = msfl_texts_get(&job->items.paths, job->items.files[item->first + i]);
+    msfl_status status = msfl_series_load(paths, &item->stack, &image);
+    if (status == MSFL_OK) status = msfl_image_open(paths[0], true, &facts, &first);
+    if (status == MSFL_OK) status = check_burned_in(job, paths[0], &facts);
+    if (status == MSFL_OK) {
+        note_facts(job, &image, &facts, r);
+        status = msfl_sample_add(&job->recipe, paths[0], &image, &r->sample);
+    }
+    msfl_image_clear(&first);
+    msfl_image_clear(&image);
+    msfl_free(paths);
+    return status;
+}
+
+static msfl_status read_files(const msfl_import_job *job, const msfl_item *item, raw *r) {
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < item->n && status == MSFL_OK; i++) {
+        const char *path = msfl_texts_get(&job->items.paths, job->items.files[item->first + i]);
+        msfl_image image = {0};
+        msfl_image_facts facts = {0};
+        status = msfl_image_open(path, false, &facts, &image);
+        if (status == MSFL_OK) status = check_burned_in(job, path, &facts);
+        if (status == MSFL_OK && i == 0) note_facts(job, &image, &facts, r);
+        if (status == MSFL_OK) status = msfl_sample_add(&job->recipe, path, &image, &r->sample);
+        bool names = status == MSFL_OK && facts.format == MSFL_FORMAT_DICOM &&
+                     memcmp(facts.dicom.patient, nobody, sizeof nobody) != 0;
+        if (names && memcmp(r->patient, nobody, sizeof nobody) == 0) {
+            memcpy(r->patient, facts.dicom.patient, sizeof r->patient);
+        } else if (names && memcmp(r->patient, facts.dicom.patient, sizeof r->patient) != 0) {
+            status = msfl_fail(MSFL_ERR_DATA, "%s: another patient than in the other files of this sample", path);
+        }
+        msfl_image_clear(&image);
+    }
+    return status;
+}
+
+static msfl_status read_mask(const msfl_import_job *job, const msfl_item *item, raw *r) {
+    if (item->mask == MSFL_NO_PATH) return MSFL_OK;
+    const char *path = msfl_texts_get(&job->items.paths, item->mask);
+    msfl_image image = {0};
+    msfl_image_facts facts = {0};
+    msfl_status status = msfl_image_open(path, false, &facts, &image);
+    if (status == MSFL_OK) status = msfl_sample_add_mask(&job->recipe, path, &image, &r->sample);
+    msfl_image_clear(&image);
+    return status;
+}
+
+/* A picture of an opened data set; nothing is copied. */
+static msfl_image borrow(const msfl_import_job *job, size_t number) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    return (msfl_image){.width = info->width,
+                        .height = info->height,
+                        .channels = info->channels,
+                        .bits = info->bits,
+                        .bits_stored = info->bits,
+                        .samples = msfl_set_samples(job->dataset, number),
+                        .colour = info->channels == 3 ? MSFL_COLOUR_RGB : MSFL_COLOUR_GREY,
+                        .depth = 1,
+                        .times = 1,
+                        .rescale = {1, 0}};
+}
+
+static msfl_status read_sample(const msfl_import_job *job, size_t number, const char *name, raw *r) {
+    const msfl_item *item = &job->items.list[number];
+    msfl_status status;
+    if (job->dataset != NULL) {
+        const msfl_image image = borrow(job, number);
+        const msfl_image_facts facts = {0};
+        note_facts(job, &image, &facts, r);
+        status = msfl_sample_add(&job->recipe, name, &image, &r->sample);
+    } else {
+        status = item->is_stack ? read_stack(job, item, r) : read_files(job, item, r);
+    }
+    if (status == MSFL_OK) status = read_mask(job, item, r);
+    if (status == MSFL_OK) status = msfl_sample_run(&job->recipe, name, &r->sample);
+    return status;
+}
+
+static msfl_status make(const msfl_import_job *job, size_t number, const char *name, msfl_result *out) {
+    raw r = {0};
+    msfl_status status = read_sample(job, number, name, &r);
+    if (status == MSFL_OK) status = msfl_sample_store(&job->recipe, &r.sample, &out->pictures);
+    msfl_sample_clear(&r.sample);
+    if (status != MSFL_OK) return status;
+    out->facts = r.facts;
+    if (memcmp(r.patient, nobody, sizeof nobody) != 0) {
+        out->has_patient = true;
+        msfl_hospital_pseudonym(job->key, r.patient, out->patient);
+    }
+    out->prints = msfl_alloc(out->pictures.n, sizeof *out->prints);
+    if (out->prints == NULL) return MSFL_NO_MEMORY;
+    for (uint32_t i = 0; i < out->pictures.n; i++)
+        msfl_print_of(&job->recipe, &out->pictures, i, &out->prints[i]);
+    return MSFL_OK;
+}
+
+static msfl_status name_entry(msfl_import_job *job, size_t number, uint8_t out[MSFL_CACHE_NAME_BYTES]) {
+    const msfl_item *item = &job->items.list[number];
+    uint32_t n = job->dataset != NULL ? 1 : item->n + (item->mask != MSFL_NO_PATH);
+    uint8_t(*contents)[MSFL_HASH_BYTES] = msfl_alloc(n, sizeof *contents);
+    msfl_status status = contents == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
+        if (job->dataset != NULL) {
+            const msfl_image image = borrow(job, number);
+            const uint32_t shape[] = {image.width, image.height, image.channels, image.bits};
+            msfl_hash h;
+            msfl_hash_init(&h, "msfl.array.content");
+            for (size_t k = 0; k < 4; k++)
+                msfl_hash_add_u64(&h, shape[k]);
+            msfl_hash_add(&h, image.samples, (size_t)msfl_image_bytes(&image));
+            msfl_hash_final(&h, contents[0]);
+            continue;
+        }
+        uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
+        status = msfl_cache_content(job->cache, msfl_texts_get(&job->items.paths, path), contents[i]);
+    }
+    if (status == MSFL_OK) {
+        msfl_cache_name(job->cache, &job->recipe, contents, n, item->mask != MSFL_NO_PATH, job->o->allow_burned_in,
+                        out);
+    }
+    msfl_free(contents);
+    return status;
+}
+
+/* A sample that cannot be used is noted; what concerns the whole import is handed on. */
+static msfl_status note(msfl_outcome *out, msfl_status status) {
+    if (status == MSFL_OK || status == MSFL_ERR_MEMORY || status == MSFL_ERR_CANCELLED) return status;
+    msfl_result_clear(&out->result);
+    out->status = status;
+    out->reason = msfl_strdup(msfl_error_message());
+    return out->reason == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+}
+
+msfl_status msfl_import_sample(msfl_import_job *job, size_t number, msfl_outcome *out) {
+    const msfl_item *item = &job->items.list[number];
+    uint8_t entry[MSFL_CACHE_NAME_BYTES];
+    char array_name[32];
+    snprintf(array_name, sizeof array_name, "picture %zu", number);
+    const char *name =
+        job->dataset != NULL ? array_name : msfl_texts_get(&job->items.paths, job->items.files[item->first]);
+    msfl_status status = name_entry(job, number, entry);
+    if (status != MSFL_OK) return note(out, status);
+    status = msfl_cache_get(job->cache, &job->recipe, entry, &out->from_cache, &out->result);
+    if (status != MSFL_OK) return status;
+    if (!out->from_cache) {
+        status = note(out, make(job, number, name, &out->result));
+        if (status != MSFL_OK || out->status != MSFL_OK) return status;
+        status = msfl_cache_put(job->cache, &job->recipe, entry, &out->result);
+        if (status != MSFL_OK) return status;
+    }
+    /* The table goes before the header; without either a sample stands alone. */
+    if (memcmp(item->patient, nobody, sizeof nobody) != 0) {
+        msfl_hospital_pseudonym(job->key, item->patient, out->result.patient);
+        out->result.has_patient = false;
+    } else if (!out->result.has_patient) {
+        memcpy(out->result.patient, entry, MSFL_PSEUDONYM_BYTES);
+    }
+    return MSFL_OK;
+}

@@ -1,0 +1,42 @@
+/* A recipe applied to one sample: the channels of a patient's picture or volume, with a mask where there is one. */
+#ifndef MSFL_RECIPE_SAMPLE_H
+#define MSFL_RECIPE_SAMPLE_H
+
+#include "recipe/recipe.h"
+#include "recipe/volume.h"
+
+/** Zero-initialise; msfl_sample_clear when done. */
+typedef struct msfl_sample {
+    msfl_volume channels[MSFL_RECIPE_CHANNELS_MAX]; /**< all on one grid after the first step */
+    uint32_t n_channels;
+    bool has_mask;
+    msfl_volume mask; /**< takes every step that moves voxels, by the nearest one */
+} msfl_sample;
+void msfl_sample_clear(msfl_sample *s);
+
+/** The image of one file as the next channel (of a recipe with rgb: the next three). Later channels are brought to the
+ *  grid of the first (msfl_volume_align). */
+msfl_status msfl_sample_add(const msfl_recipe *recipe, const char *name, const msfl_image *image,
+                            msfl_sample *s) MSFL_NODISCARD;
+msfl_status msfl_sample_add_mask(const msfl_recipe *recipe, const char *name, const msfl_image *image,
+                                 msfl_sample *s) MSFL_NODISCARD;
+
+/** Take all steps of the recipe. Fails where an image cannot go through one: the message names it and the step. */
+msfl_status msfl_sample_run(const msfl_recipe *recipe, const char *name, msfl_sample *s) MSFL_NODISCARD;
+
+/** Pictures that a sample has become. Zero-initialise; msfl_pictures_clear when done. */
+typedef struct msfl_pictures {
+    uint32_t n;
+    uint8_t *samples;   /**< n x height x width x channels of uint8_t or little-endian uint16_t by the recipe's bits */
+    uint8_t *masks;     /**< n x height x width; NULL: none */
+    uint64_t n_clipped; /**< values beyond the recipe's range, which became its ends */
+} msfl_pictures;
+void msfl_pictures_clear(msfl_pictures *p);
+
+/** Bytes of one picture's samples. */
+size_t msfl_recipe_picture_bytes(const msfl_recipe *recipe);
+
+/** Values to samples: round((v - low) / (high - low) x full scale), halves up. The sample must have run. */
+msfl_status msfl_sample_store(const msfl_recipe *recipe, const msfl_sample *s, msfl_pictures *out) MSFL_NODISCARD;
+
+#endif

@@ -1,0 +1,533 @@
+"""`medsecurefl data import`: what a set holds and what it does not, cache, resume, sealing, splits, near copies."""
+import csv
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: numpy is not installed")
+    sys.exit(77)
+
+import dicom_files as df
+from common import CLI, SANITIZED, CliTest, data_folder, main, run
+
+THREADS = ("--threads", "1") if SANITIZED else ()
+PICTURES = "recipe: 1\ninput: picture\nsteps:\n  - resize: {size: [24, 20]}\n"
+# What stands in the headers; none of it may be found anywhere afterwards.
+NAME, IDENTIFIER, PLACE = "ZZQNAME^PATIENT", "ZZQID", "ZZQHOSPITAL"
+
+
+def get(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def put(path, content):
+    with open(path, "wb") as f:
+        f.write(content)
+
+
+def dicom(pixels, patient, tags=None, **keys):
+    h, w = pixels.shape
+    elements = {0x00080005: ("CS", "ISO_IR 100"), 0x00080060: ("CS", "CR"), 0x00080080: ("LO", PLACE),
+                0x00080090: ("PN", "ZZQDOCTOR^REF"), 0x00100010: ("PN", f"{NAME}{patient}"),
+                0x00100020: ("LO", f"{IDENTIFIER}{patient:05d}"), 0x00100030: ("DA", "19370101"),
+                0x00091010: ("LO", "ZZQPRIVATE"), 0x00280002: ("US", 1), 0x00280004: ("CS", "MONOCHROME2"),
+                0x00280010: ("US", h), 0x00280011: ("US", w), 0x00280100: ("US", 8), 0x00280101: ("US", 8),
+                0x00280102: ("US", 7), 0x00280103: ("US", 0), 0x7fe00010: ("OB", pixels.astype(np.uint8).tobytes())}
+    elements.update(tags or {})
+    return df.file(elements, **keys)
+
+
+class ImportTest(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.recipe = self.path("r.yaml")
+        with open(self.recipe, "w") as f:
+            f.write(PICTURES)
+        self.key = self.path("hospital.key")
+        self.ok("data", "key", self.key)
+
+    def dicoms(self, n=12, per_patient=2, side=20, seed=1, folder="in", old=True):
+        """n files without endings, of two classes by a table that does not name patients."""
+        rng = np.random.default_rng(seed)
+        os.makedirs(self.path(folder), exist_ok=True)
+        with open(self.path(folder, "labels.csv"), "w") as f:
+            f.write("file,class\n")
+            for i in range(n):
+                pixels = rng.integers(0, 256, (side // 4, side // 4)).repeat(4, 0).repeat(4, 1)
+                name = f"{i:05d}" if i % 2 else f"{i:05d}.dcm"
+                with open(self.path(folder, name), "wb") as out:
+                    out.write(dicom(pixels, i // per_patient))
+                f.write(f"{name},{'ab'[i // per_patient % 2]}\n")
+                if old:  # files that were just written are read again: they might still change
+                    os.utime(self.path(folder, name), (1e9, 1e9))
+        return self.path(folder)
+
+    def imported(self, data, out="set", *args, code=0):
+        r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path(out), "--key", self.key, "--json",
+                *THREADS, *args)
+        self.assertEqual(r.returncode, code, r.stderr)
+        return json.loads(r.stdout) if code == 0 else r.stderr
+
+    def records(self, out="set"):
+        raw = np.frombuffer(get(self.path(out, "records.bin")), np.uint8).reshape(-1, 32)
+        return {"patient": [bytes(r[:16]) for r in raw], "label": raw[:, 16:20].copy().view("<u4")[:, 0],
+                "bunch": raw[:, 20:24].copy().view("<u4")[:, 0], "rest": raw[:, 24:]}
+
+    def everything(self):
+        """All bytes that the program wrote, and where."""
+        for folder, _, names in os.walk(self.path()):
+            for name in names:
+                path = os.path.join(folder, name)
+                if not path.startswith(self.path("in")):
+                    yield path, get(path)
+                    yield path, path.encode()
+
+    def test_a_set_holds_pixels_pseudonyms_labels(self):
+        data = self.dicoms()
+        m = self.imported(data)
+        self.assertEqual((m["images"], m["samples"], m["patients"], m["classes"]), (12, 12, 6, ["a", "b"]))
+        self.assertEqual(m["patient_key"], "the identifier in DICOM headers")
+        self.assertEqual(sorted(os.listdir(self.path("set"))), ["pixels.bin", "records.bin", "set.json"])
+        r = self.records()
+        self.assertEqual(list(r["label"]), [i // 2 % 2 for i in range(12)])
+        self.assertEqual(list(r["bunch"]), [i // 2 for i in range(12)])
+        self.assertEqual([r["patient"].index(p) for p in r["patient"]], [i // 2 * 2 for i in range(12)])
+        self.assertFalse(r["rest"].any())
+        pixels = np.fromfile(self.path("set", "pixels.bin"), np.uint8).reshape(12, 20, 24)
+        rng = np.random.default_rng(1)
+        first = rng.integers(0, 256, (5, 5)).repeat(4, 0)
+        # 20 columns to 24 between centres, rows stay.
+        at = np.clip((np.arange(24) + 0.5) * 20 / 24 - 0.5, 0, 19)
+        low = at.astype(int)
+        wide = first.repeat(4, 1).astype(float)
+        want = wide[:, low] + (at - low) * (wide[:, np.minimum(low + 1, 19)] - wide[:, low])
+        self.assertLessEqual(np.abs(pixels[0] - np.floor(want + 0.5)).max(), 1)
+        # The same patients under another key are others.
+        self.ok("data", "key", self.path("other.key"))
+        self.key = self.path("other.key")
+        self.imported(data, "set2")
+        self.assertFalse(set(r["patient"]) & set(self.records("set2")["patient"]))
+
+    def test_no_identity_is_kept_anywhere(self):
+        data = self.dicoms()
+        with open(os.path.join(data, "broken.dcm"), "wb") as f:
+            f.write(dicom(np.zeros((20, 20)), 77)[:-50])
+        with open(os.path.join(data, "labels.csv"), "a") as f:
+            f.write("broken.dcm,a\n")
+        r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path("set"), "--key", self.key, *THREADS)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("skipped", r.stderr)
+        said = r.stdout + r.stderr
+        for args in (("data", "inspect", "--data", self.path("set"), "--json"), ("data", "inspect", "--data", self.path("set")),
+                     ("data", "check", data), ("data", "check", self.path("set"), "--key", self.key),
+                     ("data", "card", self.path("set"), "--html", self.path("card.html")),
+                     ("data", "partition", "--data", self.path("set"), "--clients", "2", "--json")):
+            r = run(*args)
+            self.assertNotIn(r.returncode, (2, 5), r.stderr)
+            said += r.stdout + r.stderr
+        if not SANITIZED:
+            r = run("simulate", "--data", data, "--recipe", self.recipe, "--out", self.path("run"), "--clients", "3",
+                    "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34",
+                    "--validation-fraction", "0")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            said += r.stdout + r.stderr
+        for text in ("ZZQ", "19370101"):
+            self.assertNotIn(text, said)
+        n = 0
+        for path, bytes_ in self.everything():
+            n += 1
+            for text in (b"ZZQ", b"19370101", b"00000.dcm"):
+                self.assertNotIn(text, bytes_, path)
+        self.assertGreater(n, 20)
+
+    def test_a_second_import_costs_nothing(self):
+        data = self.dicoms(40)
+        one = self.imported(data)
+        two = self.imported(data)
+        self.assertFalse(one["unchanged"])
+        self.assertTrue(two["unchanged"])
+        # Into another folder: from the cache, to the same bytes.
+        three = self.imported(data, "other", "--cache", self.path("set.cache"))
+        self.assertEqual(three["from_cache"], 40)
+        for name in ("pixels.bin", "records.bin"):
+            self.assertEqual(get(self.path("set", name)), get(self.path("other", name)))
+        # A new file, a changed one: only these are read.
+        with open(os.path.join(data, "00003"), "wb") as f:
+            f.write(dicom(np.arange(400).reshape(20, 20) % 256, 1))
+        with open(os.path.join(data, "new.dcm"), "wb") as f:
+            f.write(dicom(np.arange(400)[::-1].reshape(20, 20) % 256, 99))
+        with open(os.path.join(data, "labels.csv"), "a") as f:
+            f.write("new.dcm,b\n")
+        four = self.imported(data)
+        self.assertEqual((four["images"], four["from_cache"], four["unchanged"]), (41, 39, False))
+        # Another recipe shares nothing.
+        with open(self.recipe, "a") as f:
+            f.write("store: {bits: 16}\n")
+        five = self.imported(data)
+        self.assertEqual((five["from_cache"], five["bits"]), (0, 16))
+        # A damaged entry is not believed.
+        self.imported(data, "x", "--cache", self.path("set.cache"))
+        before = get(self.path("x", "pixels.bin"))
+        for path in glob.glob(self.path("set.cache", "*", "*")):
+            raw = bytearray(get(path))
+            raw[len(raw) // 2] ^= 1
+            put(path, raw)
+        six = self.imported(data, "y", "--cache", self.path("set.cache"))
+        self.assertEqual(six["from_cache"], 0)
+        self.assertEqual(get(self.path("y", "pixels.bin")), before)
+
+    def test_killed_and_resumed(self):
+        data = self.dicoms(160)
+        args = [CLI, "data", "import", data, "--recipe", self.recipe, "--out", self.path("set"), "--key", self.key, *THREADS]
+        p = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while p.poll() is None and len(glob.glob(self.path("set.cache", "*", "*"))) < 30:
+            time.sleep(0.002)
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        self.assertFalse(os.path.exists(self.path("set", "set.json")))
+        resumed = self.imported(data)
+        self.assertGreaterEqual(resumed["from_cache"], 20)
+        whole = self.imported(data, "whole", "--no-cache")
+        self.assertEqual(whole["from_cache"], 0)
+        for name in ("pixels.bin", "records.bin"):
+            self.assertEqual(get(self.path("set", name)), get(self.path("whole", name)))
+        self.assertEqual(os.listdir(self.path("set")).count("pixels.bin"), 1)
+        self.assertEqual(len(os.listdir(self.path("set"))), 3)
+
+    def test_sealed(self):
+        data = self.dicoms()
+        plain = self.imported(data)
+        sealed = self.imported(data, "sealed", "--seal")
+        self.assertTrue(sealed["sealed"])
+        pixels = get(self.path("set", "pixels.bin"))
+        row = pixels[:24]
+        for folder in ("sealed", "sealed.cache"):
+            for path in glob.glob(self.path(folder, "**"), recursive=True):
+                if os.path.isfile(path):
+                    self.assertNotIn(row, get(path))
+                    if not path.endswith("set.json"):
+                        self.assertEqual(os.stat(path).st_mode & 0o077, 0)
+        a = self.ok_json("data", "inspect", "--data", self.path("set"))
+        b = self.ok_json("data", "inspect", "--data", self.path("sealed"), "--key", self.key)
+        self.assertEqual(a["intensity"], b["intensity"])
+        self.fails(9, "--key", "data", "inspect", "--data", self.path("sealed"))
+        self.ok("data", "key", self.path("k2"))
+        self.fails(10, "another key", "data", "inspect", "--data", self.path("sealed"), "--key", self.path("k2"))
+        for name in ("pixels.bin", "records.bin", "set.json"):
+            path = self.path("sealed", name)
+            raw = get(path)
+            for changed in (raw[:-1], raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]):
+                put(path, changed)
+                r = run("data", "inspect", "--data", self.path("sealed"), "--key", self.key)
+                self.assertIn(r.returncode, (5, 10), (name, r.stderr))
+            put(path, raw)
+        self.ok("data", "inspect", "--data", self.path("sealed"), "--key", self.key)
+        self.assertEqual(plain["images"], sealed["images"])
+        self.key = None
+        r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path("q"), "--seal")
+        self.assertEqual(r.returncode, 9)
+        os.chmod(self.path("k2"), 0o644)
+        r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path("q"), "--key", self.path("k2"))
+        self.assertEqual(r.returncode, 9)
+
+    def test_changed_sets_are_noticed(self):
+        data = self.dicoms()
+        self.imported(data)
+        path = self.path("set", "pixels.bin")
+        raw = get(path)
+        put(path, raw[:100] + bytes([raw[100] ^ 1]) + raw[101:])
+        self.fails(5, "not as it was imported", "data", "inspect", "--data", self.path("set"))
+        put(path, raw)
+        m = json.loads(get(self.path("set", "set.json")))
+        for key, value in (("images", 13), ("width", 0), ("bits", 9), ("range", [1, 0]), ("classes", [""]),
+                           ("version", 2), ("hashes", {}), ("format", "x")):
+            put(self.path("set", "set.json"), json.dumps({**m, key: value}).encode())
+            r = run("data", "inspect", "--data", self.path("set"))
+            self.assertIn(r.returncode, (5, 16), (key, r.stderr))
+
+    def test_near_copies_stay_together(self):
+        """Recompressed, brighter and noisy copies under other patients' names: found, and never parted."""
+        rng = np.random.default_rng(5)
+        os.makedirs(self.path("in"))
+        rows = []
+        for i in range(60):
+            base = np.kron(rng.normal(size=(8, 8)), np.ones((8, 8)))
+            base = np.clip(128 + 50 * (base + np.roll(base, 3, 0) + np.roll(base, 4, 1)) / 2, 0, 255)
+            kinds = [base] if i >= 10 else [base, np.clip(base * 1.15, 0, 255), base + rng.normal(0, 3, base.shape)]
+            for k, p in enumerate(kinds):
+                name = f"{i:03d}_{k}.dcm"
+                with open(self.path("in", name), "wb") as f:
+                    f.write(dicom(np.clip(p, 0, 255), 10 * i + k))
+                rows.append((name, "b" if (i % 2 and not (i == 3 and k == 1)) else "a"))
+        with open(self.path("in", "labels.csv"), "w") as f:
+            csv.writer(f).writerows([("file", "class"), *rows])
+        m = self.imported(self.path("in"))
+        self.assertEqual(m["patients"], 80)
+        self.assertEqual(m["near_copies"]["pairs_of_different_patients"], 30)
+        self.assertEqual(m["near_copies"]["of_different_classes"], 2)
+        self.assertTrue(any("near copies" in w for w in m["warnings"]))
+        bunch = self.records()["bunch"]
+        self.assertEqual(len(set(bunch)), 60)
+        names = [r[0] for r in rows]
+        for i in range(10):
+            self.assertEqual(len({bunch[j] for j, n in enumerate(names) if n.startswith(f"{i:03d}")}), 1)
+
+    def test_labels_that_follow_the_scanner(self):
+        os.makedirs(self.path("in"))
+        rng = np.random.default_rng(2)
+        with open(self.path("in", "labels.csv"), "w") as table:
+            table.write("file,class\n")
+            for i in range(40):
+                tags = {0x00080070: ("LO", f"MAKER{i % 2}"), 0x00081090: ("LO", "MODEL")}
+                with open(self.path("in", f"{i}.dcm"), "wb") as f:
+                    f.write(dicom(rng.integers(0, 255, (20, 20)), i, tags))
+                table.write(f"{i}.dcm,{'ab'[i % 2]}\n")
+        m = self.imported(self.path("in"))
+        told = {t["trait"]: t["telling"] for t in m["traits"]}
+        self.assertTrue(told["scanner"])
+        self.assertFalse(told["image size"])
+        self.assertIn("scanner", " ".join(m["warnings"]))
+        self.assertNotIn("MAKER", json.dumps(m))
+
+    def test_slices_make_volumes(self):
+        """Series of single slices, files in any order: one volume each, all slices of it in one bunch."""
+        os.makedirs(self.path("in"))
+        rng = np.random.default_rng(3)
+        numbers = rng.permutation(40)
+        with open(self.path("in", "labels.csv"), "w") as table:
+            table.write("file,class\n")
+            for i, number in enumerate(numbers):
+                series, z = divmod(int(number), 10)
+                pixels = np.full((16, 16), 10 * z + series)
+                tags = {0x0020000e: ("UI", f"1.2.3.{series}"), 0x00200032: ("DS", [0, 0, 2 * z]),
+                        0x00200037: ("DS", [1, 0, 0, 0, 1, 0]), 0x00280030: ("DS", [1, 1]),
+                        0x00200013: ("IS", str(i))}
+                with open(self.path("in", f"f{i}"), "wb") as f:
+                    f.write(dicom(pixels, series, tags))
+                table.write(f"f{i},{'ab'[series % 2]}\n")
+        with open(self.recipe, "w") as f:
+            f.write("recipe: 1\ninput: volume\nsteps:\n  - orient: RAS\n  - window: {low: 0, high: 255}\n"
+                    "  - slices: {axis: axial, count: 5}\n  - resize: {size: [16, 16]}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"))
+        self.assertEqual((m["samples"], m["images"], m["patients"]), (4, 20, 4))
+        pixels = np.fromfile(self.path("set", "pixels.bin"), np.uint8).reshape(20, -1)
+        self.assertTrue((pixels == pixels[:, :1]).all())
+        got = pixels[:, 0].reshape(4, 5)
+        self.assertEqual(sorted(map(tuple, got.tolist())), [tuple(10 * z + s for z in (1, 3, 5, 7, 9)) for s in range(4)])
+        bunch = self.records()["bunch"].reshape(4, 5)
+        self.assertTrue((bunch == bunch[:, :1]).all())
+        self.assertEqual(len(set(bunch[:, 0])), 4)
+        # A series with a gap is left out, and told.
+        os.remove(self.path("in", f"f{list(numbers).index(24)}"))
+        r = run("data", "import", self.path("in"), "--recipe", self.recipe, "--out", self.path("gap"), "--key", self.key,
+                "--json", *THREADS)
+        self.assertEqual(json.loads(r.stdout)["samples"], 3)
+        self.assertIn("slices are missing", r.stderr)
+
+    def test_split_keeps_bunches_whole(self):
+        data = self.dicoms(120, per_patient=4)
+        self.imported(data)
+        bunch = self.records()["bunch"]
+        p = self.ok_json("data", "partition", "--data", self.path("set"), "--clients", "3")
+        self.assertIn("near copies", json.dumps(p))
+        self.assertEqual(len(set(bunch)), 30)
+
+    def test_arrays_and_folders(self):
+        rng = np.random.default_rng(4)
+        x = rng.integers(0, 256, (30, 20, 24), dtype=np.uint8)
+        np.savez(self.path("a.npz"), x=x, y=np.arange(30) % 2, group=np.arange(30) // 3)
+        m = self.imported(self.path("a.npz"))
+        self.assertEqual((m["images"], m["patients"]), (30, 10))
+        self.assertEqual(get(self.path("set", "pixels.bin")), x.tobytes())
+        m = self.imported("phantom", "ph")
+        self.assertEqual(m["classes"], ["normal", "opacity"])
+
+    def test_check_of_files(self):
+        data = self.dicoms(10)
+        rng = np.random.default_rng(6)
+        extra = {"burned": {0x00280301: ("CS", "YES")}, "none": {0x00280301: ("CS", "NO"), 0x00080060: ("CS", "US")},
+                 "us": {0x00080060: ("CS", "US"), 0x00186011: ("SQ", [{0x00186012: ("US", 1)}])},
+                 "overlay": {0x60000010: ("US", 8), 0x60000011: ("US", 8), 0x60003000: ("OW", bytes(8))},
+                 "nested": {0x00081140: ("SQ", [{0x00100020: ("LO", "ZZQNESTED"), 0x00111010: ("LO", "ZZQ")}])},
+                 "ZZQID00099_front": {}, "face": {0x00280302: ("CS", "YES")}}
+        for name, tags in extra.items():
+            put(os.path.join(data, name + ".dcm"), dicom(rng.integers(0, 255, (20, 20)), 99, tags))
+        put(os.path.join(data, "cut.dcm"), dicom(np.zeros((20, 20)), 3)[:300])
+        text = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\5tEXtA\0bcdXXXX"
+        put(os.path.join(data, "a.png"), text)
+        r = run("data", "check", data, "--json", *THREADS)
+        self.assertEqual(r.returncode, 12, r.stderr)
+        c = json.loads(r.stdout)
+        self.assertNotIn("ZZQ", r.stdout + r.stderr)
+        self.assertEqual((c["files"], c["unreadable"], c["formats"]), (18, 1, {"DICOM": 17, "PNG": 1}))
+        by_name = {a["name"]: a["files"] for a in c["attributes"]}
+        self.assertEqual((by_name["PatientName"], by_name["PatientBirthDate"], by_name["InstitutionName"]), (17, 17, 17))
+        self.assertNotIn("AccessionNumber", by_name)
+        self.assertEqual(c["private"], 17)
+        self.assertEqual(c["overlays"], 1)
+        self.assertEqual(c["burned_in"], {"yes": 1, "no": 1, "not_said": 15})
+        self.assertEqual((c["kinds_with_text"], c["ultrasound_regions"], c["recognisable"]), (1, 1, 1))
+        self.assertEqual((c["file_names"], c["text_beside_pixels"]), (1, 1))
+        self.assertEqual(c["problems"], 3)
+        # What declares text in its pixels stays out, unless it is asked for.
+        with open(os.path.join(data, "labels.csv"), "a") as f:
+            f.write("burned.dcm,a\nnone.dcm,b\n")
+        self.assertEqual(self.imported(data)["samples"], 11)
+        self.assertEqual(self.imported(data, "all", "--allow-burned-in")["samples"], 12)
+
+    def test_check_of_sets(self):
+        data = self.dicoms(40)
+        self.imported(data)
+        c = self.ok_json("data", "check", self.path("set"), "--for-federation")
+        self.assertEqual((c["kind"], c["problems"], c["images"]), ("set", 0, 40))
+        self.assertEqual([k["patients"] for k in c["classes"]], [10, 10])
+        put(self.path("set", "notes.txt"), b"x")
+        self.assertEqual(run("data", "check", self.path("set")).returncode, 12)
+        os.remove(self.path("set", "notes.txt"))
+        os.chmod(self.path("set"), 0o755)
+        self.assertIn("others on this machine", self.fails(12, "1 problem", "data", "check", self.path("set"),
+                                                           "--for-federation").stdout)
+        self.imported(self.dicoms(8, folder="few"), "small")
+        out = self.fails(12, "problem", "data", "check", self.path("small"), "--for-federation").stdout
+        self.assertIn("4 patients", out)
+        self.fails(2, "no imported set", "data", "check", data, "--for-federation")
+
+    def test_card(self):
+        self.imported(self.dicoms(40))
+        c = self.ok_json("data", "card", self.path("set"), "--html", self.path("card.html"), "--clients", "3", "--partition",
+                         "quantity:1", "--shift", "mixed:0.5")
+        self.assertEqual((c["images"], c["patients"], sum(c["intensity"]["histogram"])), (40, 20, 40 * 480))
+        self.assertEqual(sum(h["images"] for h in c["hospitals"]), 40)
+        self.assertEqual(len({json.dumps(h["shift"]) for h in c["hospitals"]}), 3)
+        page = get(self.path("card.html")).decode()
+        self.assertIn("must not leave the hospital", page)
+        self.assertNotIn("<script", page)
+        self.assertGreaterEqual(page.count("data:image/png;base64"), 24)
+        self.fails(2, "--clients", "data", "card", self.path("set"), "--shift", "mixed:0.5")
+        p = self.ok_json("data", "inspect", "phantom", "--phantom-images", "30", "--html", self.path("i.html"))
+        self.assertEqual(p["images"], 30)
+        self.assertIn("phantom", get(self.path("i.html")).decode())
+
+    @unittest.skipIf(SANITIZED, "trains")
+    def test_simulate_by_recipe(self):
+        """The set is the same whether simulate imports it or it was there; its hash stands in the result; the census too."""
+        data = self.dicoms(60, per_patient=2, side=24)
+        common = ("--clients", "3", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--json", "--quiet")
+        a = json.loads(self.ok("simulate", "--data", data, "--recipe", self.recipe, "--data-key", self.key, "--out",
+                               self.path("a"), "--shift", "noise:0.5", *common).stdout)
+        m = self.imported(data)
+        b = json.loads(self.ok("simulate", "--data", self.path("set"), "--out", self.path("b"), "--shift", "noise:0.5",
+                               *common).stdout)
+        plain = json.loads(self.ok("simulate", "--data", self.path("set"), "--out", self.path("c"), *common).stdout)
+        self.assertEqual(a["data"]["recipe"], m["recipe_hash"])
+        self.assertEqual(a["encrypted"], b["encrypted"])
+        self.assertNotEqual(plain["rounds"][0]["encrypted"], b["rounds"][0]["encrypted"])
+        self.assertEqual((a["data"]["width"], a["data"]["height"]), (24, 20))
+        census = a["data"]["census"]
+        counts = np.sum([h["counts"] for h in a["data"]["hospitals"]], 0).tolist()
+        self.assertEqual((census["encrypted"], census["exact"], census["classes"]), (True, True, counts))
+        self.assertEqual(sum(census["brightness"]), census["images"])
+        self.ok("evaluate", "--model", self.path("a", "agg_model.h5"), "--data", self.path("set"))
+        one = self.ok_json("predict", "--model", self.path("a", "agg_model.h5"), "--recipe", self.recipe,
+                           os.path.join(data, "00000.dcm"))
+        self.assertEqual((one[0]["pictures"], len(one[0]["probabilities"])), (1, 2))
+        put(self.path("other.yaml"), PICTURES.replace("24", "25").encode())
+        self.fails(7, "takes 24 x 20 x 1", "predict", "--model", self.path("a", "agg_model.h5"), "--recipe",
+                   self.path("other.yaml"), os.path.join(data, "00000.dcm"))
+        self.fails(2, "--recipe", "simulate", "--data", data, "--labels", "x.csv", "--out", self.path("d"))
+
+    def test_sequences_by_table(self):
+        """T1 and T2 as two channels, one row a sample; a row without one of them is left out."""
+        try:
+            import nibabel
+        except ImportError:
+            self.skipTest("nibabel is not installed")
+        os.makedirs(self.path("in"))
+        rng = np.random.default_rng(8)
+        rows = ["T1,T2,who,kind"]
+        for i in range(6):
+            v = rng.integers(1, 200, (24, 24, 6)).astype(np.int16)
+            nibabel.Nifti1Image(v, np.eye(4)).to_filename(self.path("in", f"{i}_t1.nii.gz"))
+            nibabel.Nifti1Image((250 - v).astype(np.int16), np.eye(4)).to_filename(self.path("in", f"{i}_t2.nii.gz"))
+            rows.append(f"{i}_t1.nii.gz,{'' if i == 5 else f'{i}_t2.nii.gz'},p{i // 2},{'xy'[i % 2]}")
+        put(self.path("in", "table.csv"), "\n".join(rows).encode())
+        put(self.recipe, b"recipe: 1\ninput: volume\nsequences: [T1, T2]\nsteps:\n  - window: {low: 0, high: 255}\n"
+                         b"  - fit: {size: [24, 24, 6]}\n  - slices: {axis: slices}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"), "set", "--labels", self.path("in", "table.csv"), "--label", "kind", "--patient",
+                          "who")
+        self.assertEqual((m["samples"], m["channels"], m["images"], m["patients"], m["source"]["incomplete"]),
+                         (5, 2, 30, 3, 1))
+        p = np.fromfile(self.path("set", "pixels.bin"), np.uint8).reshape(30, 24, 24, 2).astype(int)
+        self.assertTrue((p.sum(3) == 250).all())
+        self.ok("data", "card", self.path("set"), "--html", self.path("c.html"))
+        if not SANITIZED:
+            self.ok("simulate", "--data", self.path("set"), "--out", self.path("run"), "--clients", "2",
+                    "--allow-two-sites", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34",
+                    "--validation-fraction", "0", "--quiet")
+
+    def test_refusals(self):
+        data = self.dicoms()
+        self.assertIn("no column 'nope'", self.imported(data, "a", "--patient", "nope", code=12))
+        self.assertIn("no label 'nope'", self.imported(data, "a", "--label", "nope", code=12))
+        self.assertIn("too many", run("data", "import", data, data, "--recipe", self.recipe, "--out", "x").stderr)
+        self.assertFalse(os.path.exists(self.path("a", "set.json")))
+        self.assertIn("looks like a measurement", self.many_labels())
+        self.imported(data, "b")
+        self.fails(2, "--label chooses no others", "data", "inspect", "--data", self.path("b"), "--label", "z")
+
+    def many_labels(self):
+        data = self.dicoms(30, folder="many")
+        with open(os.path.join(data, "labels.csv"), "w") as f:
+            f.write("file,class\n")
+            for i in range(30):
+                f.write(f"{i:05d}{'' if i % 2 else '.dcm'},l{i}\n")
+        return self.imported(data, "m", code=12)
+
+    @unittest.skipIf(data_folder() is None, "no folder of real images (MSFL_TEST_DATA)")
+    def test_real_identities(self):
+        """The labelled DICOM set: no identity of its headers in what is kept or said."""
+        try:
+            import pydicom
+        except ImportError:
+            self.skipTest("pydicom is not installed")
+        data = os.path.join(data_folder(), "cxr_dicom", "dev")
+        secrets = set()
+        for path in glob.glob(os.path.join(data, "*.dcm")):
+            for e in pydicom.dcmread(path, stop_before_pixels=True).iterall():
+                secrets.update(re.findall(r"ZZ[\w^]{3,}", str(e.value)))
+        self.assertGreater(len(secrets), 96)
+        r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path("set"), "--key", self.key)
+        said = r.stdout + r.stderr + run("data", "check", data).stdout + run("data", "card", self.path("set")).stdout
+        self.assertFalse([s for s in secrets if s in said])
+        for path, bytes_ in self.everything():
+            self.assertFalse([s for s in secrets if s.encode() in bytes_], path)
+
+    @unittest.skipIf(data_folder() is None, "no folder of real images (MSFL_TEST_DATA)")
+    def test_real_volumes_with_masks(self):
+        base = os.path.join(data_folder(), "mri3d_hippocampus", "dev")
+        os.makedirs(self.path("in"))
+        for path in sorted(glob.glob(os.path.join(base, "images", "*.nii.gz")))[:24]:
+            os.symlink(path, self.path("in", os.path.basename(path)))
+        with open(self.recipe, "w") as f:
+            f.write("recipe: 1\ninput: volume\nsteps:\n  - orient: RAS\n  - percentiles: {low: 1, high: 99}\n"
+                    "  - fit: {size: [48, 64, 48]}\n  - slices: {axis: coronal, share: 0.5, count: 4}\n")
+        m = self.imported(self.path("in"), "set", "--labels", os.path.join(base, "labels.csv"), "--label", "large_volume",
+                          "--masks", os.path.join(base, "labels"))
+        self.assertEqual((m["samples"], m["images"], m["masks"]), (24, 96, True))
+        masks = np.fromfile(self.path("set", "masks.bin"), np.uint8)
+        self.assertEqual(set(np.unique(masks)), {0, 1, 2})
+        self.assertEqual(len(masks), 96 * 48 * 48)
+
+
+if __name__ == "__main__":
+    main()
