@@ -190,6 +190,16 @@ class TestThree(Federation):
             z.extractall(self.path("audit"))
         self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
 
+    def test_plain_same_as_simulate(self):
+        """Scheme plain by its name and the hospitals' leave: the same fixed point, the same model."""
+        self.start_hub()
+        job = self.submit(rounds=2, scheme="plain")
+        for name in self.hospitals:
+            self.write(("kits", name, "policy.yaml"), "schemes: [plain]\n")
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.same_model(self.fetch(job), self.simulate(2, "--scheme", "plain"))
+
     def test_killed_and_stopped(self):
         """kill -9 whenever the coordinator is found in another phase, SIGTERM in between; the model is the same."""
         self.start_hub()
