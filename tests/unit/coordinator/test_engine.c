@@ -169,8 +169,8 @@ static void child(int fd, const char *folder, const char *job, long die_at) {
         fprintf(stderr, "child: %s\n", msfl_error_message());
         _exit(3);
     }
-    msfl_file_fault_at(die_at, true);
-    msfl_alloc_peak_restart(); /* of this process, not of the one that it was forked from */
+    msfl_file_fault_at(labs(die_at), die_at > 0); /* below zero: that step fails, and the process lives on */
+    msfl_alloc_peak_restart();                    /* of this process, not of the one that it was forked from */
     coord_engine_options o = {
         .folder = folder, .store = s, .secret = secret, .members = members, .now_ms = 1000, .log = log_line};
     if (coord_engine_new(&o, &e) != MSFL_OK) {
@@ -184,7 +184,7 @@ static void child(int fd, const char *folder, const char *job, long die_at) {
         if (body == NULL || !move_bytes(fd, body, h.length, false)) break;
         msfl_buffer out = {0};
         msfl_status status = serve_one(e, &h, body, id, &out);
-        if (status != MSFL_OK && h.op == OP_STEP) fprintf(stderr, "step: %s\n", msfl_error_message());
+        if (status != MSFL_OK && h.op == OP_STEP && die_at >= 0) fprintf(stderr, "step: %s\n", msfl_error_message());
         free(body);
         (void)!msfl_file_step(); /* dying between a step and the answer that tells of it is a case of its own */
         int32_t code = status;
@@ -348,8 +348,10 @@ static void world_make(world *w, const char *name, uint32_t rows, const char *mo
     snprintf(text, sizeof text, description, rows, more);
     start(&w->hub, die_at);
     /* a submission that dies may be made again, under the same nonce */
-    while (!ask(&w->hub, OP_SUBMIT, 0, 1, text, strlen(text), &status, &out)) {
-    }
+    do { /* also after a failure of the disk */
+        while (!ask(&w->hub, OP_SUBMIT, 0, 1, text, strlen(text), &status, &out)) {
+        }
+    } while (status == MSFL_ERR_IO);
     if (status == MSFL_ERR_EXISTS) {
         (void)ask(&w->hub, OP_LIST, 0, 0, "", 0, &status, &out);
         msfl_put8(&out, 0);
@@ -632,6 +634,41 @@ static void test_killed_anywhere(void **state) {
     msfl_free(wanted.last);
 }
 
+/* A disk that fails once, at every step that makes something last: whoever had to be told hears of it, nothing is half
+ * done, and the job goes on by itself to the same bytes. */
+static void test_failing_disk(void **state) {
+    (void)state;
+    world w;
+    msfl_buffer out = {0};
+    msfl_status status;
+    const uint64_t now = (uint64_t)time(NULL) * 1000;
+    world_make(&w, "reference", 40, "", 0);
+    assert_string_equal(run(&w, now, 400), "done");
+    assert_true(ask(&w.hub, OP_STEPS, 0, 0, "", 0, &status, &out));
+    const uint64_t steps = msfl_load64(out.bytes);
+    msfl_buffer_clear(&out);
+    const product wanted = product_of(&w);
+    world_clear(&w);
+    const long stride = getenv("MSFL_EVERY") != NULL ? 1 : (long)steps / 24 + 1;
+    for (long k = 2; k < (long)steps; k += stride) {
+        char name[32];
+        snprintf(name, sizeof name, "failing-%ld", k);
+        world_make(&w, name, 40, "", -k);
+        assert_string_equal(run(&w, now, 400), "done");
+        assert_int_equal(w.hub.deaths, 0);
+        const product p = product_of(&w);
+        assert_int_equal(p.last_length, wanted.last_length);
+        assert_memory_equal(p.last, wanted.last, p.last_length);
+        assert_memory_equal(p.best, wanted.best, p.best_length);
+        assert_int_equal(check_records(&w), 5);
+        msfl_free(p.best);
+        msfl_free(p.last);
+        world_clear(&w);
+    }
+    msfl_free(wanted.best);
+    msfl_free(wanted.last);
+}
+
 /* What a round takes: the machine's sum, one vector of floats, and little beside. MSFL_VALUES=25600000 prints it for a
  * network of that size. */
 static void test_memory_of_a_round(void **state) {
@@ -662,6 +699,7 @@ static void test_memory_of_a_round(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_killed_anywhere, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_failing_disk, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_memory_of_a_round, make_root, remove_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
