@@ -56,6 +56,7 @@ def weights_of(path):
 
 class Federation(CliTest):
     hospitals = ("hospital-a", "hospital-b", "hospital-c")
+    more_of_plan = ""
 
     def setUp(self):
         super().setUp()
@@ -66,7 +67,7 @@ class Federation(CliTest):
             f.write("federation: chest\n"
                     f"coordinator: {{name: hub, url: 'https://localhost:{self.port}', hosts: [127.0.0.1]}}\n"
                     f"hospitals: [{', '.join('{name: ' + h + '}' for h in self.hospitals)}]\n"
-                    "operators: [{name: ada}]\n")
+                    "operators: [{name: ada}]\n" + self.more_of_plan)
         self.ok("provision", self.path("plan.yaml"), "--out", self.path("kits"))
         for i, name in enumerate(self.hospitals):
             self.write(("kits", name, "site.yaml"), SITE.format(images=IMAGES, of=len(self.hospitals), index=i))
@@ -280,6 +281,40 @@ class TestFour(Federation):
         self.assertIn("roster", shown["attempts"][0]["why"])
         with zipfile.ZipFile(os.path.join(self.fetch(job), "audit.zip")) as z:
             self.assertEqual(sum(n.startswith("roster-") for n in z.namelist()), 2)
+
+
+class TestAuthority(Federation):
+    more_of_plan = "authority: {name: notary}\ncommittee: {custody: authority}\n"
+
+    def test_one_authority(self):
+        """A separate party holds what opens the sums, and is away at first."""
+        self.start_hub()
+        job = self.submit(rounds=1)
+        for name in self.hospitals:
+            self.start_hospital(name)
+        self.wait(job, lambda j: j["phase"] == "certifying")
+        self.start("notary", "authority", "--kit", self.path("kits", "notary"), "--quiet")
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.assertEqual(self.status()["trust"]["custody"], "authority")
+        self.same_model(self.fetch(job), self.simulate(1))
+
+
+class TestCustodyOfTheCoordinator(Federation):
+    more_of_plan = "committee: {custody: coordinator}\n"
+
+    def test_insecure_by_name(self):
+        """Only where every hospital's policy names it; the coordinator answers itself."""
+        self.start_hub()
+        job = self.submit(rounds=1, deadline=60)
+        self.start_hospital(self.hospitals[0])
+        self.wait(job, lambda j: any(h["state"] == "refused" for h in j["hospitals"]))
+        self.stop(self.hospitals[0])
+        for name in self.hospitals:
+            self.write(("kits", name, "policy.yaml"), "custody: [coordinator]\n")
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.assertEqual(self.status()["trust"]["custody"], "coordinator")
+        self.same_model(self.fetch(job), self.simulate(1))
 
 
 class TestPlain(Federation):
