@@ -44,6 +44,7 @@ typedef struct job_spec {
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
+    uint8_t recipe[MSFL_HASH_BYTES]; /**< hash of the recipe that every hospital's images were imported by; zero: any */
     uint8_t initial[MSFL_HASH_BYTES]; /**< hash of the initial weights (job_weights_hash); zero: by `seed` */
     char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
 } job_spec;

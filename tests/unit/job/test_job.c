@@ -54,7 +54,7 @@ static void refuses(void **state) {
         "name: Chest",       "name: a--b",    "samples_max: -1",  "delivery: nobody", "aggregate: median",
         "initial: abc",      "nonce: xyz",    "target_cohort: 2", "classes: [one]",   "model: /etc/passwd",
         "test_fraction: .7", "min_cohort: 1", "tensors: []",      "deadline_s: 0",    "version: 2",
-        "format: other"};
+        "format: other",     "recipe: 12ab"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         /* In place of the line with that key, or as a new one. */
         char text[1000] = "";
