@@ -62,6 +62,7 @@ msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *opti
 void msfl_dataset_free(msfl_dataset *set) {
     if (set == NULL) return;
     msfl_free(set->samples);
+    msfl_free(set->masks);
     msfl_free(set->labels);
     msfl_free(set->groups);
     msfl_free(set->origins);
@@ -89,6 +90,20 @@ uint32_t msfl_dataset_label(const msfl_dataset *set, uint32_t image) {
 
 uint32_t msfl_dataset_group(const msfl_dataset *set, uint32_t image) {
     return set->groups[image];
+}
+
+const uint8_t *msfl_dataset_mask(const msfl_dataset *set, uint32_t image) {
+    if (set->masks == NULL) return NULL;
+    return (const uint8_t *)set->masks + (size_t)image * set->info.width * set->info.height;
+}
+
+uint32_t msfl_dataset_mask_classes(const msfl_dataset *set) {
+    if (set->masks == NULL) return 0;
+    const uint8_t *masks = set->masks;
+    uint8_t most = 0;
+    for (size_t i = 0; i < (size_t)set->info.n_images * set->info.width * set->info.height; i++)
+        most = masks[i] > most ? masks[i] : most;
+    return (uint32_t)most + 1;
 }
 
 const char *msfl_dataset_image_name(const msfl_dataset *set, uint32_t image) {

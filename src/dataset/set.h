@@ -20,6 +20,7 @@ struct msfl_dataset {
     msfl_normalise normalise;
     size_t image_samples; /* height x width x channels */
     void *samples;        /* n_images x image_samples of uint8_t or uint16_t by info.bits */
+    void *masks;          /* n_images x height x width of uint8_t; NULL: none */
     uint32_t *labels, *groups;
     msfl_origin *origins;
     msfl_texts names, class_names, skipped;
