@@ -33,6 +33,11 @@ static msfl_status same_classes(const char *path, const msfl_model *model, const
                                 const msfl_dataset *dataset, bool by_position) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     const uint32_t n = msfl_model_info_borrow(model)->n_classes;
+    if (msfl_model_info_borrow(model)->is_pixelwise) {
+        if (n <= MSFL_CLASSES_MAX && msfl_dataset_mask_classes(dataset) <= n) return MSFL_OK;
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s gives %u classes to pixels, and the masks of %s have %u (at most %d)",
+                         path, n, info->source, msfl_dataset_mask_classes(dataset), MSFL_CLASSES_MAX);
+    }
     if (info->n_classes != n) {
         return msfl_fail(MSFL_ERR_MISMATCH,
                          "%s tells %u classes apart, and %s has %u: choose other labels with --label", path, n,
@@ -190,6 +195,12 @@ msfl_status msfl_predict_files(const char *model_path, const char *const *paths,
                            "%s was trained with per-set normalisation: single files cannot be normalised that way; use "
                            "'evaluate' on a folder",
                            model_path);
+    }
+    if (status == MSFL_OK &&
+        (msfl_model_info_borrow(model)->is_pixelwise || msfl_model_info_borrow(model)->n_classes > MSFL_CLASSES_MAX)) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED,
+                           "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks",
+                           model_path, MSFL_CLASSES_MAX);
     }
     if (status == MSFL_OK) status = msfl_trainer_new(model, 1, 1, NULL, &trainer);
     if (status != MSFL_OK) goto done;
