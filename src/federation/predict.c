@@ -117,6 +117,12 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
                            "'evaluate' on a folder",
                            model_path);
     }
+    if (status == MSFL_OK &&
+        (msfl_model_info_borrow(model)->is_pixelwise || msfl_model_info_borrow(model)->n_classes > MSFL_CLASSES_MAX)) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED,
+                           "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks",
+                           model_path, MSFL_CLASSES_MAX);
+    }
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
