@@ -4,6 +4,7 @@
 #include "dataset/pixels.h"
 #include "federation/normalise.h"
 #include "image/decode.h"
+#include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 #include "medsecurefl/train.h"
 #include "recipe/sample.h"
