@@ -10,11 +10,14 @@
 #include "text/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char key_jobs[] = "jobs";
 
@@ -283,18 +286,29 @@ msfl_status coord_engine_step(coord_engine *e, uint64_t now_ms, uint32_t *wait_m
 /* --- submitting --- */
 
 static msfl_status read_weights(const coord_job *job, const char *path, float *weights) {
-    uint8_t *bytes;
-    size_t length;
-    const size_t wanted = job->shape->n_values * sizeof *weights;
-    msfl_status status = msfl_file_read(path, wanted, &bytes, &length);
-    if (status == MSFL_ERR_LIMIT || (status == MSFL_OK && length != wanted)) {
-        if (status == MSFL_OK) msfl_free(bytes);
-        return msfl_fail(MSFL_ERR_FORMAT, "the initial weights are not %" PRIu64 " values of float32",
-                         job->shape->n_values);
+    uint8_t *at = (uint8_t *)weights;
+    size_t left = job->shape->n_values * sizeof *weights;
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    msfl_status status = MSFL_OK;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        status = msfl_fail_errno(errno, "the initial weights cannot be read");
+    } else if ((uint64_t)info.st_size != left) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "the initial weights are not %" PRIu64 " values of float32",
+                           job->shape->n_values);
     }
+    while (status == MSFL_OK && left > 0) { /* into their place: they may be large */
+        ssize_t n = read(fd, at, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            status = msfl_fail_errno(n < 0 ? errno : EIO, "the initial weights cannot be read");
+            break;
+        }
+        at += n;
+        left -= (size_t)n;
+    }
+    if (fd >= 0) close(fd);
     if (status != MSFL_OK) return status;
-    memcpy(weights, bytes, wanted);
-    msfl_free(bytes);
     for (uint64_t i = 0; i < job->shape->n_values; i++) {
         if (!isfinite(weights[i])) {
             return msfl_fail(MSFL_ERR_NUMERIC, "value %" PRIu64 " of the initial weights is not finite", i);
@@ -356,7 +370,8 @@ static msfl_status check_fits(const coord_job *job, const coord_members *members
         return msfl_fail(MSFL_ERR_PARAMS, "the roster has %u hospitals: too few for a cohort of %u", n,
                          job->spec.min_cohort > n ? job->spec.min_cohort : job->spec.target_cohort);
     }
-    if (strcmp(job->spec.scheme, "plain") != 0) return job_shape_params(job->shape, n, &params);
+    if (strcmp(job->spec.scheme, "plain") != 0)
+        return job_shape_params(job->shape, msfl_roster_borrow(members->round), &params);
     return n <= JOB_FIXED_CLIENTS_MAX
                ? MSFL_OK
                : msfl_fail(MSFL_ERR_PARAMS, "scheme plain adds up to %d hospitals", JOB_FIXED_CLIENTS_MAX);
@@ -419,8 +434,8 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
     char *folder = msfl_path_join(e->folder, "jobs");
     pthread_mutex_lock(&one_by_one);
     msfl_status status = folder == NULL ? MSFL_NO_MEMORY : settle_text(text, length, folder, initial, &job, &weights);
-    if (status == MSFL_OK) status = check_fits(job, members);
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) status = check_fits(job, members);
+    if (status == MSFL_OK && job != NULL) {
         pthread_mutex_lock(&e->lock);
         if (e->n_entries >= COORD_JOBS_MAX) {
             status = msfl_fail(MSFL_ERR_LIMIT, "%d jobs are kept here; begin with a new state folder", COORD_JOBS_MAX);
@@ -430,13 +445,13 @@ msfl_status coord_engine_submit(coord_engine *e, const char *text, size_t length
         job->order = e->n_entries;
         pthread_mutex_unlock(&e->lock);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         job->submitted_ms = coord_now_ms();
         memcpy(job->newest_hash, job->initial_hash, MSFL_HASH_BYTES);
         memcpy(job->best_hash, job->initial_hash, MSFL_HASH_BYTES);
         status = keep_job(e, job, weights);
     }
-    if (status == MSFL_OK) {
+    if (status == MSFL_OK && job != NULL) {
         (void)snprintf(id, JOB_ID_MAX + 1, "%s", job->id);
         pthread_mutex_lock(&e->lock);
         const coord_entry *j = coord_find(e, id);
@@ -506,14 +521,16 @@ static msfl_status enter(coord_engine *e, const char *id, const char *name, visi
     *v = (visit){0};
     pthread_mutex_lock(&e->lock);
     v->j = coord_find(e, id);
-    msfl_status status = v->j == NULL ? no_job(id) : MSFL_OK;
-    if (status == MSFL_OK) {
+    msfl_status status = MSFL_OK;
+    if (v->j == NULL) {
+        status = no_job(id);
+    } else {
         const coord_members *m = v->j->members != NULL ? v->j->members : e->members;
         status = pki_round_party(m->pki, name, &v->party);
         if (status == MSFL_ERR_MISSING)
             status = msfl_fail(MSFL_ERR_POLICY, "%s has no part in the rounds of %s", name, id);
     }
-    if (status == MSFL_OK && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
+    if (status == MSFL_OK && v->j != NULL && v->j->driver != NULL) v->driver = coord_driver_hold(v->j->driver);
     pthread_mutex_unlock(&e->lock);
     return status;
 }

@@ -140,7 +140,7 @@ typedef struct addends {
 } addends;
 
 static msfl_status open_all(coord_entry *j, const job_plan *plan, uint32_t n_clients, addends *a, uint64_t *counters) {
-    uint64_t own[MSFL_COUNTERS_MAX];
+    uint64_t own[MSFL_COUNTERS_MAX] = {0};
     a->fds = msfl_alloc(n_clients, sizeof *a->fds);
     a->omega = msfl_alloc(n_clients, sizeof *a->omega);
     if (a->fds == NULL || a->omega == NULL) return MSFL_NO_MEMORY;

@@ -103,7 +103,7 @@ static msfl_status open_file(coord_spool *s, uint32_t client, bool make) {
 static msfl_status put(void *self, uint64_t number, uint32_t client, uint64_t chunk, const uint8_t *bytes,
                        size_t length) {
     coord_spool *s = self;
-    uint64_t offset;
+    uint64_t offset = 0;
     msfl_status status = place(s, number, client, chunk, length, &offset);
     if (status == MSFL_OK) status = open_file(s, client, true);
     if (status != MSFL_OK) return status;
@@ -129,7 +129,7 @@ static msfl_status put(void *self, uint64_t number, uint32_t client, uint64_t ch
 
 static msfl_status get(void *self, uint64_t number, uint32_t client, uint64_t chunk, uint8_t *bytes, size_t length) {
     coord_spool *s = self;
-    uint64_t offset;
+    uint64_t offset = 0;
     msfl_status status = place(s, number, client, chunk, length, &offset);
     if (status == MSFL_OK) status = open_file(s, client, false);
     if (status != MSFL_OK) return status;

@@ -125,7 +125,7 @@ class Federation:
         for name, words in roles.items():
             command = [self.cli, words[0], "--kit", self.kit(name), "--state", self.state(name), *words[1:]]
             if self.sealed:
-                command += ["--kit-passphrase-file", self.sealed]
+                command += ["--passphrase-file", self.sealed]
             self.processes[name] = Process(name, command, os.path.join(self.logs, name + ".log"), env)
 
     # --- files ---
@@ -298,7 +298,7 @@ class Federation:
         if self.sealed:  # Python has no way to open the key
             with open(self.path("job.json"), "w") as f:
                 json.dump(job, f)
-            r = self.run("job", "submit", self.path("job.json"), "--kit", self.kit("ops"), "--kit-passphrase-file", self.sealed,
+            r = self.run("job", "submit", self.path("job.json"), "--kit", self.kit("ops"), "--passphrase-file", self.sealed,
                          "--json")
             return json.loads(r.stdout)["id"]
         headers = {}
