@@ -77,6 +77,8 @@ static void put_round(const msfl_audit_facts *f, const msfl_audit_round *r, bool
         put_names("cohort", r->cohort, r->n_cohort, in_full);
         put_names("signed", r->signers, r->n_signers, in_full);
         put_names("answered", r->answerers, r->n_answerers, in_full);
+        if (r->n_reporters > 0) put_names("opened by", r->reporters, r->n_reporters, in_full);
+        if (r->n_dissenters > 0) put_names("NOT SO BY", r->dissenters, r->n_dissenters, true);
         if (in_full) {
             printf("        %-12s%u of %u signatures and answers; at least %u updates\n", "needed", r->threshold,
                    r->members, r->min_cohort);
@@ -155,6 +157,8 @@ static json_t *round_json(const msfl_audit_round *r) {
     (void)json_object_set_new(o, "cohort", names_json(r->cohort, r->n_cohort));
     (void)json_object_set_new(o, "signed", names_json(r->signers, r->n_signers));
     (void)json_object_set_new(o, "answered", names_json(r->answerers, r->n_answerers));
+    (void)json_object_set_new(o, "reported", names_json(r->reporters, r->n_reporters));
+    (void)json_object_set_new(o, "contradicted", names_json(r->dissenters, r->n_dissenters));
     (void)json_object_set_new(o, "members", json_integer(r->members));
     (void)json_object_set_new(o, "threshold", json_integer(r->threshold));
     (void)json_object_set_new(o, "min_cohort", json_integer(r->min_cohort));

@@ -113,6 +113,10 @@ typedef struct msfl_audit_round {
     uint32_t n_signers; /**< members that certified the cohort */
     const char *const *answerers;
     uint32_t n_answerers; /**< members that answered */
+    const char *const *reporters;
+    uint32_t n_reporters; /**< delivery to clients: hospitals that opened the sum themselves and signed this result */
+    const char *const *dissenters;
+    uint32_t n_dissenters; /**< and those that signed another */
     uint32_t members, threshold, min_cohort;
     msfl_delivery delivery;
     uint64_t n_values, deadline_ms;

@@ -96,6 +96,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *o
  * that cannot be read has its `error`; `*n_failed` counts them. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
                                                        size_t *n_failed, char **result_json);
+/** The same by a recipe of pictures, or of volumes, whose slices' probabilities are averaged (`pictures` counts them).
+ *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes; ERR_UNSUPPORTED for recipes of
+ *  several sequences. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path,
+                                                          const char *const *paths, size_t n_paths, size_t *n_failed,
+                                                          char **result_json);
 
 MSFL_END_DECLS
 

@@ -28,10 +28,26 @@ void audit_round_announce(const msfl_announcement *a, const audit_roster *roster
     memcpy(v->layout, a->info.layout, MSFL_HASH_BYTES);
 }
 
+/* Hospitals that report the result of the record, then those that report another. */
+static void fill_reports(const msfl_transcript *t, const audit_roster *roster, const char **names,
+                         msfl_audit_round *v) {
+    msfl_report report;
+    for (int agree = 1; agree >= 0; agree--) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; msfl_transcript_report(t, i, &report); i++)
+            if ((memcmp(report.result, t->result, MSFL_HASH_BYTES) == 0) == agree) {
+                names[n++] = audit_roster_name(roster, report.client);
+            }
+        *(agree ? &v->reporters : &v->dissenters) = names;
+        *(agree ? &v->n_reporters : &v->n_dissenters) = n;
+        names += n;
+    }
+}
+
 msfl_status audit_round_fill(const msfl_transcript *t, const audit_roster *roster, audit_round *out) {
     msfl_audit_round *v = &out->view;
     audit_round_announce(&t->announcement, roster, out);
-    out->names = msfl_alloc((size_t)t->n_cohort + t->n_votes + t->n_answers + 1, sizeof *out->names);
+    out->names = msfl_alloc((size_t)t->n_cohort + t->n_votes + t->n_answers + t->n_reports + 1, sizeof *out->names);
     if (out->names == NULL) return MSFL_NO_MEMORY;
     v->has_record = true;
     v->outcome = t->outcome;
@@ -53,10 +69,13 @@ msfl_status audit_round_fill(const msfl_transcript *t, const audit_roster *roste
         *names++ = audit_roster_name(roster, msfl_load32(at));
     v->answerers = names;
     at += 4;
-    /* What is kept of an answer depends on the delivery; the answers fill all the room up to the result evenly. */
-    const size_t room = (size_t)((const uint8_t *)t->reason - RESULT_AND_LENGTH - at);
+    /* What is kept of an answer depends on the delivery; the answers fill all the room up to what follows evenly: the
+     * number of reports, or the result. */
+    const uint8_t *end = t->reports != NULL ? t->reports - 4 : (const uint8_t *)t->reason - RESULT_AND_LENGTH;
+    const size_t room = (size_t)(end - at);
     for (uint32_t i = 0; i < t->n_answers; i++)
         *names++ = audit_roster_name(roster, msfl_load32(at + i * (room / t->n_answers)));
+    fill_reports(t, roster, names, v);
     return MSFL_OK;
 }
 

@@ -19,7 +19,8 @@ enum {
     LIST_BYTES_MAX = 4 << 20,
     PLAN_BYTES_MAX = 1 << 16,
     INBOX_BYTES_MAX = 256 << 20, /* a release for 1,200 hospitals at N = 32768 has 98 MB */
-    ANSWER_BYTES_MAX = 4 << 20
+    ANSWER_BYTES_MAX = 4 << 20,
+    RECORD_BYTES_MAX = 64 << 20 /* statements of 10,000 hospitals for 16 members have 6 MB */
 };
 
 struct client_link {
@@ -135,6 +136,18 @@ msfl_status client_link_plan(client_link *l, const char *job, uint64_t number, c
     char path[160];
     snprintf(path, sizeof path, "/v1/jobs/%s/rounds/%" PRIu64, job, number);
     return get_text(l, path, PLAN_BYTES_MAX, text, length);
+}
+
+msfl_status client_link_record(client_link *l, const char *job, uint32_t index, char **bytes, size_t *length) {
+    char path[160];
+    snprintf(path, sizeof path, "/v1/jobs/%s/records/%" PRIu32, job, index);
+    return get_text(l, path, RECORD_BYTES_MAX, bytes, length);
+}
+
+msfl_status client_link_job_roster(client_link *l, const char *job, uint32_t epoch, char **text, size_t *length) {
+    char path[160];
+    snprintf(path, sizeof path, "/v1/jobs/%s/rosters/%" PRIu32, job, epoch);
+    return get_text(l, path, PKI_ROSTER_BYTES_MAX, text, length);
 }
 
 /* --- long polls --- */

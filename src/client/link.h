@@ -41,6 +41,13 @@ msfl_status client_link_job(client_link *link, const char *job, char **text, siz
 msfl_status client_link_plan(client_link *link, const char *job, uint64_t number, char **text,
                              size_t *length) MSFL_NODISCARD;
 
+/** The record of round `index` (1: the job's first) as the coordinator keeps it, and a roster of the job; msfl_free.
+ *  ERR_MISSING: there is none (yet). */
+msfl_status client_link_record(client_link *link, const char *job, uint32_t index, char **bytes,
+                               size_t *length) MSFL_NODISCARD;
+msfl_status client_link_job_roster(client_link *link, const char *job, uint32_t epoch, char **text,
+                                   size_t *length) MSFL_NODISCARD;
+
 /** Weights to a file, going on where an earlier attempt for the model of this hash stopped: `path` appears whole,
  *  `path`.part before. `n_values` floats, else ERR_MISMATCH. The hash is for the caller to check. */
 msfl_status client_link_model(client_link *link, const char *job, uint32_t index, const uint8_t hash[MSFL_HASH_BYTES],

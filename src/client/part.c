@@ -162,9 +162,51 @@ static bool is_wanted(client_part_state *p, msfl_frame *frame) {
     return true;
 }
 
+/* Rosters of the job that this hospital never saw, because it was away: as far back as a record may need them. */
+static void catch_rosters(client_part_state *p) {
+    enum { BACK = 64 };
+    for (uint32_t epoch = p->seat.epoch; epoch-- > 1 && p->seat.epoch - epoch <= BACK;) {
+        char *text;
+        size_t length;
+        msfl_status status = client_link_job_roster(p->link, p->run->id, epoch, &text, &length);
+        if (status == MSFL_ERR_MISSING) continue;
+        if (status == MSFL_OK) status = msfl_audit_add_roster(p->audit, epoch, text, length);
+        msfl_free(text);
+        if (status != MSFL_OK) return;
+    }
+}
+
+/* Records of rounds that went on without this hospital, so that its own chain has no gap: each is as signed as if it
+ * had heard it itself. What cannot be had now is asked for again at the next round. */
+static void catch_up(client_part_state *p) {
+    uint8_t head[MSFL_HASH_BYTES];
+    msfl_status status = p->link == NULL || p->audit == NULL ? MSFL_ERR_MISSING : MSFL_OK;
+    uint32_t n = 0;
+    while (status == MSFL_OK) {
+        char *bytes;
+        size_t length;
+        status = client_link_record(p->link, p->run->id, msfl_audit_writer_head(p->audit, head) + 1, &bytes, &length);
+        if (status == MSFL_OK) status = msfl_audit_add_record(p->audit, (const uint8_t *)bytes, length);
+        if (status == MSFL_OK) n++;
+        msfl_free(bytes);
+    }
+    if (n > 0) catch_rosters(p);
+    if (status != MSFL_ERR_MISSING && status != MSFL_ERR_CANCELLED) {
+        client_say(p->run, MSFL_EVENT_WARNING, "audit: records of earlier rounds: %s", msfl_error_message());
+    }
+}
+
+static bool is_new(const client_part_state *p, const uint8_t *message, size_t length) {
+    return p->announce.length != length || memcmp(p->announce.bytes, message, length) != 0;
+}
+
 /* What can be shown later. Full disks and the like are told and end nothing: the round is safe without. */
 static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *message, size_t length, bool changed) {
     msfl_status status = MSFL_OK;
+    if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) == MSFL_SITE_OFFERED &&
+        is_new(p, message, length)) {
+        catch_up(p);
+    }
     if (frame->kind == MSFL_MSG_ANNOUNCE && msfl_site_phase_of(p->site) != MSFL_SITE_IDLE) {
         p->announce.length = 0;
         msfl_put_bytes(&p->announce, message, length);
@@ -175,6 +217,7 @@ static void keep(client_part_state *p, const msfl_frame *frame, const uint8_t *m
     }
     if (frame->kind == MSFL_MSG_RECORD && changed) { /* only what the machine took for the next of its history */
         const size_t n = msfl_reader_left(&frame->body);
+        catch_up(p);
         status = msfl_audit_add_record(p->audit, frame->body.at, n);
         client_say(p->run, MSFL_EVENT_ROUND_DONE, "round over, its record is kept");
     }

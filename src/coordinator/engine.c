@@ -10,11 +10,14 @@
 #include "text/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char key_jobs[] = "jobs";
 
@@ -283,18 +286,29 @@ msfl_status coord_engine_step(coord_engine *e, uint64_t now_ms, uint32_t *wait_m
 /* --- submitting --- */
 
 static msfl_status read_weights(const coord_job *job, const char *path, float *weights) {
-    uint8_t *bytes;
-    size_t length;
-    const size_t wanted = job->shape->n_values * sizeof *weights;
-    msfl_status status = msfl_file_read(path, wanted, &bytes, &length);
-    if (status == MSFL_ERR_LIMIT || (status == MSFL_OK && length != wanted)) {
-        if (status == MSFL_OK) msfl_free(bytes);
-        return msfl_fail(MSFL_ERR_FORMAT, "the initial weights are not %" PRIu64 " values of float32",
-                         job->shape->n_values);
+    uint8_t *at = (uint8_t *)weights;
+    size_t left = job->shape->n_values * sizeof *weights;
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    msfl_status status = MSFL_OK;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        status = msfl_fail_errno(errno, "the initial weights cannot be read");
+    } else if ((uint64_t)info.st_size != left) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "the initial weights are not %" PRIu64 " values of float32",
+                           job->shape->n_values);
     }
+    while (status == MSFL_OK && left > 0) { /* into their place: they may be large */
+        ssize_t n = read(fd, at, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            status = msfl_fail_errno(n < 0 ? errno : EIO, "the initial weights cannot be read");
+            break;
+        }
+        at += n;
+        left -= (size_t)n;
+    }
+    if (fd >= 0) close(fd);
     if (status != MSFL_OK) return status;
-    memcpy(weights, bytes, wanted);
-    msfl_free(bytes);
     for (uint64_t i = 0; i < job->shape->n_values; i++) {
         if (!isfinite(weights[i])) {
             return msfl_fail(MSFL_ERR_NUMERIC, "value %" PRIu64 " of the initial weights is not finite", i);

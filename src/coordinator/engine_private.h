@@ -130,6 +130,9 @@ msfl_status coord_write_products(const coord_engine *e, const coord_entry *j, co
                                  const char *why) MSFL_NODISCARD;
 
 /* --- records.c --- */
+/** Before a job goes on under another roster: the last transcript of its former task, in case it was finished and could
+ * not be kept yet. */
+msfl_status coord_sweep_task(coord_engine *e, coord_entry *j, const uint8_t task[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 /** Keep a transcript; the same one again is fine. */
 msfl_status coord_keep_record(coord_engine *e, coord_entry *j, const uint8_t *transcript, size_t length) MSFL_NODISCARD;
 

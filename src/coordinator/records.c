@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "coordinator/engine_private.h"
 #include "medsecurefl/audit.h"
+#include "round/journal.h"
 
 #include <stdio.h>
 
@@ -38,6 +39,48 @@ msfl_status coord_keep_record(coord_engine *e, coord_entry *j, const uint8_t *tr
     }
     msfl_audit_writer_free(writer);
     coord_members_drop(m);
+    msfl_free(folder);
+    return status;
+}
+
+/* --- what another task left --- */
+
+typedef struct last_record {
+    uint8_t *bytes;
+    size_t length;
+} last_record;
+
+static msfl_status note_record(void *ctx, uint64_t sequence, const uint8_t *record, size_t length) {
+    last_record *l = ctx;
+    (void)sequence;
+    if (length <= MSFL_JOURNAL_HEAD || msfl_load32(record + 8) != MSFL_JOURNAL_FINISHED) return MSFL_OK;
+    msfl_free(l->bytes);
+    l->length = length - MSFL_JOURNAL_HEAD;
+    l->bytes = msfl_alloc(l->length, 1);
+    if (l->bytes == NULL) return MSFL_NO_MEMORY;
+    memcpy(l->bytes, record + MSFL_JOURNAL_HEAD, l->length);
+    return MSFL_OK;
+}
+
+msfl_status coord_sweep_task(coord_engine *e, coord_entry *j, const uint8_t task[MSFL_HASH_BYTES]) {
+    last_record l = {0};
+    msfl_audit_writer *writer = NULL;
+    char *folder = msfl_format("%s/audit/%s", e->folder, j->job->id);
+    msfl_status status =
+        folder == NULL ? MSFL_NO_MEMORY : store_replay(e->o.store, task, "coordinator", note_record, &l);
+    /* The folder has that roster since its first record; when this would be the first, there is nothing to verify it
+     * with, and it stays in the journal. */
+    if (status == MSFL_OK && l.bytes != NULL && msfl_is_folder(folder)) {
+        status = msfl_audit_writer_open(folder, (const uint8_t *)j->job->text, j->job->text_length, &writer);
+        if (status == MSFL_OK) status = msfl_audit_add_record(writer, l.bytes, l.length);
+        if (status == MSFL_OK) {
+            pthread_mutex_lock(&e->lock);
+            j->job->records = msfl_audit_writer_head(writer, j->job->head);
+            pthread_mutex_unlock(&e->lock);
+        }
+    }
+    msfl_audit_writer_free(writer);
+    msfl_free(l.bytes);
     msfl_free(folder);
     return status;
 }

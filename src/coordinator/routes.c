@@ -188,6 +188,40 @@ static msfl_status get_model(void *ctx, net_request *request) {
     return status;
 }
 
+/* --- the record --- */
+
+/* A file of the job's audit folder: the record of a round, or the roster of an epoch. */
+static msfl_status answer_audit_file(coord_service *s, net_request *request, bool is_roster) {
+    char *products, *audit, name[40];
+    uint64_t index;
+    (void)who(s, request);
+    msfl_status status = number_param(request, 1, 999999, &index);
+    if (status == MSFL_OK) {
+        status = coord_engine_folders(s->engine, net_request_param(request, 0), &products, &audit);
+    }
+    if (status != MSFL_OK) return status;
+    if (is_roster) {
+        (void)snprintf(name, sizeof name, "roster-%u.yaml", (unsigned)index);
+    } else {
+        (void)snprintf(name, sizeof name, "%06u.transcript", (unsigned)index);
+    }
+    char *path = msfl_path_join(audit, name);
+    status = path == NULL ? MSFL_NO_MEMORY
+                          : answer_file(request, path, is_roster ? "text/yaml" : "application/octet-stream", NULL);
+    msfl_free(path);
+    msfl_free(products);
+    msfl_free(audit);
+    return status;
+}
+
+static msfl_status get_record(void *ctx, net_request *request) {
+    return answer_audit_file(ctx, request, false);
+}
+
+static msfl_status get_job_roster(void *ctx, net_request *request) {
+    return answer_audit_file(ctx, request, true);
+}
+
 /* --- inbox and outbox --- */
 
 static msfl_status get_inbox(void *ctx, net_request *request) {
@@ -352,6 +386,8 @@ void coord_routes_parties(coord_service *s) {
                                            .ctx = s};
     coord_route(s, NET_GET, "/v1/jobs/{job}/rounds/{number}", COORD_PARTIES, get_round);
     coord_route(s, NET_GET, "/v1/jobs/{job}/models/{index}", COORD_PARTIES, get_model);
+    coord_route(s, NET_GET, "/v1/jobs/{job}/records/{index}", COORD_PARTIES, get_record);
+    coord_route(s, NET_GET, "/v1/jobs/{job}/rosters/{epoch}", COORD_PARTIES, get_job_roster);
     coord_route_body(s, NET_POST, "/v1/jobs/{job}/report", NET_ANY_PARTY, COORD_REPORT_BYTES_MAX, post_report);
     net_spool_routes(s->plain, "/v1/jobs/{job}/plain/{key}", NET_ROLE(PKI_HOSPITAL), s->routes + s->n_routes);
     s->n_routes += 3;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "federation/job.h"
+#include "federation/normalise.h"
 #include "federation/scoring.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ msfl_evaluate_options msfl_evaluate_options_default(void) {
                                    .n_bootstrap = s.n_bootstrap};
 }
 
-static msfl_status normalise_of(const char *path, const msfl_model_extra *extra, msfl_normalise *out) {
+msfl_status fed_normalise_of(const char *path, const msfl_model_extra *extra, msfl_normalise *out) {
     if (extra->normalise == NULL || strcmp(extra->normalise, "image") == 0) {
         *out = MSFL_NORMALISE_IMAGE;
     } else if (strcmp(extra->normalise, "set") == 0) {
@@ -95,7 +96,7 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     pthread_mutex_init(&job.observer_mutex, NULL);
     msfl_status status = check_part(options->part);
     if (status == MSFL_OK) status = msfl_model_load(options->model, &job.model, &weights, &extra);
-    if (status == MSFL_OK) status = normalise_of(options->model, &extra, &normalise);
+    if (status == MSFL_OK) status = fed_normalise_of(options->model, &extra, &normalise);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(job.model);
     const msfl_dataset_options d = {.label = options->label,
@@ -138,89 +139,5 @@ done:
     msfl_model_extra_clear(&extra);
     msfl_floats_free(weights);
     fed_job_clear(&job);
-    return status;
-}
-
-/* --- single files --- */
-
-typedef struct one_image {
-    const float *pixels;
-    size_t n;
-} one_image;
-
-static msfl_status load_one(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
-    const one_image *image = ctx;
-    (void)i;
-    (void)augment_seed;
-    memcpy(pixels, image->pixels, image->n * sizeof *pixels);
-    *label = 0;
-    return MSFL_OK;
-}
-
-static json_t *class_name(const msfl_model_extra *extra, uint32_t c) {
-    return extra->class_names != NULL ? msfl_json_string(extra->class_names[c]) : json_integer(c);
-}
-
-static json_t *prediction_json(const char *path, const float *p, uint32_t n_classes, const msfl_model_extra *extra) {
-    uint32_t best = 0;
-    json_t *probabilities = json_array();
-    for (uint32_t c = 0; c < n_classes; c++) {
-        if (p[c] > p[best]) best = c;
-        json_array_append_new(probabilities,
-                              json_pack("{s:o, s:f}", "class", class_name(extra, c), "probability", (double)p[c]));
-    }
-    return json_pack("{s:o, s:o, s:f, s:o}", "file", msfl_json_string(path), "class", class_name(extra, best),
-                     "probability", (double)p[best], "probabilities", probabilities);
-}
-
-msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths, size_t *n_failed,
-                               char **result_json) {
-    msfl_model *model = NULL;
-    float *weights = NULL, *pixels = NULL;
-    float probabilities[MSFL_CLASSES_MAX];
-    msfl_model_extra extra = {0};
-    msfl_trainer *trainer = NULL;
-    msfl_normalise normalise = MSFL_NORMALISE_IMAGE;
-    json_t *list = json_array();
-    *result_json = NULL;
-    *n_failed = 0;
-    msfl_status status = msfl_model_load(model_path, &model, &weights, &extra);
-    if (status == MSFL_OK) status = normalise_of(model_path, &extra, &normalise);
-    if (status == MSFL_OK && normalise == MSFL_NORMALISE_SET) {
-        status = msfl_fail(MSFL_ERR_UNSUPPORTED,
-                           "%s was trained with per-set normalisation: single files cannot be normalised that way; use "
-                           "'evaluate' on a folder",
-                           model_path);
-    }
-    if (status == MSFL_OK) status = msfl_trainer_new(model, 1, 1, NULL, &trainer);
-    if (status != MSFL_OK) goto done;
-    const msfl_model_info *m = msfl_model_info_borrow(model);
-    one_image image = {.n = (size_t)m->height * m->width * m->channels};
-    pixels = msfl_alloc(image.n, sizeof *pixels);
-    if (pixels == NULL) {
-        status = MSFL_ERR_MEMORY;
-        goto done;
-    }
-    image.pixels = pixels;
-    const msfl_samples samples = {.n = 1, .ctx = &image, .load = load_one};
-    for (size_t i = 0; i < n_paths; i++) {
-        if (msfl_image_load(paths[i], m->height, m->width, m->channels, normalise, pixels, NULL) != MSFL_OK) {
-            ++*n_failed;
-            json_array_append_new(list, json_pack("{s:o, s:o}", "file", msfl_json_string(paths[i]), "error",
-                                                  msfl_json_string(msfl_error_message())));
-            continue;
-        }
-        status = msfl_predict(trainer, weights, &samples, probabilities, NULL, NULL);
-        if (status != MSFL_OK) goto done;
-        json_array_append_new(list, prediction_json(paths[i], probabilities, m->n_classes, &extra));
-    }
-    status = msfl_json_text(list, false, result_json);
-done:
-    json_decref(list);
-    msfl_free(pixels);
-    msfl_trainer_free(trainer);
-    msfl_model_extra_clear(&extra);
-    msfl_floats_free(weights);
-    msfl_model_free(model);
     return status;
 }

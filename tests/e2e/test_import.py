@@ -438,6 +438,12 @@ class ImportTest(CliTest):
         self.assertEqual((census["encrypted"], census["exact"], census["classes"]), (True, True, counts))
         self.assertEqual(sum(census["brightness"]), census["images"])
         self.ok("evaluate", "--model", self.path("a", "agg_model.h5"), "--data", self.path("set"))
+        one = self.ok_json("predict", "--model", self.path("a", "agg_model.h5"), "--recipe", self.recipe,
+                           os.path.join(data, "00000.dcm"))
+        self.assertEqual((one[0]["pictures"], len(one[0]["probabilities"])), (1, 2))
+        put(self.path("other.yaml"), PICTURES.replace("24", "25").encode())
+        self.fails(7, "takes 24 x 20 x 1", "predict", "--model", self.path("a", "agg_model.h5"), "--recipe",
+                   self.path("other.yaml"), os.path.join(data, "00000.dcm"))
         self.fails(2, "--recipe", "simulate", "--data", data, "--labels", "x.csv", "--out", self.path("d"))
 
     def test_sequences_by_table(self):

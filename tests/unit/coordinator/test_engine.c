@@ -1,6 +1,7 @@
 /* Whole jobs against a coordinator in a child process, which is killed at every step that makes something last: whoever
  * goes on from its folder must end with the same bytes. The hospitals are real machines with invented training; the
  * network is a pair of sockets. MSFL_EVERY=1 kills at every single step, otherwise at every few. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -136,6 +137,8 @@ static msfl_status serve_one(coord_engine *e, const head *h, const uint8_t *body
         return coord_engine_abort(e, id, (const char *)body);
     case OP_STEPS:
         msfl_put64(out, (uint64_t)msfl_file_steps());
+        msfl_put64(out, msfl_alloc_bytes_peak());
+        msfl_put64(out, msfl_peak_rss_bytes());
         return MSFL_OK;
     default:
         return MSFL_ERR_USAGE;
@@ -166,7 +169,8 @@ static void child(int fd, const char *folder, const char *job, long die_at) {
         fprintf(stderr, "child: %s\n", msfl_error_message());
         _exit(3);
     }
-    msfl_file_fault_at(die_at, true);
+    msfl_file_fault_at(labs(die_at), die_at > 0); /* below zero: that step fails, and the process lives on */
+    msfl_alloc_peak_restart();                    /* of this process, not of the one that it was forked from */
     coord_engine_options o = {
         .folder = folder, .store = s, .secret = secret, .members = members, .now_ms = 1000, .log = log_line};
     if (coord_engine_new(&o, &e) != MSFL_OK) {
@@ -180,7 +184,7 @@ static void child(int fd, const char *folder, const char *job, long die_at) {
         if (body == NULL || !move_bytes(fd, body, h.length, false)) break;
         msfl_buffer out = {0};
         msfl_status status = serve_one(e, &h, body, id, &out);
-        if (status != MSFL_OK && h.op == OP_STEP) fprintf(stderr, "step: %s\n", msfl_error_message());
+        if (status != MSFL_OK && h.op == OP_STEP && die_at >= 0) fprintf(stderr, "step: %s\n", msfl_error_message());
         free(body);
         (void)!msfl_file_step(); /* dying between a step and the answer that tells of it is a case of its own */
         int32_t code = status;
@@ -321,27 +325,33 @@ typedef struct world {
 } world;
 
 static const char description[] =
-    "{\"format\":\"medsecurefl-job\",\"version\":1,\"name\":\"tiny\",\"tensors\":[{\"name\":\"w\",\"shape\":[40,75],"
+    "{\"format\":\"medsecurefl-job\",\"version\":1,\"name\":\"tiny\",\"tensors\":[{\"name\":\"w\",\"shape\":[%u,75],"
     "\"statistic\":false},{\"name\":\"m\",\"shape\":[17],\"statistic\":true}],\"rounds\":2,\"bits\":16,"
     "\"samples_max\":64,\"deadline_s\":600,\"seed\":7,\"nonce\":\"00112233445566778899aabbccddeeff\"%s}";
 
-static void world_make(world *w, const char *name, const char *more, long die_at) {
-    char text[1024], initial[4 * 3017];
+static void world_make(world *w, const char *name, uint32_t rows, const char *more, long die_at) {
+    const size_t n_values = (size_t)rows * 75 + 17;
+    float *initial = malloc(n_values * sizeof *initial);
+    char text[1024];
     msfl_status status;
     msfl_buffer out = {0};
     memset(w, 0, sizeof *w);
-    for (size_t i = 0; i < sizeof initial / 4; i++)
-        memcpy(initial + 4 * i, &(float){0.25f * (float)(i % 9)}, 4);
-    ok(msfl_file_write(at("initial.f32"), initial, sizeof initial));
+    assert_non_null(initial);
+    for (size_t i = 0; i < n_values; i++)
+        initial[i] = 0.25f * (float)(i % 9);
+    ok(msfl_file_write(at("initial.f32"), initial, n_values * sizeof *initial));
+    free(initial);
     snprintf(w->hub.folder, sizeof w->hub.folder, "%s", at(name));
     for (uint32_t i = 0; i < HOSPITALS; i++)
         w->kits[i] = kit_of(names[i]);
     ok(pki_roster_round(w->kits[0]->roster, &w->roster));
-    snprintf(text, sizeof text, description, more);
+    snprintf(text, sizeof text, description, rows, more);
     start(&w->hub, die_at);
     /* a submission that dies may be made again, under the same nonce */
-    while (!ask(&w->hub, OP_SUBMIT, 0, 1, text, strlen(text), &status, &out)) {
-    }
+    do { /* also after a failure of the disk */
+        while (!ask(&w->hub, OP_SUBMIT, 0, 1, text, strlen(text), &status, &out)) {
+        }
+    } while (status == MSFL_ERR_IO);
     if (status == MSFL_ERR_EXISTS) {
         (void)ask(&w->hub, OP_LIST, 0, 0, "", 0, &status, &out);
         msfl_put8(&out, 0);
@@ -480,7 +490,16 @@ static void take_part(world *w, hospital *p) {
     job_plan plan;
     if (ask(&w->hub, OP_PLAN, p->number, a->info.number, "", 0, &status, &plan_text) && status == MSFL_OK) {
         ok(job_plan_parse((const char *)plan_text.bytes, plan_text.length, w->shape, &plan));
-        if (ask(&w->hub, OP_MODEL, p->number, plan.model, "", 0, &status, &weights)) {
+        char path[400];
+        uint8_t *bytes;
+        size_t length;
+        snprintf(path, sizeof path, "%s/jobs/%s/models/%06u.f32", w->hub.folder, w->hub.job, plan.model);
+        if (w->shape->n_values > 100000) { /* as a server that sends a file: the coordinator does not hold it */
+            ok(msfl_file_read(path, 1 << 30, &bytes, &length));
+            assert_int_equal(length, w->shape->n_values * 4);
+            train(w, p, &plan, (const float *)(const void *)bytes);
+            msfl_free(bytes);
+        } else if (ask(&w->hub, OP_MODEL, p->number, plan.model, "", 0, &status, &weights)) {
             ok(status);
             assert_int_equal(weights.length, w->shape->n_values * 4);
             train(w, p, &plan, (const float *)(const void *)weights.bytes);
@@ -583,7 +602,7 @@ static void test_killed_anywhere(void **state) {
     msfl_buffer out = {0};
     msfl_status status;
     const uint64_t now = (uint64_t)time(NULL) * 1000;
-    world_make(&w, "reference", "", 0);
+    world_make(&w, "reference", 40, "", 0);
     assert_string_equal(run(&w, now, 400), "done");
     assert_true(ask(&w.hub, OP_STEPS, 0, 0, "", 0, &status, &out));
     const uint64_t steps = msfl_load64(out.bytes);
@@ -598,7 +617,7 @@ static void test_killed_anywhere(void **state) {
     for (long k = 1; k < (long)steps; k += stride) {
         char name[32];
         snprintf(name, sizeof name, "state-%ld", k);
-        world_make(&w, name, "", k);
+        world_make(&w, name, 40, "", k);
         assert_string_equal(run(&w, now, 400), "done");
         deaths += w.hub.deaths;
         const product p = product_of(&w);
@@ -615,9 +634,73 @@ static void test_killed_anywhere(void **state) {
     msfl_free(wanted.last);
 }
 
+/* A disk that fails once, at every step that makes something last: whoever had to be told hears of it, nothing is half
+ * done, and the job goes on by itself to the same bytes. */
+static void test_failing_disk(void **state) {
+    (void)state;
+    world w;
+    msfl_buffer out = {0};
+    msfl_status status;
+    const uint64_t now = (uint64_t)time(NULL) * 1000;
+    world_make(&w, "reference", 40, "", 0);
+    assert_string_equal(run(&w, now, 400), "done");
+    assert_true(ask(&w.hub, OP_STEPS, 0, 0, "", 0, &status, &out));
+    const uint64_t steps = msfl_load64(out.bytes);
+    msfl_buffer_clear(&out);
+    const product wanted = product_of(&w);
+    world_clear(&w);
+    const long stride = getenv("MSFL_EVERY") != NULL ? 1 : (long)steps / 24 + 1;
+    for (long k = 2; k < (long)steps; k += stride) {
+        char name[32];
+        snprintf(name, sizeof name, "failing-%ld", k);
+        world_make(&w, name, 40, "", -k);
+        assert_string_equal(run(&w, now, 400), "done");
+        assert_int_equal(w.hub.deaths, 0);
+        const product p = product_of(&w);
+        assert_int_equal(p.last_length, wanted.last_length);
+        assert_memory_equal(p.last, wanted.last, p.last_length);
+        assert_memory_equal(p.best, wanted.best, p.best_length);
+        assert_int_equal(check_records(&w), 5);
+        msfl_free(p.best);
+        msfl_free(p.last);
+        world_clear(&w);
+    }
+    msfl_free(wanted.best);
+    msfl_free(wanted.last);
+}
+
+/* What a round takes: the machine's sum, one vector of floats, and little beside. MSFL_VALUES=25600000 prints it for a
+ * network of that size. */
+static void test_memory_of_a_round(void **state) {
+    (void)state;
+    world w;
+    msfl_buffer out = {0};
+    msfl_status status;
+    const char *asked = getenv("MSFL_VALUES");
+    const uint32_t rows = (uint32_t)(asked != NULL ? strtoul(asked, NULL, 10) / 75 : 20000);
+    world_make(&w, "large", rows, ",\"evaluate\":false,\"test\":false", 0);
+    assert_string_equal(run(&w, (uint64_t)time(NULL) * 1000, 100), "done");
+    assert_true(ask(&w.hub, OP_STEPS, 0, 0, "", 0, &status, &out));
+    const uint64_t heap = msfl_load64(out.bytes + 8), resident = msfl_load64(out.bytes + 16);
+    msfl_buffer_clear(&out);
+    uint64_t sum = 0;
+    for (uint64_t j = 0; j < msfl_packed_chunks(w.ctx, w.shape->update_slots); j++)
+        sum += msfl_packed_chunk_bytes(w.ctx, w.shape->update_slots, j);
+    const uint64_t vector = w.shape->n_values * sizeof(float);
+    if (asked != NULL) {
+        print_message("%llu values: sum %.1f MB, one vector %.1f MB, heap at most %.1f MB, resident at most %.1f MB\n",
+                      (unsigned long long)w.shape->n_values, (double)sum * 1e-6, (double)vector * 1e-6,
+                      (double)heap * 1e-6, (double)resident * 1e-6);
+    }
+    assert_true(heap < sum + vector + ((uint64_t)16 << 20));
+    world_clear(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_killed_anywhere, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_failing_disk, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_memory_of_a_round, make_root, remove_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
