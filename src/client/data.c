@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/sodium.h"
 
 #include <string.h>
 
@@ -65,6 +66,19 @@ static msfl_status take_share(const client_site *site, client_data *d) {
     return status == MSFL_OK ? msfl_dataset_take_turns(d->dataset, &d->split.test, s->of, s->index, &d->test) : status;
 }
 
+/* A job that names a recipe is for images that were made by it, and no others. */
+static msfl_status check_recipe(const job_spec *spec, const client_site *site, const msfl_dataset *dataset) {
+    static const uint8_t any[MSFL_HASH_BYTES];
+    if (memcmp(spec->recipe, any, sizeof any) == 0) return MSFL_OK;
+    char wanted[2 * MSFL_HASH_BYTES + 1];
+    msfl_hex(spec->recipe, sizeof spec->recipe, wanted);
+    const char *recipe = msfl_dataset_info_borrow(dataset)->recipe;
+    if (recipe != NULL && strcmp(recipe, wanted) == 0) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_MISMATCH,
+                     "%s: %s; the job asks for recipe %s: import the images by it with 'medsecurefl data import'",
+                     site->path, recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
+}
+
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) {
     const job_spec *spec = shape->spec;
@@ -78,7 +92,8 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
                               .seed = seed,
                               .phantom_images = site->phantom_images,
                               .n_threads = site->n_threads,
-                              .observer = observer};
+                              .observer = observer,
+                              .key = site->key};
     if (shape->model != NULL) {
         const msfl_model_info *m = msfl_model_info_borrow(shape->model);
         o.width = m->width;
@@ -86,6 +101,7 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.channels = m->channels;
     }
     msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
+    if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
     if (status == MSFL_OK) status = map_labels(shape, out);
     if (status == MSFL_OK) {
         status = msfl_dataset_split(out->dataset, spec->test_fraction, spec->validation_fraction, seed, &out->split);

@@ -117,7 +117,7 @@ static msfl_status invent(client_dry *d) {
     a->info.min_cohort = d->spec.min_cohort;
     a->info.n_values = d->shape->update_slots;
     a->delivery = d->spec.delivery;
-    return job_shape_params(d->shape, a->info.n_clients, &a->info.params);
+    return job_shape_params(d->shape, d->seat.info, &a->info.params);
 }
 
 /* --- the weights --- */

@@ -120,7 +120,8 @@ msfl_status client_part_sit_down(client_part_state *p) {
                                .min_cohort = hub->policy.min_cohort,
                                .security_bits = hub->policy.security_bits,
                                .allow_coordinator_custody = hub->policy.coordinator,
-                               .spool = client_spool_of(p->spool)};
+                               .spool = client_spool_of(p->spool),
+                               .delivery = p->run->spec.delivery};
     memcpy(config.task, p->seat.task, MSFL_HASH_BYTES);
     status = msfl_site_new(&config, &p->site);
     if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p->site);

@@ -268,7 +268,7 @@ static msfl_status check_announcement(const job_shape *shape, const msfl_roster_
                                       const msfl_announcement *a, const job_plan *plan) {
     const job_spec *spec = shape->spec;
     msfl_params params;
-    msfl_status status = job_shape_params(shape, roster->n_clients, &params);
+    msfl_status status = job_shape_params(shape, roster, &params);
     if (status != MSFL_OK) return status;
     const uint64_t slots = plan->kind == JOB_UPDATE ? shape->update_slots : shape->evaluation_slots;
     if (a->info.number != plan->number) {

@@ -10,6 +10,7 @@
 void client_site_clear(client_site *s) {
     msfl_free(s->path);
     msfl_free(s->label);
+    msfl_free(s->key);
     msfl_free(s->share.partition);
     for (uint32_t i = 0; i < s->trainer.n_command; i++)
         msfl_free(s->trainer.command[i]);
@@ -60,7 +61,7 @@ static msfl_status read_share(const char *name, const msfl_yaml *map, client_sha
 }
 
 static msfl_status read_data(const char *name, const msfl_yaml *map, client_site *s) {
-    static const char *const keys[] = {"path", "label", "refuse_bad", "phantom_images", "share", NULL};
+    static const char *const keys[] = {"path", "label", "key", "refuse_bad", "phantom_images", "share", NULL};
     if (map == NULL) return MSFL_OK;
     msfl_status status = msfl_yaml_only(name, map, keys);
     if (status == MSFL_OK && msfl_yaml_get(map, "path") == NULL) {
@@ -68,6 +69,7 @@ static msfl_status read_data(const char *name, const msfl_yaml *map, client_site
     }
     if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "path"), "path", &s->path);
     if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "label"), "label", &s->label);
+    if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "key"), "key", &s->key);
     if (status == MSFL_OK) status = flag(name, map, "refuse_bad", &s->refuse_bad);
     if (status == MSFL_OK) status = number(name, map, "phantom_images", 20, 1000000, &s->phantom_images);
     if (status == MSFL_OK) status = read_share(name, msfl_yaml_get(map, "share"), &s->share);

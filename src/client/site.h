@@ -38,6 +38,7 @@ typedef struct client_trainer {
 
 typedef struct client_site {
     char *path, *label; /**< of the data; NULL: none named */
+    char *key;          /**< file with the hospital's key, for an imported set that is sealed; NULL: none */
     bool refuse_bad;
     uint32_t phantom_images; /**< 0: the default */
     client_share share;

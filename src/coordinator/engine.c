@@ -370,7 +370,8 @@ static msfl_status check_fits(const coord_job *job, const coord_members *members
         return msfl_fail(MSFL_ERR_PARAMS, "the roster has %u hospitals: too few for a cohort of %u", n,
                          job->spec.min_cohort > n ? job->spec.min_cohort : job->spec.target_cohort);
     }
-    if (strcmp(job->spec.scheme, "plain") != 0) return job_shape_params(job->shape, n, &params);
+    if (strcmp(job->spec.scheme, "plain") != 0)
+        return job_shape_params(job->shape, msfl_roster_borrow(members->round), &params);
     return n <= JOB_FIXED_CLIENTS_MAX
                ? MSFL_OK
                : msfl_fail(MSFL_ERR_PARAMS, "scheme plain adds up to %d hospitals", JOB_FIXED_CLIENTS_MAX);

@@ -89,7 +89,7 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
         .store = e->o.store, .spool_folder = folder, .members = m, .secret = e->o.secret, .record = record, .ctx = j};
     memcpy(o.task, task, sizeof task);
     o.plain = !encrypts(j->job);
-    if (!o.plain) status = job_shape_params(j->job->shape, r->n_clients, &o.params);
+    if (!o.plain) status = job_shape_params(j->job->shape, r, &o.params);
     if (status == MSFL_OK) status = coord_driver_new(&o, &driver);
     if (status != MSFL_OK) goto done;
     static const uint8_t none[MSFL_HASH_BYTES];

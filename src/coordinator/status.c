@@ -216,7 +216,7 @@ static void put_parameters(const coord_engine *e, const coord_job *j, json_t *o)
     if (!encrypts(j)) {
         (void)snprintf(text, sizeof text, "NOT ENCRYPTED: float32 in the clear");
     } else if (e->members->round != NULL &&
-               job_shape_params(j->shape, msfl_roster_borrow(e->members->round)->n_clients, &p) == MSFL_OK) {
+               job_shape_params(j->shape, msfl_roster_borrow(e->members->round), &p) == MSFL_OK) {
         (void)snprintf(text, sizeof text, "N = %u, %u primes, %u values of %u bits a coefficient", p.ring_degree,
                        p.n_primes, p.slots_per_coefficient, p.slot_bits);
     }

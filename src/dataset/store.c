@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "dataset/set.h"
 #include "dataset/stored.h"
 #include "image/image.h"
@@ -39,10 +40,34 @@ static uint8_t *seal_of(const msfl_hospital *key) {
     return seal;
 }
 
+/* A set is made in a folder of its own: another one with things in it is not taken over. */
+static msfl_status check_folder(const char *folder) {
+    enum { ENTRIES_MAX = 10000 };
+    char **names;
+    size_t n;
+    const char *stranger = NULL;
+    if (!msfl_file_exists(folder)) return MSFL_OK;
+    msfl_status status = msfl_folder_list(folder, ENTRIES_MAX, &names, &n);
+    if (status != MSFL_OK) return status;
+    for (size_t i = 0; i < n && stranger == NULL; i++) {
+        bool known = strcmp(names[i], manifest_name) == 0 || strstr(names[i], MSFL_PARTIAL) != NULL;
+        for (int f = 0; f < FILES; f++)
+            known |= strcmp(names[i], file_names[f]) == 0;
+        if (!known) stranger = names[i];
+    }
+    if (stranger != NULL) {
+        status = msfl_fail(MSFL_ERR_EXISTS, "%s holds other things than a set ('%.60s'): name a folder of its own",
+                           folder, stranger);
+    }
+    msfl_names_free(names, n);
+    return status;
+}
+
 msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, const msfl_hospital *key,
                            msfl_store **out) {
     *out = NULL;
-    msfl_status status = msfl_folder_make(folder);
+    msfl_status status = check_folder(folder);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
     /* The owner's alone: these are a hospital's images. */
     if (status == MSFL_OK && chmod(folder, 0700) != 0) {
         status = msfl_fail(MSFL_ERR_IO, "cannot close %s to others", folder);

@@ -38,6 +38,11 @@ static msfl_status tie(msfl_import_job *job, const uint32_t *labels, copies *c) 
     }
     msfl_observe_text(job->o->observer, MSFL_EVENT_PHASE, "data", "looking for near copies");
     status = msfl_prints_pairs(job->prints, bunches, job->n, job->pool, &pairs, &c->pairs);
+    if (status == MSFL_ERR_LIMIT) {
+        c->searched = false;
+        status = MSFL_OK;
+        goto done;
+    }
     if (status != MSFL_OK) goto done;
     for (size_t i = 0; i < c->pairs; i++) {
         const msfl_record *a = &job->records[pairs[i].a], *b = &job->records[pairs[i].b];
@@ -145,7 +150,9 @@ static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, 
                  c->at_odds);
     }
     if (!c->searched) {
-        failed |= warn(warnings, "near copies were not looked for: more than %d pictures", MSFL_PRINTS_MAX);
+        failed |=
+            warn(warnings, "near copies are not known: more than %d pictures, or so many alike that it tells nothing",
+                 MSFL_PRINTS_MAX);
     }
     double values = (double)job->n * job->recipe.width * job->recipe.height * job->recipe.channels;
     if ((double)job->n_clipped > 0.01 * values) {

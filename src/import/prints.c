@@ -1,5 +1,6 @@
 #include "import/prints.h"
 
+#include "base/error.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = MSFL_PRINT_SIDE, ACROSS = SIDE + 1, FLAT = 2 };
+enum { SIDE = MSFL_PRINT_SIDE, ACROSS = SIDE + 1, FLAT = 2, DEVIATION_MIN = 3 };
 
 static double value_at(const msfl_recipe *r, const uint8_t *picture, size_t x, size_t y) {
     size_t i = (y * r->width + x) * r->channels;
@@ -58,7 +59,10 @@ static double correlation(const uint8_t *a, const uint8_t *b, size_t n) {
     }
     int64_t count = (int64_t)n;
     double va = (double)(count * saa - sa * sa), vb = (double)(count * sbb - sb * sb);
-    if (va <= 0 || vb <= 0) return va <= 0 && vb <= 0 && sa == sb ? 1 : 0;
+    /* A picture without content is no copy of another: the empty slices at the ends of volumes would tie all patients.
+     */
+    const double least = (double)DEVIATION_MIN * DEVIATION_MIN * (double)count * (double)count;
+    if (va < least || vb < least) return 0;
     return (double)(count * sab - sa * sb) / sqrt(va * vb);
 }
 
@@ -97,9 +101,13 @@ static msfl_status compare_rows(void *ctx, size_t index) {
         for (size_t b = a + 1; b < s->n && status == MSFL_OK; b++) {
             if (s->bunches[a] == s->bunches[b] || !msfl_prints_match(&s->prints[a], &s->prints[b])) continue;
             pthread_mutex_lock(&s->mutex);
-            void *pairs = s->pairs;
-            status = msfl_grow(&pairs, &s->capacity, s->n_pairs + 1, sizeof *s->pairs);
-            s->pairs = pairs;
+            if (s->n_pairs == MSFL_PAIRS_MAX) {
+                status = msfl_fail(MSFL_ERR_LIMIT, "more than %d pairs of near copies", MSFL_PAIRS_MAX);
+            } else {
+                void *pairs = s->pairs;
+                status = msfl_grow(&pairs, &s->capacity, s->n_pairs + 1, sizeof *s->pairs);
+                s->pairs = pairs;
+            }
             if (status == MSFL_OK) s->pairs[s->n_pairs++] = (msfl_pair){(uint32_t)a, (uint32_t)b};
             pthread_mutex_unlock(&s->mutex);
         }

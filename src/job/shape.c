@@ -71,8 +71,9 @@ void job_shape_free(job_shape *s) {
     msfl_free(s);
 }
 
-msfl_status job_shape_params(const job_shape *s, uint32_t n_clients, msfl_params *out) {
-    const msfl_params_request request = {.n_clients = n_clients,
+msfl_status job_shape_params(const job_shape *s, const msfl_roster_info *roster, msfl_params *out) {
+    const msfl_params_request request = {.n_clients = roster->n_clients,
+                                         .n_shares = roster->k,
                                          .value_bits = s->spec->value_bits,
                                          .n_values = s->update_slots,
                                          .security_bits = s->spec->security_bits};

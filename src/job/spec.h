@@ -44,6 +44,7 @@ typedef struct job_spec {
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
+    uint8_t recipe[MSFL_HASH_BYTES]; /**< hash of the recipe that every hospital's images were imported by; zero: any */
     uint8_t initial[MSFL_HASH_BYTES]; /**< hash of the initial weights (job_weights_hash); zero: by `seed` */
     char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
 } job_spec;
@@ -81,8 +82,9 @@ typedef struct job_shape {
 } job_shape;
 msfl_status job_shape_new(const job_spec *spec, job_shape **out) MSFL_NODISCARD;
 void job_shape_free(job_shape *shape);
-/** Parameters of all encrypted rounds of the job for this many hospitals. ERR_PARAMS. */
-msfl_status job_shape_params(const job_shape *shape, uint32_t n_clients, msfl_params *out) MSFL_NODISCARD;
+/** Parameters of all encrypted rounds of the job under a roster: its hospitals, and its k shares that travel with every
+ *  update. ERR_PARAMS. */
+msfl_status job_shape_params(const job_shape *shape, const msfl_roster_info *roster, msfl_params *out) MSFL_NODISCARD;
 /** Initial weights by the seed, n_values. ERR_MISSING for a job that brings its own. */
 msfl_status job_shape_initial(const job_shape *shape, float *weights) MSFL_NODISCARD;
 /** Layout of an update with these bounds, or, `clip` NULL, of evaluation figures. Free with msfl_update_layout_free. */

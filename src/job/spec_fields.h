@@ -27,6 +27,7 @@
     X(U32, "patience", rule.patience, 0, 100000)                                                                       \
     X(F64, "plateau_factor", rule.plateau_factor, 1e-6, 1)                                                             \
     X(U32, "plateau_patience", rule.plateau_patience, 0, 100000)                                                       \
+    X(HASH, "recipe", recipe, 0, 0)                                                                                    \
     X(U32, "rounds", rule.n_rounds, 1, 8000)                                                                           \
     X(U64, "samples_max", samples_max, 1, (uint64_t)1 << 34)                                                           \
     X(SCHEME, "scheme", scheme, 0, 0)                                                                                  \

@@ -64,6 +64,7 @@ static json_t *spec_json(const job_spec *spec) {
 #undef PUT
     if (spec->nonce[0] == 0) json_object_del(o, "nonce");
     if (is_zero(spec->initial)) json_object_del(o, "initial");
+    if (is_zero(spec->recipe)) json_object_del(o, "recipe");
     json_object_set_new(o, "format", json_string("medsecurefl-job"));
     json_object_set_new(o, "version", json_integer(1));
     if (spec->model_yaml != NULL) json_object_set_new(o, "model", json_string(spec->model_yaml));

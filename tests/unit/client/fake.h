@@ -378,7 +378,7 @@ static inline void fake_new(fake *f, const char *job) {
     job_id(&f->spec, f->hash, f->id);
     ok(job_shape_new(&f->spec, &f->shape));
     msfl_params params;
-    ok(job_shape_params(f->shape, f->info->n_clients, &params));
+    ok(job_shape_params(f->shape, f->info, &params));
     ok(msfl_packed_new(&params, &f->ctx));
     f->n_spool = msfl_packed_chunks(f->ctx, f->shape->update_slots) + 1;
     f->spool = calloc(FAKE_SITES * f->n_spool, sizeof *f->spool);

@@ -149,7 +149,7 @@ static void fill(round *r) {
     r->a.info.n_clients = 3;
     r->a.info.min_cohort = 3;
     r->a.info.n_values = r->s.shape->update_slots;
-    ok(job_shape_params(r->s.shape, 3, &r->a.info.params));
+    ok(job_shape_params(r->s.shape, &r->s.roster, &r->a.info.params));
 }
 
 static msfl_status judge(const round *r) {

@@ -370,7 +370,7 @@ static void world_make(world *w, const char *name, uint32_t rows, const char *mo
     ok(job_spec_parse("job", (const char *)out.bytes, out.length, false, &w->spec));
     ok(job_shape_new(&w->spec, &w->shape));
     msfl_params params;
-    ok(job_shape_params(w->shape, HOSPITALS, &params));
+    ok(job_shape_params(w->shape, msfl_roster_borrow(w->roster), &params));
     ok(msfl_packed_new(&params, &w->ctx));
     uint8_t hash[32], task[32];
     job_hash((const char *)out.bytes, out.length, hash);

@@ -120,6 +120,11 @@ static void prints_of_alike_pictures(void **state) {
     assert_true(msfl_prints_match(&prints[0], &prints[1]));
     assert_true(msfl_prints_match(&prints[0], &prints[2]));
     assert_false(msfl_prints_match(&prints[0], &prints[3]));
+    memset(samples, 3, 2 * N); /* empty slices are alike, and no copies */
+    msfl_print empty[2];
+    for (uint32_t i = 0; i < 2; i++)
+        msfl_print_of(&r, &p, i, &empty[i]);
+    assert_false(msfl_prints_match(&empty[0], &empty[1]));
     const uint32_t bunches[] = {0, 1, 1, 2};
     msfl_pair *pairs = NULL;
     size_t n = 0;

@@ -54,7 +54,7 @@ static void refuses(void **state) {
         "name: Chest",       "name: a--b",    "samples_max: -1",  "delivery: nobody", "aggregate: median",
         "initial: abc",      "nonce: xyz",    "target_cohort: 2", "classes: [one]",   "model: /etc/passwd",
         "test_fraction: .7", "min_cohort: 1", "tensors: []",      "deadline_s: 0",    "version: 2",
-        "format: other"};
+        "format: other",     "recipe: 12ab"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         /* In place of the line with that key, or as a new one. */
         char text[1000] = "";
@@ -84,7 +84,8 @@ static void shape_of_a_network(void **state) {
     assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
     assert_int_equal(shape->n_values, msfl_model_info_borrow(shape->model)->n_values);
     assert_true(shape->update_slots > shape->n_values && shape->evaluation_slots < shape->n_values);
-    assert_int_equal(job_shape_params(shape, 5, &params), MSFL_OK);
+    const msfl_roster_info roster = {.n_clients = 5, .k = 5};
+    assert_int_equal(job_shape_params(shape, &roster, &params), MSFL_OK);
     float *weights = msfl_alloc(shape->n_values, sizeof *weights);
     uint8_t a[MSFL_HASH_BYTES], b[MSFL_HASH_BYTES];
     assert_int_equal(job_shape_initial(shape, weights), MSFL_OK);

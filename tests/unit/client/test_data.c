@@ -1,0 +1,108 @@
+/* A job that names a recipe trains on images of that recipe alone; sealed sets open with the hospital's key. */
+#include "base/mem.h"
+#include "client/data.h"
+#include "dataset/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HASH  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define JOB                                                                                                            \
+    "format: medsecurefl-job\nversion: 1\nname: chest\nmodel: cnn-small\nclasses: [a, b]\nsamples_max: 64\n"           \
+    "input: {height: 32, width: 32, channels: 1}\ntest_fraction: 0\nvalidation_fraction: 0\n"
+
+enum { SIDE = 32, N = 8 };
+
+/* Eight pictures of two classes, every one a patient's own. */
+static void make_set(const char *folder, const char *recipe, const msfl_hospital *key) {
+    const msfl_store_shape shape = {.width = SIDE, .height = SIDE, .channels = 1, .bits = 8, .low = 0, .high = 1};
+    msfl_store *store;
+    msfl_texts classes = {0};
+    msfl_record records[N] = {0};
+    static uint8_t pixels[SIDE * SIDE];
+    json_t *manifest = json_object();
+    assert_int_equal(msfl_store_new(folder, &shape, key, &store), MSFL_OK);
+    for (uint32_t i = 0; i < N; i++) {
+        memset(pixels, (int)(20 * i), sizeof pixels);
+        records[i] = (msfl_record){.label = i % 2, .bunch = i};
+        assert_int_equal(msfl_store_add(store, pixels, NULL, 1), MSFL_OK);
+    }
+    assert_int_equal(msfl_texts_add(&classes, "a", 1), MSFL_OK);
+    assert_int_equal(msfl_texts_add(&classes, "b", 1), MSFL_OK);
+    json_object_set_new(manifest, "recipe_hash", json_string(recipe));
+    assert_int_equal(msfl_store_finish(store, records, N, &classes, manifest), MSFL_OK);
+    json_decref(manifest);
+    msfl_texts_clear(&classes);
+    msfl_store_free(store);
+}
+
+static msfl_status open_for(const char *job, char *folder, char *key) {
+    job_spec spec;
+    job_shape *shape = NULL;
+    client_data data = {0};
+    client_site site = {.path = folder, .key = key, .n_threads = 1};
+    assert_int_equal(job_spec_parse("job", job, strlen(job), true, &spec), MSFL_OK);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    msfl_status status = client_data_open(&site, shape, NULL, &data);
+    if (status == MSFL_OK) assert_int_equal(data.holding.train.n, N);
+    client_data_clear(&data);
+    job_shape_free(shape);
+    job_spec_clear(&spec);
+    return status;
+}
+
+static void the_recipe_is_the_jobs(void **state) {
+    (void)state;
+    char root[] = "/tmp/msfl-data-XXXXXX", folder[64], sealed[64], path[64], command[96];
+    assert_non_null(mkdtemp(root));
+    snprintf(folder, sizeof folder, "%s/set", root);
+    snprintf(sealed, sizeof sealed, "%s/sealed", root);
+    snprintf(path, sizeof path, "%s/key", root);
+    make_set(folder, HASH, NULL);
+    assert_int_equal(open_for(JOB, folder, NULL), MSFL_OK);
+    assert_int_equal(open_for(JOB "recipe: " HASH "\n", folder, NULL), MSFL_OK);
+    assert_int_equal(open_for(JOB "recipe: " OTHER "\n", folder, NULL), MSFL_ERR_MISMATCH);
+    char phantom[] = "phantom";
+    assert_int_equal(open_for(JOB "recipe: " HASH "\n", phantom, NULL), MSFL_ERR_MISMATCH);
+    msfl_hospital *key;
+    assert_int_equal(msfl_hospital_make(path), MSFL_OK);
+    assert_int_equal(msfl_hospital_read(path, &key), MSFL_OK);
+    make_set(sealed, HASH, key);
+    msfl_hospital_free(key);
+    assert_int_equal(open_for(JOB, sealed, NULL), MSFL_ERR_POLICY);
+    assert_int_equal(open_for(JOB "recipe: " HASH "\n", sealed, path), MSFL_OK);
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+
+static void the_recipe_is_in_the_jobs_hash(void **state) {
+    (void)state;
+    job_spec spec;
+    char *without, *with;
+    assert_int_equal(job_spec_parse("job", JOB, strlen(JOB), true, &spec), MSFL_OK);
+    assert_int_equal(job_spec_text(&spec, &without), MSFL_OK);
+    assert_null(strstr(without, "recipe"));
+    job_spec_clear(&spec);
+    assert_int_equal(job_spec_parse("job", JOB "recipe: " HASH "\n", strlen(JOB "recipe: " HASH "\n"), true, &spec),
+                     MSFL_OK);
+    assert_int_equal(job_spec_text(&spec, &with), MSFL_OK);
+    assert_non_null(strstr(with, "\"recipe\":\"" HASH "\""));
+    job_spec_clear(&spec);
+    msfl_free(with);
+    msfl_free(without);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_recipe_is_the_jobs),
+        cmocka_unit_test(the_recipe_is_in_the_jobs_hash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
