@@ -15,7 +15,8 @@ MSFL_BEGIN_DECLS
 typedef struct msfl_samples {
     uint32_t n;
     void *ctx;
-    /** Sample i < n as HWC floats of the model's input size, and its class. `augment_seed` 0: as it is. */
+    /** Sample i < n as HWC floats of the model's input size, and its class; for a network that gives a class to every
+     *  pixel, height x width classes, rows from the top. `augment_seed` 0: as it is. */
     msfl_status (*load)(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label);
 } msfl_samples;
 
@@ -33,12 +34,18 @@ typedef struct msfl_train_options {
     bool augment;         /**< pass non-zero augment seeds to `load` */
     float label_smoothing;
     const float *class_weights; /**< n_classes, or NULL */
+    float focal;    /**< focusing parameter of the focal loss (Lin et al. 2017), 0 to 10; 0: cross-entropy. Not with
+                         label smoothing, nor with classes per pixel */
+    float dice;     /**< classes per pixel: the loss is cross-entropy + dice (1 - soft Dice); 0 to 100, default 1 */
+    float proximal; /**< FedProx (Li et al. 2020): mu / 2 |w - w0|^2 is added to the loss, w0 being the weights at the
+                         start of the call; 0 to 1000, default 0 */
 } msfl_train_options;
 MSFL_API msfl_train_options msfl_train_options_default(void);
 
 typedef struct msfl_train_result {
     double loss;        /**< mean over the last epoch */
-    uint64_t n_correct; /**< during the last epoch, with the weights of the moment */
+    uint64_t n_correct; /**< during the last epoch, with the weights of the moment; classes per pixel: the share of
+                             right pixels times n_seen, rounded down */
     uint64_t n_seen;    /**< samples of the last epoch */
     uint64_t n_steps;
 } msfl_train_result;
@@ -63,7 +70,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_train(msfl_trainer *trainer, const msfl
                                                msfl_train_result *result);
 
 /** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL).
- *  `labels` (n) receives the labels; may be NULL. */
+ *  `labels` (n) receives the labels; may be NULL. Where every pixel has a class, there are height x width rows and
+ * labels for each sample (`msfl_model_info.n_targets`). */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const float *weights,
                                                  const msfl_samples *samples, float *probabilities, uint32_t *labels,
                                                  double *loss);

@@ -93,7 +93,7 @@ static msfl_status allocate(msfl_trainer *t) {
     }
     for (int i = 0; i < 2; i++) {
         t->batches[i].x = msfl_alloc(images * net->ops[0].in, sizeof(float));
-        t->batches[i].labels = msfl_alloc(images, sizeof(uint32_t));
+        t->batches[i].labels = msfl_alloc(images * net->arch->n_targets, sizeof(uint32_t));
         if (t->batches[i].x == NULL || t->batches[i].labels == NULL) return MSFL_ERR_MEMORY;
     }
     msfl_status status = allocate_syncs(t);
@@ -149,6 +149,7 @@ void msfl_trainer_free(msfl_trainer *t) {
         msfl_free(t->batches[i].x);
         msfl_free(t->batches[i].labels);
     }
+    msfl_free(t->anchor);
     msfl_free(t->units);
     msfl_free(t->sync_memory);
     msfl_free(t->syncs);
