@@ -76,6 +76,15 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const fl
                                                  const msfl_samples *samples, float *probabilities, uint32_t *labels,
                                                  double *loss);
 
+/**
+ * Where in one image (HWC floats of the model's input size) a class was seen, by Grad-CAM (Selvaraju et al. 2017) on
+ * the last layer that knows places: `map` gets height x width values from 0 to 1, all 0 where nothing speaks for the
+ * class. A picture for people, not a measurement. ERR_UNSUPPORTED for networks without such a layer, with batch
+ * normalisation behind it, or with a class per pixel.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_explain(msfl_trainer *trainer, const float *weights, const float *pixels,
+                                                 uint32_t class_index, float *map);
+
 /** Optimiser state (momenta, step count) as bytes, for checkpoints. `*bytes` is freed with msfl_bytes_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_save(const msfl_trainer *trainer, uint8_t **bytes,
                                                             size_t *length);

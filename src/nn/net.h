@@ -112,6 +112,10 @@ void nn_run_between(const nn_net *net, uint32_t phase, nn_sync *syncs, float *we
 /** Forward only, with moving statistics and without dropout; `*logits` points into the workspace. */
 msfl_status nn_run_predict(nn_run *run, const float **logits) MSFL_NODISCARD;
 
+/** Forward as in prediction, then back from the logit of one class to the output of layer `target`, behind which there
+ * is no batch normalisation; `*gradient` points into the workspace. `run->gradient` is overwritten. */
+msfl_status nn_run_explain(nn_run *run, uint32_t class_index, uint32_t target, const float **gradient) MSFL_NODISCARD;
+
 /* --- layers; x, y, dy, dx are those of the shard --- */
 
 msfl_status nn_conv_op_forward(const nn_op *op, const nn_run *run, const float *x, float *y) MSFL_NODISCARD;

@@ -188,3 +188,22 @@ msfl_status nn_run_predict(nn_run *run, const float **logits) {
     *logits = run->workspace + net->ops[net->n_ops - 1].y;
     return status;
 }
+
+msfl_status nn_run_explain(nn_run *run, uint32_t class_index, uint32_t target, const float **gradient) {
+    const nn_net *net = run->net;
+    const float *logits;
+    uint32_t last = net->n_ops - 1;
+    msfl_status status = nn_run_predict(run, &logits);
+    float *dy = flow_out(run, last);
+    memset(dy, 0, net->shard_images * net->ops[last].out * sizeof *dy);
+    dy[class_index] = 1.0f;
+    for (uint32_t i = last; i > target && status == MSFL_OK; i--) {
+        const nn_op *op = &net->ops[i];
+        /* Prediction drops nothing, so nothing is held back on the way. */
+        for (size_t k = 0; op->layer->kind == NN_DROPOUT && k < net->shard_images * op->out; k++)
+            run->workspace[op->saved + k] = 1.0f;
+        status = backward(run, i);
+    }
+    *gradient = flow_out(run, target);
+    return status;
+}
