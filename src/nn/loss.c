@@ -57,7 +57,8 @@ double nn_loss_sample(const nn_loss *l, const float *logits, uint32_t label, dou
 
 /* Sums over the pixels of one image, a class at a time: 1024 classes at most (NN_CLASSES_MAX). */
 typedef struct overlap {
-    double shared[1024], both[1024]; /* I_c, S_c */
+    double shared[1024], both[1024]; /* I_c, S_c; then D_c, and what it is worth by p_c */
+    bool there[1024];
 } overlap;
 
 double nn_loss_pixels(const nn_loss *l, const float *logits, const uint32_t *labels, uint32_t n_pixels, double scale,
@@ -66,7 +67,7 @@ double nn_loss_pixels(const nn_loss *l, const float *logits, const uint32_t *lab
     double cross = 0.0, weight = 0.0;
     overlap o;
     for (uint32_t c = 0; c < n; c++)
-        o.shared[c] = o.both[c] = 0.0;
+        o.shared[c] = o.both[c] = 0.0, o.there[c] = false;
     for (size_t x = 0; x < n_pixels; x++) {
         const float *z = logits + x * n;
         uint32_t top, label = labels[x];
@@ -82,16 +83,20 @@ double nn_loss_pixels(const nn_loss *l, const float *logits, const uint32_t *lab
         }
         o.shared[label] += exp((double)z[label] - log_sum);
         o.both[label] += 1.0;
+        o.there[label] = true;
     }
     *n_correct = right;
     double loss = weight > 0.0 ? cross / weight : 0.0, share = weight > 0.0 ? 1.0 / weight : 0.0, dice = 0.0;
     /* With D_c = (2 I_c + 1) / (S_c + 1): d D_c / d p_c(x) = (2 [t(x) = c] - D_c) / (S_c + 1). */
+    uint32_t n_there = 0;
+    for (uint32_t c = 1; c < n; c++)
+        n_there += o.there[c];
     for (uint32_t c = 1; c < n; c++) {
         o.shared[c] = (2.0 * o.shared[c] + 1.0) / (o.both[c] + 1.0);
-        dice += o.shared[c] / (n - 1);
-        o.both[c] = -(double)l->dice / ((n - 1) * (o.both[c] + 1.0));
+        if (o.there[c]) dice += o.shared[c] / n_there;
+        o.both[c] = o.there[c] ? -(double)l->dice / (n_there * (o.both[c] + 1.0)) : 0.0;
     }
-    loss += (double)l->dice * (1.0 - dice);
+    if (n_there > 0) loss += (double)l->dice * (1.0 - dice);
     for (size_t x = 0; x < n_pixels; x++) {
         float *g = gradient + x * n;
         uint32_t label = labels[x];

@@ -30,12 +30,13 @@ double nn_loss_sample(const nn_loss *l, const float *logits, uint32_t label, dou
 
 /**
  * The same for an image whose every pixel has a class: n_pixels x n_classes logits, n_pixels labels.
- *   loss = sum_x w_t(x) (-log p_t(x)) / sum_x w_t(x) + dice (1 - mean over c > 0 of (2 I_c + 1) / (S_c + 1))
+ *   loss = sum_x w_t(x) (-log p_t(x)) / sum_x w_t(x) + dice (1 - mean over c of (2 I_c + 1) / (S_c + 1))
  *   I_c = sum_x p_c(x) [t(x) = c],   S_c = sum_x p_c(x) + [t(x) = c]
- * Class 0 is the background, which Dice leaves out; the ones stand for a class that is neither there nor found
- * (Milletari et al. 2016, with first powers). One image at a time, so that a loss does not depend on what else is in
- * the batch. `gradient` is needed and must not be `logits`. `n_correct` gets the number of pixels whose most probable
- * class is right.
+ * The mean is over the classes c > 0 that the image has; without any, the second part is 0. Class 0 is the background.
+ * A class that is not there is left to the cross-entropy: were it in the mean, finding nothing anywhere would look good
+ * on the many slices that a structure is not in, and training would begin by unlearning it. (Milletari et al. 2016,
+ * with first powers.) One image at a time, so that a loss does not depend on what else is in the batch. `gradient` is
+ * needed and must not be `logits`. `n_correct` gets the number of pixels whose most probable class is right.
  */
 double nn_loss_pixels(const nn_loss *l, const float *logits, const uint32_t *labels, uint32_t n_pixels, double scale,
                       float *gradient, uint32_t *n_correct);

@@ -67,6 +67,9 @@ static void check_with(const char *input, const char *layers, const char *end, t
         b.order[i] = i;
     for (size_t i = 0; i < N_IMAGES * b.n_targets; i++)
         b.labels[i] = (uint32_t)msfl_seeded_below(&g, 3);
+    /* Images that lack a class, or all but the background. */
+    for (size_t i = 0; i < 2 * b.n_targets; i++)
+        b.labels[i] = b.labels[i] == 2 || i >= b.n_targets ? 0 : b.labels[i];
     float *weights = malloc(n * sizeof *weights), *before = malloc(n * sizeof *before);
     double *exact = malloc(n * sizeof *exact);
     msfl_model_init(model, 4, weights);

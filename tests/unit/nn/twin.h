@@ -184,9 +184,14 @@ static inline double twin_image_loss(const nn_arch *arch, const twin_wish *wish,
             both[c] += exp(z[x * k + c]) / sum;
     }
     if (!arch->is_pixelwise) return cross;
-    for (size_t c = 1; c < k; c++)
-        dice += (2.0 * shared[c] + 1.0) / (both[c] + 1.0) / (double)(k - 1);
-    return cross / weight + wish->dice * (1.0 - dice);
+    size_t n_there = 0;
+    for (size_t c = 1; c < k; c++) {
+        bool there = false;
+        for (size_t x = 0; x < arch->n_targets; x++)
+            there = there || labels[x] == c;
+        if (there) dice += (2.0 * shared[c] + 1.0) / (both[c] + 1.0), n_there++;
+    }
+    return cross / weight + (n_there > 0 ? wish->dice * (1.0 - dice / (double)n_there) : 0.0);
 }
 
 /* Mean loss of a batch in training (sum of the images' losses by their number); logits too, when asked for. */
