@@ -58,6 +58,13 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_new(const msfl_model *model, ui
                                                      msfl_trainer *share, msfl_trainer **out);
 MSFL_API void msfl_trainer_free(msfl_trainer *trainer);
 
+/** Threads that it works on. */
+MSFL_API uint32_t msfl_trainer_threads(const msfl_trainer *trainer);
+/** Bytes that a trainer holds at most while it trains with this optimiser: workspaces (one for each thread; with batch
+ *  normalisation one for each shard of a batch), gradients, batches, momenta, packed kernels. It grows with the batch
+ * and the size of images, never with their number. */
+MSFL_API uint64_t msfl_trainer_bytes(const msfl_trainer *trainer, msfl_optimizer optimizer);
+
 /**
  * Train `weights` (n_values floats) in place. Optimiser state stays in the trainer from call to call.
  * @retval MSFL_ERR_NUMERIC    the loss became NaN or infinite; the message names epoch and step; weights are unusable

@@ -162,3 +162,18 @@ void msfl_trainer_free(msfl_trainer *t) {
     group_free(t->group);
     msfl_free(t);
 }
+
+uint64_t msfl_trainer_bytes(const msfl_trainer *t, msfl_optimizer optimizer) {
+    const nn_net *net = t->net;
+    uint64_t images = (uint64_t)net->n_shards * net->shard_images, threads = msfl_pool_threads(t->group->pool);
+    uint64_t workspaces = net->n_syncs > 0 ? net->n_shards : threads < net->n_shards ? threads : net->n_shards;
+    uint64_t floats = workspaces * net->workspace_floats + net->packed_floats +
+                      ((uint64_t)net->n_shards + 1) * net->gradient_floats + net->arch->n_values +
+                      2 * images * (net->ops[0].in + net->arch->n_targets) +
+                      (optimizer == MSFL_ADAM ? 2 : 1) * net->arch->n_values;
+    return floats * sizeof(float);
+}
+
+uint32_t msfl_trainer_threads(const msfl_trainer *t) {
+    return msfl_pool_threads(t->group->pool);
+}
