@@ -39,17 +39,11 @@ static msfl_train_options options_for(const fed_job *job, const fed_track *track
     return o;
 }
 
-/* Weights that make the classes of `images` weigh alike: n / (classes that occur x n_c), rare ones at most tenfold. */
 static void balance(const fed_job *job, const msfl_indices *images, float weights[MSFL_CLASSES_MAX]) {
-    uint32_t counts[MSFL_CLASSES_MAX] = {0}, n_classes = msfl_dataset_info_borrow(job->dataset)->n_classes, n_there = 0;
+    uint32_t counts[MSFL_CLASSES_MAX] = {0};
     for (uint32_t i = 0; i < images->n; i++)
         counts[msfl_dataset_label(job->dataset, images->at[i])]++;
-    for (uint32_t c = 0; c < n_classes; c++)
-        n_there += counts[c] > 0;
-    for (uint32_t c = 0; c < n_classes; c++) {
-        double w = counts[c] > 0 ? (double)images->n / ((double)n_there * counts[c]) : 1;
-        weights[c] = (float)fmin(w, 10);
-    }
+    job_balance(counts, msfl_dataset_info_borrow(job->dataset)->n_classes, weights);
 }
 
 /* Train `weights` on `images` with the member's own optimiser state, which is updated on success. `who` numbers the

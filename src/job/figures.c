@@ -87,6 +87,16 @@ double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]) {
     return below > 0 && n_positive > 0 ? wins / (below * n_positive) : NAN;
 }
 
+void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights) {
+    uint64_t n = 0, n_there = 0;
+    for (uint32_t c = 0; c < n_classes; c++) {
+        n += counts[c];
+        n_there += counts[c] > 0;
+    }
+    for (uint32_t c = 0; c < n_classes; c++)
+        weights[c] = counts[c] > 0 ? (float)fmin((double)n / ((double)n_there * counts[c]), 10) : 1.0f;
+}
+
 uint64_t job_train_seed(uint64_t seed, uint32_t client) {
     msfl_seeded g;
     msfl_seeded_init(&g, seed, "train", client, 0, 0);

@@ -42,6 +42,10 @@ double job_counters_dice(const uint64_t counters[JOB_EVAL_COUNTERS]);
 /** From summed bins (values that share a bin count one half); NaN when a class is missing. */
 double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]);
 
+/** Weights that make classes weigh alike: n / (classes that occur x counts[c]), rare ones at most tenfold, 1 for
+ * classes that do not occur. */
+void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights);
+
 /** Seeds of a hospital's training and of its rounding, the same wherever it runs. `round` counts finished rounds. */
 uint64_t job_train_seed(uint64_t seed, uint32_t client);
 uint64_t job_rounding_seed(uint64_t seed, uint32_t client, uint32_t round);
