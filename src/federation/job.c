@@ -266,6 +266,12 @@ job_clip_rule fed_clip_rule(const fed_job *job) {
 static msfl_status check_model(fed_job *job) {
     const msfl_simulate_options *o = job->options;
     job->is_pixelwise = msfl_model_info_borrow(job->model)->is_pixelwise;
+    bool focal = o->train.focal > 0, smooth = o->train.label_smoothing > 0;
+    if ((focal && smooth) || (job->is_pixelwise && (focal || smooth))) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "focal loss and label smoothing exclude each other, and a network that gives a class "
+                         "to every pixel takes neither");
+    }
     if (job->is_pixelwise && o->balance) {
         return msfl_fail(MSFL_ERR_USAGE, "classes of images are balanced, and this network gives classes to pixels");
     }

@@ -477,7 +477,7 @@ static void pixels_have_classes(void **state) {
     assert_true(msfl_trainer_bytes(t, MSFL_ADAM) > msfl_trainer_bytes(t, MSFL_SGD));
     msfl_train_options o = msfl_train_options_default();
     o.batch = 8;
-    o.n_epochs = 60;
+    o.n_epochs = 150;
     o.learning_rate = 1e-2f;
     assert_ok(msfl_train(t, &o, &samples, weights, NULL, "t", -1, &result));
     assert_int_equal(result.n_seen, N);
