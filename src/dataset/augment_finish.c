@@ -43,7 +43,7 @@ static void blur_line(float *line, size_t n, size_t stride, const float *weights
 }
 
 static msfl_status blur(float deviation, uint32_t height, uint32_t width, uint32_t channels, float *pixels) {
-    float weights[2 * RADIUS_MAX + 1], sum = 0;
+    float weights[2 * RADIUS_MAX + 1] = {0}, sum = 0;
     int radius = (int)ceilf(3 * deviation); /* at most 5 pixels: msfl_augment_check */
     if (radius > RADIUS_MAX) radius = RADIUS_MAX;
     for (int k = -radius; k <= radius; k++)

@@ -398,7 +398,7 @@ void msfl_section_comparison(msfl_page *page) {
         msfl_put_text(page->out, "<div class=\"pair\">\n<div>\n");
         put_forest(page, masks ? "dice" : has_auc ? "auc" : "accuracy", masks ? "Dice" : has_auc ? "AUC" : "Accuracy");
         msfl_put_text(page->out, "</div>\n");
-        put_roc(page);
+        if (!masks) put_roc(page);
         msfl_put_text(page->out, "</div>\n");
         put_table(page);
         put_structures(page);
