@@ -10,6 +10,7 @@ static void print(const msfl_bench_train *r) {
            (unsigned long long)r->values, r->height, r->width, r->channels, r->n_classes, r->batch, r->threads);
     printf("training     %s images per second (forward, backward, Adam; best of %u runs)\n",
            bench_number(r->train_ips).text, r->n_runs);
+    printf("             %s by processor time\n", bench_number(r->train_cpu_ips).text);
     printf("prediction   %s images per second\n", bench_number(r->predict_ips).text);
     printf("memory       %s in the trainer, whatever the number of images; %s the process at its peak\n",
            bench_bytes((double)r->trainer_bytes).text, bench_bytes((double)r->peak_bytes).text);

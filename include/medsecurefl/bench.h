@@ -48,6 +48,7 @@ typedef struct msfl_bench_train {
     uint32_t height, width, channels, n_classes, batch, threads;
     uint64_t values;
     double train_ips;       /**< images per second: forward, backward, Adam; the best run of a few batches */
+    double train_cpu_ips;   /**< by processor time of all threads, which neighbours on the machine do not take away */
     double predict_ips;     /**< forward alone */
     uint64_t trainer_bytes; /**< msfl_trainer_bytes */
     uint64_t peak_bytes;    /**< of the whole process, as the system counts it */

@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "federation/calibration.h"
 #include "federation/config.h"
 #include "federation/rounds.h"
 #include "federation/scoring.h"
-#include "job/temperature.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -299,41 +299,6 @@ static msfl_status put_per_hospital(const fed_job *job, const fed_track *main_tr
     return MSFL_OK;
 }
 
-/* A temperature from the validation images of all hospitals, by sums that a federation could form without seeing one of
- * them, and what it does to the test images. */
-static msfl_status put_temperature(const fed_job *job, const fed_track *track, json_t *result) {
-    uint64_t sums[JOB_TEMPERATURES] = {0};
-    fed_scores scores = {0};
-    msfl_metrics *m = msfl_alloc(2, sizeof *m);
-    msfl_status status = m == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
-        status =
-            fed_score_member(job, track->best, track->members[k].best_norms, &job->hospitals[k].validation, &scores);
-        if (status != MSFL_OK) break;
-        job_temperature_add(scores.probabilities, scores.labels, scores.n, scores.n_classes, sums);
-        n += scores.n;
-        fed_scores_clear(&scores);
-    }
-    if (status != MSFL_OK || n == 0) goto done;
-    double temperature = job_temperature_best(sums);
-    status = fed_score_member(job, track->best, NULL, &job->split.test, &scores);
-    for (int i = 0; i < 2 && status == MSFL_OK; i++) {
-        if (i == 1) job_temperature_apply(temperature, scores.n, scores.n_classes, scores.probabilities);
-        status =
-            msfl_metrics_compute(scores.probabilities, scores.labels, NULL, scores.n, scores.n_classes, 0, 0, &m[i]);
-    }
-    if (status != MSFL_OK) goto done;
-    json_object_set_new(result, "temperature",
-                        json_pack("{s:f, s:i, s:f, s:f, s:f, s:f}", "value", temperature, "n", (int)n,
-                                  "calibration_before", m[0].calibration, "calibration_after", m[1].calibration,
-                                  "loss_before", m[0].loss, "loss_after", m[1].loss));
-done:
-    fed_scores_clear(&scores);
-    msfl_free(m);
-    return status;
-}
-
 static const fed_record *record_at(const fed_track *track, uint32_t round) {
     return used(track) && round < track->n_records ? &track->records[round] : NULL;
 }
@@ -513,7 +478,7 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     if (status == MSFL_OK) status = put_alone(job, tracks, result);
     if (status == MSFL_OK) status = put_per_hospital(job, track, result);
     if (status != MSFL_OK) goto done;
-    if (!job->is_pixelwise && track->n_records > 0) status = put_temperature(job, track, result);
+    if (!job->is_pixelwise && track->n_records > 0) status = fed_calibration(job, track, result);
     if (status != MSFL_OK) goto done;
     put_costs(job, track, result);
     json_t *rounds = json_array();

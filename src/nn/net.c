@@ -8,7 +8,8 @@
 
 enum {
     SHARDS_MAX = 16,           /* enough for the cores of a hospital's machine, few enough to add up quickly */
-    SHARD_GRADIENTS = 1 << 26, /* floats of all shards' gradients together, before there are fewer shards */
+    SHARD_GRADIENTS = 1 << 24, /* floats of all shards' gradients together, before there are fewer shards: large layers
+                                  read and write all their weights for each shard */
     LINE = 16                  /* floats per cache line: places in a workspace are multiples of it */
 };
 

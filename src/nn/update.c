@@ -98,8 +98,13 @@ static msfl_status update_unit(const work *w, const nn_unit *unit) {
     const msfl_tensor *tensor = &net->arch->tensors[unit->tensor];
     size_t from = segment->offset + unit->first;
     float *sum = segment->conv != NULL ? t->sums + from : t->gradient + tensor->offset + unit->first;
-    memcpy(sum, t->shard_gradients + from, unit->n * sizeof *sum);
-    for (uint32_t s = 1; s < w->n_shards; s++)
+    const float *first = t->shard_gradients + from;
+    if (w->n_shards == 1) {
+        memcpy(sum, first, unit->n * sizeof *sum);
+    } else {
+        net->kernels->add2(sum, first, first + net->gradient_floats, unit->n, false);
+    }
+    for (uint32_t s = 2; s < w->n_shards; s++)
         net->kernels->add(sum, t->shard_gradients + s * net->gradient_floats + from, unit->n);
     size_t n = unit->n, at = tensor->offset + unit->first;
     if (segment->conv != NULL) {
