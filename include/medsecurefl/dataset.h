@@ -145,11 +145,11 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_data
                                                                  const msfl_shift *shift, uint8_t *pixels);
 /** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
 MSFL_API uint32_t msfl_dataset_mask_classes(const msfl_dataset *dataset);
-/** As msfl_dataset_pixels, and the mask moved like the image (by the nearest pixel) as height x width numbers in
- * `mask`. ERR_DATA without masks. */
+/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as height x width numbers
+ * in `mask`. ERR_DATA without masks. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image,
-                                                             const msfl_augment *augment, uint64_t augment_seed,
-                                                             float *pixels, uint32_t *mask);
+                                                             const msfl_shift *shift, const msfl_augment *augment,
+                                                             uint64_t augment_seed, float *pixels, uint32_t *mask);
 
 /** A list of images of a data set. Zero-initialise; msfl_indices_clear. */
 typedef struct msfl_indices {

@@ -140,15 +140,16 @@ msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image, con
     return msfl_set_prepare(dataset, msfl_set_samples(dataset, image), info->bits, augment, augment_seed, pixels);
 }
 
-msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image, const msfl_augment *augment,
-                                     uint64_t augment_seed, float *pixels, uint32_t *mask) {
+msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image, const msfl_shift *shift,
+                                     const msfl_augment *augment, uint64_t augment_seed, float *pixels,
+                                     uint32_t *mask) {
     const msfl_dataset_info *info = &dataset->info;
     if (dataset->masks == NULL) {
         return msfl_fail(MSFL_ERR_DATA,
                          "%s has no masks, which a network that gives a class to every pixel learns from",
                          dataset->source);
     }
-    msfl_status status = msfl_dataset_pixels(dataset, image, augment, augment_seed, pixels);
+    msfl_status status = msfl_dataset_pixels_shifted(dataset, image, shift, augment, augment_seed, pixels);
     if (status != MSFL_OK) return status;
     const uint8_t *stored = msfl_dataset_mask(dataset, image);
     if (msfl_augment_changes(augment)) {

@@ -8,6 +8,7 @@
 #include "federation/config.h"
 #include "job/norms.h"
 #include "medsecurefl/import.h"
+#include "job/norms.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,13 +26,13 @@ static msfl_status load_sample(void *ctx, uint32_t i, uint64_t augment_seed, flo
     const fed_job *job = s->job;
     const uint32_t image = s->images[i];
     const uint16_t owner = job->owners == NULL ? 0 : job->owners[image];
+    const msfl_shift *shift = owner == 0 ? NULL : &job->shifts[owner - 1];
     const msfl_augment *augment = augment_seed == 0 ? NULL : &s->augment;
     if (s->is_pixelwise) {
-        return msfl_dataset_pixels_mask(job->dataset, image, augment, augment_seed, pixels, label);
+        return msfl_dataset_pixels_mask(job->dataset, image, shift, augment, augment_seed, pixels, label);
     }
     *label = msfl_dataset_label(job->dataset, image);
-    return msfl_dataset_pixels_shifted(job->dataset, image, owner == 0 ? NULL : &job->shifts[owner - 1], augment,
-                                       augment_seed, pixels);
+    return msfl_dataset_pixels_shifted(job->dataset, image, shift, augment, augment_seed, pixels);
 }
 
 msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage) {
@@ -232,7 +233,7 @@ static msfl_status open_data(fed_job *job) {
                 d.height = m->height;
                 d.width = m->width;
             }
-            if (o->channels == 0) d.channels = m->channels;
+            if (o->channels == 0 && !m->is_pixelwise) d.channels = m->channels;
             msfl_model_free(alone);
         }
     }
@@ -274,12 +275,6 @@ static msfl_status check_model(fed_job *job) {
     }
     if (job->is_pixelwise && o->balance) {
         return msfl_fail(MSFL_ERR_USAGE, "classes of images are balanced, and this network gives classes to pixels");
-    }
-    if (job->is_pixelwise && o->shift != NULL && strcmp(o->shift, "none") != 0) {
-        return msfl_fail(
-            MSFL_ERR_UNSUPPORTED,
-            "scanners that differ are drawn for images with classes; this network gives classes to pixels: "
-            "leave out --shift");
     }
     if (o->local_norms) {
         job->n_norms = job_norms_count(job->model);

@@ -128,6 +128,9 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
     }
+    if (status == MSFL_OK && msfl_model_info_borrow(model)->is_pixelwise) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s gives classes to pixels; 'evaluate' judges masks", model_path);
+    }
     if (status == MSFL_OK) status = msfl_trainer_new(model, 1, 1, NULL, &trainer);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(model);
