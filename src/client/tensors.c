@@ -104,7 +104,7 @@ static void npy_header(const job_shape *shape, uint32_t i, msfl_buffer *b) {
     for (uint32_t k = 0; k < rank; k++)
         msfl_put_text(&text, "%" PRIu64 "%s", dims[k], k + 1 < rank ? ", " : rank == 1 ? "," : "");
     msfl_put_text(&text, "), }");
-    while ((10 + text.length + 1) % 64 != 0)
+    while (text.status == MSFL_OK && (10 + text.length + 1) % 64 != 0)
         msfl_put8(&text, ' ');
     msfl_put8(&text, '\n');
     msfl_put_bytes(b, "\x93NUMPY\x01\x00", 8);

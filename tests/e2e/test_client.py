@@ -190,6 +190,23 @@ def test_same_as_simulate():
         print(f"   {kills} kills")
 
 
+def test_plain():
+    """Nothing is encrypted, and only where every hospital's policy says so."""
+    with Federation() as f:
+        identity = f.submit(JOB + "rounds: 1\ntest: false\nscheme: plain\n")
+        for name in f.names:
+            f.write(f"kits/{name}/policy.yaml", "schemes: [packed, plain]\n")
+            f.client(name)
+        job = f.wait_done(identity)
+        assert job["history"][0]["cohort"] == 3 and job["history"][0]["validation_loss"] > 0, job
+        assert "NOT ENCRYPTED" in f.log("site-0")
+        os.remove(f.path("kits/site-0/policy.yaml"))
+        f.kill("site-0")
+        identity = f.submit(JOB.replace("chest", "again") + "rounds: 1\ntest: false\nscheme: plain\n")
+        done = run("client", "--kit", f.kit("site-0"), "--job", identity, "--once", status=9)
+        assert "policy schemes" in done.stderr
+
+
 def test_dry_run():
     """What a dry run says is what a real round sends, to the byte; and it sends nothing."""
     with Federation() as f:
