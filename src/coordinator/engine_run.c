@@ -92,7 +92,12 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     if (!o.plain) status = job_shape_params(j->job->shape, r, &o.params);
     if (status == MSFL_OK) status = coord_driver_new(&o, &driver);
     if (status != MSFL_OK) goto done;
+    static const uint8_t none[MSFL_HASH_BYTES];
     const bool anew = memcmp(task, j->job->task, sizeof task) != 0;
+    if (anew && encrypts(j->job) && memcmp(j->job->task, none, sizeof none) != 0) {
+        status = coord_sweep_task(e, j, j->job->task);
+        if (status != MSFL_OK) goto done;
+    }
     coord_change change;
     pthread_mutex_lock(&e->lock);
     msfl_free(j->reports);

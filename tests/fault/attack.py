@@ -256,6 +256,23 @@ class Attack:
         assert not held, f"{len(held)} slow requests still stand after {time.monotonic() - begin:.0f} s"
         return f"all ended after {time.monotonic() - begin:.0f} s"
 
+    def patience(self):
+        """Both at once, since both wait for the server."""
+        said = {}
+        def run(name):
+            try:
+                said[name] = getattr(self, name)()
+            except AssertionError as e:
+                said[name] = e
+        threads = [threading.Thread(target=run, args=(name,)) for name in ("slow", "half_open")]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for name, text in said.items():
+            assert not isinstance(text, AssertionError), f"{name}: {text}"
+        return "; ".join(said.values())
+
     def bad_json(self):
         deep = b"[" * 100000
         texts = [b"", b"{", b"null", b"[]", b'""', b"\xff\xfe", b'{"round":1e999}', b'{"round":-1,"state":"training"}', deep,
@@ -461,8 +478,7 @@ def requests_of(stream):
 
 
 ATTACKS = ("no_certificate", "garbage_on_the_socket", "in_anothers_name", "forged_signatures", "replayed", "bad_frames", "too_long",
-           "bad_json", "paths", "strange_http", "operators_routes", "others_inboxes", "rosters", "local_listener", "floods", "slow",
-           "half_open")
+           "bad_json", "paths", "strange_http", "operators_routes", "others_inboxes", "rosters", "local_listener", "floods", "patience")
 
 
 def secrets_of(fed):
