@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+enum { SLICE = 1 << 20 }; /* values of the old weights in memory at a time */
+
 typedef struct opened {
     uint64_t counters[MSFL_COUNTERS_MAX];
     uint8_t result[MSFL_HASH_BYTES]; /* as msfl_result_hash */
@@ -69,7 +71,12 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) return status;
     job_clip_next(&bounds, plan->clip, o->mean, o->counters[JOB_CLIPPED], o->cohort, clip);
-    rule->apply(global, o->mean, job->shape->n_values, o->mean);
+    const uint64_t n_values = job->shape->n_values;
+    for (uint64_t i = 0; i < n_values; i += SLICE) {
+        const uint64_t n = n_values - i < SLICE ? n_values - i : SLICE;
+        rule->apply(global + i, o->mean + i, n, o->mean + i);
+        coord_job_passed(global, i, n);
+    }
     coord_job_unmap(job, global);
     job_weights_hash(job->shape, o->mean, hash);
     return coord_job_save(job, plan->round, o->mean);
