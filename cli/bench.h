@@ -9,6 +9,7 @@ msfl_status bench_he(int argc, char **argv);
 msfl_status bench_compare(int argc, char **argv);
 msfl_status bench_layers(int argc, char **argv);
 msfl_status bench_round(int argc, char **argv);
+msfl_status bench_train(int argc, char **argv);
 
 /** What a person sees on standard error, and a stop on request. */
 typedef struct bench_watch {

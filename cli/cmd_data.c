@@ -44,7 +44,8 @@ static bool names_files(const char *const *words, size_t n) {
 
 static msfl_status run(int argc, char **argv, const char **words) {
     static const char usage[] =
-        "say what to do: medsecurefl data inspect --data WHAT, data inspect FILE..., or data partition --data WHAT";
+        "say what to do: medsecurefl data inspect --data WHAT, data inspect FILE..., data partition --data WHAT, "
+        "or data augment-preview --data WHAT --out SHEET.html";
     msfl_dataset_options d = {0};
     cli_data_partition_options p = {.partition = "iid",
                                     .n_clients = 3,
@@ -52,6 +53,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                     .test_fraction = 0.2,
                                     .validation_fraction = 0.1,
                                     .seed = 1};
+    cli_data_preview_options v = {.augment = "default", .n_images = 6, .n_versions = 6};
     const char *data = NULL, *html = NULL;
     uint32_t size = 0;
     bool json = false, quiet = false, series = false;
@@ -69,6 +71,10 @@ static msfl_status run(int argc, char **argv, const char **words) {
                                   {"test-fraction", CLI_F64, &p.test_fraction, 0, 0.9},
                                   {"validation-fraction", CLI_F64, &p.validation_fraction, 0, 0.9},
                                   {"seed", CLI_U64, &p.seed, 0, 0x1p53},
+                                  {"augment", CLI_TEXT, &v.augment, 0, 0},
+                                  {"out", CLI_TEXT, &v.out, 0, 0},
+                                  {"images", CLI_U32, &v.n_images, 1, 40},
+                                  {"versions", CLI_U32, &v.n_versions, 1, 9},
                                   {"threads", CLI_U32, &d.n_threads, 0, 256},
                                   {"quiet", CLI_FLAG, &quiet, 0, 0},
                                   {"series", CLI_FLAG, &series, 0, 0},
@@ -79,7 +85,8 @@ static msfl_status run(int argc, char **argv, const char **words) {
     if (status != MSFL_OK) return status;
     if (n_words == 0) return msfl_fail(MSFL_ERR_USAGE, "%s", usage);
     bool inspect = strcmp(words[0], "inspect") == 0;
-    if (!inspect && strcmp(words[0], "partition") != 0) {
+    bool preview = strcmp(words[0], "augment-preview") == 0;
+    if (!inspect && !preview && strcmp(words[0], "partition") != 0) {
         return msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
     }
     if (series && (!inspect || data != NULL || n_words < 2)) {
@@ -98,13 +105,19 @@ static msfl_status run(int argc, char **argv, const char **words) {
     }
     cli_terminal *terminal = cli_terminal_new(NULL, 0, quiet);
     const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
+    if (preview) d.normalise = MSFL_NORMALISE_NONE;
     d.width = d.height = size;
     d.seed = p.seed;
     d.observer = &observer;
     msfl_dataset *set = NULL;
     status = msfl_dataset_open(data, &d, &set);
     cli_terminal_free(terminal);
-    if (status == MSFL_OK) status = inspect ? cli_data_inspect(set, json) : cli_data_partition(set, &p, json);
+    v.seed = p.seed;
+    if (status == MSFL_OK) {
+        status = inspect   ? cli_data_inspect(set, json)
+                 : preview ? cli_data_preview(set, &v)
+                           : cli_data_partition(set, &p, json);
+    }
     msfl_dataset_free(set);
     if (status == MSFL_OK && html != NULL) {
         d.observer = NULL; /* read once more, for the page; what there was to say was said */

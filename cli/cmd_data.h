@@ -15,6 +15,14 @@ msfl_status cli_data_inspect(const msfl_dataset *set, bool json) MSFL_NODISCARD;
 msfl_status cli_data_partition(const msfl_dataset *set, const cli_data_partition_options *options,
                                bool json) MSFL_NODISCARD;
 
+typedef struct cli_data_preview_options {
+    const char *augment, *out;
+    uint32_t n_images, n_versions;
+    uint64_t seed;
+} cli_data_preview_options;
+/** A contact sheet of images and what augmentation makes of them. */
+msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_options *options) MSFL_NODISCARD;
+
 /** Single files, whatever they are. Fails, after all have been shown, with the status of the first that cannot be read.
  */
 msfl_status cli_data_files(const char *const *files, size_t n, uint32_t n_threads, bool json) MSFL_NODISCARD;

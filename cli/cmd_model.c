@@ -97,11 +97,15 @@ static msfl_status print_json(const subject *s) {
 }
 
 static msfl_status run_info(int argc, char **argv) {
-    bool json = false;
+    bool json = false, yaml = false;
     uint32_t height = 0, width = 0, channels = 0, classes = 0;
-    const cli_option options[] = {{"json", CLI_FLAG, &json, 0, 0},         {"height", CLI_U32, &height, 1, 4096},
-                                  {"width", CLI_U32, &width, 1, 4096},     {"channels", CLI_U32, &channels, 1, 8192},
-                                  {"classes", CLI_U32, &classes, 2, 1024}, {0}};
+    const cli_option options[] = {{"json", CLI_FLAG, &json, 0, 0},
+                                  {"yaml", CLI_FLAG, &yaml, 0, 0},
+                                  {"height", CLI_U32, &height, 1, 4096},
+                                  {"width", CLI_U32, &width, 1, 4096},
+                                  {"channels", CLI_U32, &channels, 1, 8192},
+                                  {"classes", CLI_U32, &classes, 2, 1024},
+                                  {0}};
     subject s = {0};
     size_t n;
     msfl_status status = cli_parse(argc, argv, options, &s.source, 1, &n);
@@ -117,6 +121,8 @@ static msfl_status run_info(int argc, char **argv) {
     }
     if (status == MSFL_OK && json) {
         status = print_json(&s);
+    } else if (status == MSFL_OK && yaml) {
+        fputs(msfl_model_yaml(s.model), stdout);
     } else if (status == MSFL_OK) {
         print_table(&s);
     }

@@ -80,7 +80,7 @@ static double figure(const json_t *object, const char *name) {
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static void add_row(cli_table *table, const char *label, const json_t *m) {
+static void add_image_row(cli_table *table, const char *label, const json_t *m) {
     static const char *const names[] = {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "f1"};
     if (!json_is_object(m)) return;
     char auc[64];
@@ -97,12 +97,39 @@ static void add_row(cli_table *table, const char *label, const json_t *m) {
         cli_table_cell(table, "%.4f", figure(m, names[i]));
 }
 
+static const char *with_interval(const json_t *m, const char *name, const char *format, char text[80]) {
+    const json_t *interval = json_object_get(json_object_get(m, "intervals"), name);
+    double low = json_number_value(json_array_get(interval, 0)), high = json_number_value(json_array_get(interval, 1));
+    int used = snprintf(text, 80, format, figure(m, name));
+    if (json_is_number(json_array_get(interval, 0)) && used > 0 && used < 40) {
+        char ends[2][16];
+        snprintf(ends[0], sizeof ends[0], format, low);
+        snprintf(ends[1], sizeof ends[1], format, high);
+        snprintf(text + used, 80 - (size_t)used, " [%s, %s]", ends[0], ends[1]);
+    }
+    return text;
+}
+
+/* Masks have figures of their own. */
+static void add_mask_row(cli_table *table, const char *label, const json_t *m) {
+    char text[80];
+    if (!json_is_object(m)) return;
+    cli_table_cell(table, "%s", label);
+    cli_table_cell(table, "%s", with_interval(m, "dice", "%.4f", text));
+    cli_table_cell(table, "%s", with_interval(m, "hausdorff95", "%.2f", text));
+    cli_table_cell(table, "%.4f", figure(m, "accuracy"));
+}
+
 static msfl_status print_summary(const json_t *r, const char *out) {
-    static const char *const columns[] = {"on the test images", "AUC [95 % interval]", ">accuracy", ">balanced",
-                                          ">sensitivity",       ">specificity",        ">F1"};
+    static const char *const of_images[] = {"on the test images", "AUC [95 % interval]", ">accuracy", ">balanced",
+                                            ">sensitivity",       ">specificity",        ">F1"};
+    static const char *const of_masks[] = {"on the test images", "Dice [95 % interval]", "Hausdorff-95 (pixels)",
+                                           ">right pixels"};
+    const bool masks = json_object_get(r, "task") != NULL;
     cli_table *table;
-    msfl_status status = cli_table_new(columns, 7, &table);
+    msfl_status status = cli_table_new(masks ? of_masks : of_images, masks ? 4 : 7, &table);
     if (status != MSFL_OK) return status;
+    void (*add_row)(cli_table *, const char *, const json_t *) = masks ? add_mask_row : add_image_row;
     add_row(table, "encrypted federated", json_object_get(r, "encrypted"));
     add_row(table, "plain federated (NOT encrypted)", json_object_get(r, "plain"));
     add_row(table, "centralised", json_object_get(r, "central"));
@@ -123,6 +150,12 @@ static msfl_status print_summary(const json_t *r, const char *out) {
                100 * figure(r, "crypto_share_of_round"));
     } else {
         printf("\nscheme 'plain': the updates were NOT encrypted\n");
+    }
+    const json_t *t = json_object_get(r, "temperature");
+    if (t != NULL) {
+        printf(
+            "temperature %.2f (agg_model_calibrated.h5): calibration error on the test images %.4f, without it %.4f\n",
+            figure(t, "value"), figure(t, "calibration_after"), figure(t, "calibration_before"));
     }
     printf("peak memory: %.0f MiB\n", figure(r, "peak_rss_bytes") / 1048576.0);
     const json_t *warning;
@@ -171,7 +204,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                .learning_rate = o.train.learning_rate,
                .momentum = o.train.momentum,
                .weight_decay = o.train.weight_decay};
-    double smoothing = 0;
+    double smoothing = 0, focal = 0, dice = o.train.dice, proximal = 0;
     o.data = NULL;
     const cli_option options[] = {{"data", CLI_TEXT, &o.data, 0, 0},
                                   {"clients", CLI_U32, &o.n_clients, 1, 1e6},
@@ -203,6 +236,12 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"size", CLI_U32, &o.size, 8, 1024},
                                   {"channels", CLI_U32, &o.channels, 1, 3},
                                   {"normalise", CLI_TEXT, &w.normalise, 0, 0},
+                                  {"augment", CLI_TEXT, &o.augmentation, 0, 0},
+                                  {"balance", CLI_FLAG, &o.balance, 0, 0},
+                                  {"focal", CLI_F64, &focal, 0, 10},
+                                  {"dice", CLI_F64, &dice, 0, 100},
+                                  {"proximal", CLI_F64, &proximal, 0, 1000},
+                                  {"local-norms", CLI_FLAG, &o.local_norms, 0, 0},
                                   {"no-augment", CLI_FLAG, &w.no_augment, 0, 0},
                                   {"flip-horizontal", CLI_FLAG, &o.flip_horizontal, 0, 0},
                                   {"refuse-bad", CLI_FLAG, &o.refuse_bad, 0, 0},
@@ -223,6 +262,9 @@ msfl_status cmd_simulate(int argc, char **argv) {
     if (status == MSFL_OK) status = apply(&w, &o);
     if (status != MSFL_OK) return status;
     o.train.label_smoothing = (float)smoothing;
+    o.train.focal = (float)focal;
+    o.train.dice = (float)dice;
+    o.train.proximal = (float)proximal;
     char command[2048];
     join(argc, argv, command, sizeof command);
     o.command = command;

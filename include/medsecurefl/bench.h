@@ -33,6 +33,33 @@ typedef struct msfl_bench_machine {
 /** About `seconds` in all, but two turns of everything. 512 MiB are needed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_machine_measure(double seconds, msfl_bench_machine *out);
 
+/* --- throughput of training --- */
+
+typedef struct msfl_bench_train_options {
+    const char *model;                           /**< as msfl_model_new */
+    uint32_t height, width, channels, n_classes; /**< 0: the model's own */
+    uint32_t batch;                              /**< 1 to 1024 */
+    uint32_t n_threads;                          /**< 0: all cores */
+    double seconds;                              /**< for training, and half of it for prediction, about */
+} msfl_bench_train_options;
+
+typedef struct msfl_bench_train {
+    char model[48];
+    uint32_t height, width, channels, n_classes, batch, threads;
+    uint64_t values;
+    double train_ips;       /**< images per second: forward, backward, Adam; the best run of a few batches */
+    double train_cpu_ips;   /**< by processor time of all threads, which neighbours on the machine do not take away */
+    double predict_ips;     /**< forward alone */
+    uint64_t trainer_bytes; /**< msfl_trainer_bytes */
+    uint64_t peak_bytes;    /**< of the whole process, as the system counts it */
+    uint32_t n_runs;
+} msfl_bench_train;
+
+/** On images of noise, kept in memory. ERR_CANCELLED when the observer asked to stop. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_bench_train_run(const msfl_bench_train_options *options,
+                                                         const msfl_observer *observer, msfl_bench_train *out);
+MSFL_API MSFL_NODISCARD msfl_status msfl_bench_train_json(const msfl_bench_train *report, char **text);
+
 /* --- throughput of each scheme --- */
 
 typedef struct msfl_bench_he_options {

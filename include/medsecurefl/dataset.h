@@ -47,7 +47,7 @@ typedef struct msfl_dataset_info {
     uint32_t n_skipped;    /**< broken images left out */
     uint32_t n_sizes;      /**< distinct sizes before resizing */
     const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
-    bool has_masks;        /**< imported with masks, and not resized since */
+    bool has_masks;        /**< every image comes with a mask */
     bool has_split;        /**< the source comes with its own train/test split */
     uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
     const char
@@ -90,8 +90,19 @@ typedef struct msfl_augment {
     float zoom;           /**< factor uniform in 1 +- */
     float gain, offset;   /**< intensity: factor 1 +- gain, offset +- of the range */
     bool flip_horizontal;
+    bool flip_vertical;
+    float shear_degrees; /**< uniform in +- */
+    float elastic;       /**< displacement of each of 5 x 5 points, smooth between them: fraction of the size, +- */
+    float gamma;         /**< exponent from 1 / (1 + gamma) to 1 + gamma, uniform in its logarithm */
+    float noise;         /**< standard deviation of noise on every sample, of the range: uniform from 0 */
+    float blur;          /**< standard deviation of a Gaussian, pixels: uniform from 0 */
+    float cutout;        /**< every other image loses a rectangle of this fraction of the sides */
 } msfl_augment;
 MSFL_API msfl_augment msfl_augment_default(void);
+/** In words: "none", "default" or "strong", or nothing of these, then any of rotate=DEGREES, shift=, zoom=, shear=,
+ *  elastic=, gain=, offset=, gamma=, noise=, blur=, cutout=NUMBER, flip-horizontal, flip-vertical; commas between.
+ *  ERR_USAGE says what is wrong; `*out` is then unchanged. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_augment_parse(const char *text, msfl_augment *out);
 
 /** Image as height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an imported set,
  *  the recipe's values. `augment` NULL: as it is; else drawn from
@@ -132,6 +143,13 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_shifted(const msfl_datas
                                                                 uint64_t augment_seed, float *pixels);
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_dataset *dataset, uint32_t image,
                                                                  const msfl_shift *shift, uint8_t *pixels);
+/** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
+MSFL_API uint32_t msfl_dataset_mask_classes(const msfl_dataset *dataset);
+/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as height x width numbers
+ * in `mask`. ERR_DATA without masks. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image,
+                                                             const msfl_shift *shift, const msfl_augment *augment,
+                                                             uint64_t augment_seed, float *pixels, uint32_t *mask);
 
 /** A list of images of a data set. Zero-initialise; msfl_indices_clear. */
 typedef struct msfl_indices {

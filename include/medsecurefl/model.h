@@ -11,8 +11,9 @@ typedef struct msfl_model msfl_model; /**< an architecture with all shapes resol
 enum { MSFL_MODEL_TENSORS_MAX = 1024, MSFL_MODEL_VALUES_MAX = 1 << 28 };
 
 /**
- * A network by name ("cnn-small", "medsecurefl-2022") or from a YAML file (docs/formats/model.md), for images of this
- * size and number of classes; 0 keeps what the description says, and a conflict is ERR_MISMATCH.
+ * A network by name ("cnn-small", "resnet8", "resnet18", "unet2d", "medsecurefl-2022") or from a YAML file
+ * (docs/formats/model.md), for images of this size and number of classes; 0 keeps what the description says, and a
+ * conflict is ERR_MISMATCH.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_new(const char *name_or_path, uint32_t height, uint32_t width,
                                                    uint32_t channels, uint32_t n_classes, msfl_model **out);
@@ -41,6 +42,8 @@ typedef struct msfl_model_info {
     uint32_t n_layers, n_tensors;
     uint64_t n_values; /**< floats in the weight vector: trainable and statistics */
     uint64_t n_trainable;
+    bool is_pixelwise;  /**< a class for every pixel, not for the whole image */
+    uint32_t n_targets; /**< classes that are given to one image: 1, or height x width */
 } msfl_model_info;
 MSFL_API const msfl_model_info *msfl_model_info_borrow(const msfl_model *model);
 MSFL_API const msfl_tensor *msfl_model_tensor(const msfl_model *model, uint32_t i);

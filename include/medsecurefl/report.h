@@ -44,6 +44,28 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_report_write(const char *path, const ch
 MSFL_API MSFL_NODISCARD msfl_status msfl_card_write(const char *path, const char *card, size_t length,
                                                     const msfl_report_picture *pictures, size_t n_pictures);
 
+/** What is painted over a picture; each may be NULL. All have the picture's height and width. */
+typedef struct msfl_overlay {
+    const uint8_t *fill;    /**< a class for every pixel: others than 0 are tinted */
+    const uint8_t *outline; /**< likewise: the edge of every region is drawn */
+    const float *heat;      /**< 0 (nothing) to 1 */
+} msfl_overlay;
+
+/** A picture (height x width x channels) `factor` times as large, as RGB, with something painted over it. `rgb` holds 3
+ * x factor^2 x height x width bytes. */
+MSFL_API void msfl_overlay_paint(const uint8_t *pixels, uint32_t height, uint32_t width, uint32_t channels,
+                                 const msfl_overlay *overlay, uint32_t factor, uint8_t *rgb);
+
+enum { MSFL_SHEET_PICTURES_MAX = 400, MSFL_SHEET_COLUMNS_MAX = 20 };
+/**
+ * Write a contact sheet: a self-contained HTML page of pictures in rows of `columns`, each with its name below it.
+ * Texts are escaped; `path` is replaced all or nothing. ERR_LIMIT above the bounds, ERR_USAGE for an impossible
+ * picture.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_sheet_write(const char *path, const char *title, const char *note,
+                                                     const msfl_report_picture *pictures, size_t n_pictures,
+                                                     uint32_t columns);
+
 MSFL_END_DECLS
 
 #endif

@@ -40,7 +40,12 @@ typedef struct msfl_simulate_options {
     uint32_t channels;      /**< 0: the model's or the data's own */
     msfl_normalise normalise;
     bool augment, flip_horizontal;
-    bool refuse_bad; /**< a broken image ends the run instead of being skipped */
+    const char *augmentation; /**< what augmentation does, in the words of msfl_augment_parse; NULL: its default */
+    bool balance;     /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
+                           most tenfold) */
+    bool local_norms; /**< every hospital keeps its own normalisation layers from round to round; the federated
+                           model has their mean (after Li et al. 2021, FedBN) */
+    bool refuse_bad;  /**< a broken image ends the run instead of being skipped */
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */
@@ -63,8 +68,12 @@ MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
 
 /**
  * Run, or continue, a simulation. Writes into `out`: main_model.h5 (initial weights), agg_model.h5 (the federated model
- * of the best validation loss), agg_model_last.h5 (after the last round), metrics.jsonl, result.json, report.html,
- * config.json and state/ (for `resume`).
+ * of the best validation loss), agg_model_last.h5 (after the last round), agg_model_calibrated.h5 (the best, with the
+ * temperature of the validation images in its last layer; classification alone), metrics.jsonl, result.json,
+ * report.html, config.json and state/ (for `resume`).
+ *
+ * A network that gives a class to every pixel needs masks beside the images, and is judged by Dice and Hausdorff
+ * distance.
  *
  * `*result_json` (may be NULL) gets the text of result.json; free with msfl_text_free. docs/formats/result.md
  *

@@ -15,7 +15,8 @@ MSFL_BEGIN_DECLS
 typedef struct msfl_samples {
     uint32_t n;
     void *ctx;
-    /** Sample i < n as HWC floats of the model's input size, and its class. `augment_seed` 0: as it is. */
+    /** Sample i < n as HWC floats of the model's input size, and its class; for a network that gives a class to every
+     *  pixel, height x width classes, rows from the top. `augment_seed` 0: as it is. */
     msfl_status (*load)(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label);
 } msfl_samples;
 
@@ -33,12 +34,18 @@ typedef struct msfl_train_options {
     bool augment;         /**< pass non-zero augment seeds to `load` */
     float label_smoothing;
     const float *class_weights; /**< n_classes, or NULL */
+    float focal;    /**< focusing parameter of the focal loss (Lin et al. 2017), 0 to 10; 0: cross-entropy. Not with
+                         label smoothing, nor with classes per pixel */
+    float dice;     /**< classes per pixel: the loss is cross-entropy + dice (1 - soft Dice); 0 to 100, default 1 */
+    float proximal; /**< FedProx (Li et al. 2020): mu / 2 |w - w0|^2 is added to the loss, w0 being the weights at the
+                         start of the call; 0 to 1000, default 0 */
 } msfl_train_options;
 MSFL_API msfl_train_options msfl_train_options_default(void);
 
 typedef struct msfl_train_result {
     double loss;        /**< mean over the last epoch */
-    uint64_t n_correct; /**< during the last epoch, with the weights of the moment */
+    uint64_t n_correct; /**< during the last epoch, with the weights of the moment; classes per pixel: the share of
+                             right pixels times n_seen, rounded down */
     uint64_t n_seen;    /**< samples of the last epoch */
     uint64_t n_steps;
 } msfl_train_result;
@@ -50,6 +57,13 @@ typedef struct msfl_trainer msfl_trainer; /**< compiled network, buffers and opt
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_new(const msfl_model *model, uint32_t batch, uint32_t n_threads,
                                                      msfl_trainer *share, msfl_trainer **out);
 MSFL_API void msfl_trainer_free(msfl_trainer *trainer);
+
+/** Threads that it works on. */
+MSFL_API uint32_t msfl_trainer_threads(const msfl_trainer *trainer);
+/** Bytes that a trainer holds at most while it trains with this optimiser: workspaces (one for each thread; with batch
+ *  normalisation one for each shard of a batch), gradients, batches, momenta, packed kernels. It grows with the batch
+ * and the size of images, never with their number. */
+MSFL_API uint64_t msfl_trainer_bytes(const msfl_trainer *trainer, msfl_optimizer optimizer);
 
 /**
  * Train `weights` (n_values floats) in place. Optimiser state stays in the trainer from call to call.
@@ -63,10 +77,20 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_train(msfl_trainer *trainer, const msfl
                                                msfl_train_result *result);
 
 /** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL).
- *  `labels` (n) receives the labels; may be NULL. */
+ *  `labels` (n) receives the labels; may be NULL. Where every pixel has a class, there are height x width rows and
+ * labels for each sample (`msfl_model_info.n_targets`). */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const float *weights,
                                                  const msfl_samples *samples, float *probabilities, uint32_t *labels,
                                                  double *loss);
+
+/**
+ * Where in one image (HWC floats of the model's input size) a class was seen, by Grad-CAM (Selvaraju et al. 2017) on
+ * the last layer that knows places: `map` gets height x width values from 0 to 1, all 0 where nothing speaks for the
+ * class. A picture for people, not a measurement. ERR_UNSUPPORTED for networks without such a layer, with batch
+ * normalisation behind it, or with a class per pixel.
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_explain(msfl_trainer *trainer, const float *weights, const float *pixels,
+                                                 uint32_t class_index, float *map);
 
 /** Optimiser state (momenta, step count) as bytes, for checkpoints. `*bytes` is freed with msfl_bytes_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_save(const msfl_trainer *trainer, uint8_t **bytes,

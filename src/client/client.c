@@ -21,7 +21,8 @@ typedef struct client {
     /* Jobs whose part here ended by itself, and under which roster: a new one may make room for them. */
     char ended[REFUSED_MAX][JOB_ID_MAX + 1];
     uint32_t n_ended, ended_epoch;
-    msfl_status worst; /* of a job that was named with --job */
+    uint32_t bad_epoch; /* of a roster that was none: not asked for again */
+    msfl_status worst;  /* of a job that was named with --job */
 } client;
 
 static const int never = 0;
@@ -128,7 +129,16 @@ static msfl_status step(client *c, bool *idle) {
     /* With --once nobody should wait for a poll to end. */
     const uint32_t wait_s = c->hub.o->once ? 1 : CLIENT_WAIT_S;
     if (status == MSFL_OK) status = client_link_jobs(c->link, wait_s, &c->seen, &epoch, &lines, &n);
-    if (status == MSFL_OK) status = take_roster(c, epoch);
+    if (status == MSFL_OK && epoch != c->bad_epoch) {
+        status = take_roster(c, epoch);
+        if (status != MSFL_OK && status != MSFL_ERR_CANCELLED && status != MSFL_ERR_MEMORY) {
+            /* The roster that we have goes on to count: a coordinator cannot talk us out of it. */
+            msfl_observe_text(&c->hub.observer, MSFL_EVENT_WARNING, "client", "roster of epoch %u: %s", epoch,
+                              msfl_error_message());
+            if (status != MSFL_ERR_IO) c->bad_epoch = epoch;
+            status = MSFL_OK;
+        }
+    }
     if (status == MSFL_OK) status = follow(c, lines, n);
     if (status == MSFL_OK) *idle = is_idle(c, lines, n);
     msfl_free(lines);

@@ -124,6 +124,13 @@ static msfl_status write_job(const client_learner_options *o, const job_plan *pl
                             "seed", (json_int_t)(job_train_seed(spec->seed, o->client) & exact), "weights",
                             o->site->trainer.format == CLIENT_H5 ? "in/weights.h5" : "in/weights.npz");
     if (job == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory");
+    /* Only what differs from plain training: a trainer that does not know a field may pass it over only if it is
+     * absent. */
+    if (spec->augmentation[0] != 0) json_object_set_new(job, "augmentation", json_string(spec->augmentation));
+    if (spec->balance) json_object_set_new(job, "balance", json_true());
+    if (spec->local_norms) json_object_set_new(job, "local_norms", json_true());
+    if (spec->train.focal > 0) json_object_set_new(job, "focal", json_real((double)spec->train.focal));
+    if (spec->train.proximal > 0) json_object_set_new(job, "proximal", json_real((double)spec->train.proximal));
     if (!train) json_object_set_new(job, "part", json_string(plan->kind == JOB_TEST ? "test" : "validation"));
     json_object_set_new(job, "tensors", tensors_json(o->shape));
     json_object_set_new(job, "classes", classes_json(spec));

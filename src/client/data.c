@@ -83,7 +83,11 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
                              client_data *out) {
     const job_spec *spec = shape->spec;
     *out = (client_data){.augment = msfl_augment_default()};
-    out->augment.flip_horizontal = spec->flip_horizontal;
+    if (spec->augmentation[0] != 0) {
+        msfl_status status = msfl_augment_parse(spec->augmentation, &out->augment);
+        if (status != MSFL_OK) return status;
+    }
+    out->augment.flip_horizontal = out->augment.flip_horizontal || spec->flip_horizontal;
     if (site->path == NULL) return msfl_fail(MSFL_ERR_MISSING, "site.yaml names no data: add data with a path");
     const uint64_t seed = site->share.of > 0 ? site->share.seed : spec->seed;
     msfl_dataset_options o = {.label = site->label,

@@ -7,6 +7,7 @@
 #include "client/command.h"
 #include "client/data.h"
 #include "client/state.h"
+#include "job/norms.h"
 
 #include <string.h>
 
@@ -57,6 +58,58 @@ static msfl_status open_data(client_learner *l) {
     return MSFL_OK;
 }
 
+/* --- normalisation that stays here: its values stand behind the optimiser's state --- */
+
+static size_t norms_bytes(const client_learner *l) {
+    const job_shape *shape = l->o.shape;
+    return shape->spec->local_norms ? job_norms_count(shape->model) * sizeof(float) : 0;
+}
+
+/* Bytes of a state that are the optimiser's. A state from before a failure has none, and no norms either. */
+static size_t state_length(const client_learner *l, const client_state *state) {
+    size_t norms = norms_bytes(l);
+    return state->length < norms ? state->length : state->length - norms;
+}
+
+/* Our own values in place of the federation's, where we have some. */
+static void norms_put(const client_learner *l, const client_state *state, float *weights) {
+    size_t bytes = norms_bytes(l);
+    if (bytes == 0 || state->length < bytes) return;
+    float *norms = msfl_alloc(bytes, 1);
+    if (norms == NULL) return; /* one round with the federation's: no less right, only less ours */
+    memcpy(norms, state->bytes + state->length - bytes, bytes);
+    job_norms_put(l->o.shape->model, norms, weights);
+    msfl_free(norms);
+}
+
+static msfl_status norms_keep(const client_learner *l, const float *weights, client_state *state) {
+    size_t bytes = norms_bytes(l);
+    if (bytes == 0) return MSFL_OK;
+    float *norms = msfl_alloc(bytes, 1);
+    uint8_t *both = msfl_alloc(state->length + bytes, 1);
+    if (norms == NULL || both == NULL) {
+        msfl_free(norms);
+        msfl_free(both);
+        return MSFL_NO_MEMORY;
+    }
+    job_norms_take(l->o.shape->model, weights, norms);
+    memcpy(both, state->bytes, state->length);
+    memcpy(both + state->length, norms, bytes);
+    msfl_free(norms);
+    msfl_bytes_free(state->bytes);
+    state->bytes = both;
+    state->length += bytes;
+    return MSFL_OK;
+}
+
+static void balance(const client_learner *l, float *weights) {
+    uint32_t counts[JOB_CLASSES_MAX] = {0};
+    const msfl_indices *images = &l->data.holding.train;
+    for (uint32_t i = 0; i < images->n; i++)
+        counts[l->data.label[msfl_dataset_label(l->data.dataset, images->at[i])]]++;
+    job_balance(counts, msfl_model_info_borrow(l->o.shape->model)->n_classes, weights);
+}
+
 /* The update of a round depends on the seed, the hospital, and what it carries from the round before; not on time. */
 static msfl_status train(client_learner *l, const job_plan *plan, client_state *state, float *weights,
                          msfl_train_result *result) {
@@ -67,12 +120,18 @@ static msfl_status train(client_learner *l, const job_plan *plan, client_state *
     o.seed = job_train_seed(spec->seed, l->o.client);
     o.first_epoch = state->n_epochs;
     o.learning_rate = (float)plan->learning_rate;
-    msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state->length);
+    float class_weights[JOB_CLASSES_MAX];
+    if (spec->balance) {
+        balance(l, class_weights);
+        o.class_weights = class_weights;
+    }
+    msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state_length(l, state));
     if (status == MSFL_OK) {
         status = msfl_train(l->trainer, &o, &samples, weights, l->o.observer, l->o.job, 0, result);
     }
     client_state next = {.round = plan->round, .n_epochs = state->n_epochs + o.n_epochs};
     if (status == MSFL_OK) status = msfl_trainer_state_save(l->trainer, &next.bytes, &next.length);
+    if (status == MSFL_OK) status = norms_keep(l, weights, &next);
     if (status == MSFL_OK) {
         status = client_state_save(l->o.folder, l->o.shape, &next);
     } else if (status == MSFL_ERR_NUMERIC) {
@@ -103,6 +162,7 @@ static msfl_status update(client_learner *l, const job_plan *plan, const float *
                           msfl_error_message());
         status = MSFL_OK;
     }
+    if (status == MSFL_OK) norms_put(l, &state, trained);
     if (status == MSFL_OK) status = train(l, plan, &state, trained, &result);
     if (status == MSFL_OK) {
         for (uint64_t i = 0; i < shape->n_values; i++)
@@ -114,6 +174,21 @@ static msfl_status update(client_learner *l, const job_plan *plan, const float *
     client_state_clear(&state);
     msfl_wipe(trained, shape->n_values * sizeof *trained);
     msfl_free(trained);
+    return status;
+}
+
+/* The federation's weights with our normalisation of the newest round that we trained. */
+static msfl_status own_weights(const client_learner *l, const job_plan *plan, const float *weights, float **out) {
+    const job_shape *shape = l->o.shape;
+    client_state state;
+    *out = msfl_alloc(shape->n_values, sizeof **out);
+    if (*out == NULL) return MSFL_NO_MEMORY;
+    memcpy(*out, weights, shape->n_values * sizeof **out);
+    const uint32_t bound = plan->kind == JOB_TEST ? UINT32_MAX : plan->round + 1;
+    msfl_status status = client_state_load(l->o.folder, shape, bound, &state);
+    if (status == MSFL_OK) norms_put(l, &state, *out);
+    if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_MISMATCH) status = MSFL_OK; /* warned of when training */
+    client_state_clear(&state);
     return status;
 }
 
@@ -131,12 +206,16 @@ static msfl_status figures(client_learner *l, const job_plan *plan, const float 
     client_samples storage;
     const msfl_samples samples = client_samples_of(&l->data, images, &storage);
     msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    if (status == MSFL_OK) status = msfl_predict(l->trainer, weights, &samples, probabilities, labels, NULL);
+    float *own = NULL;
+    if (status == MSFL_OK && norms_bytes(l) > 0) status = own_weights(l, plan, weights, &own);
+    if (status == MSFL_OK)
+        status = msfl_predict(l->trainer, own != NULL ? own : weights, &samples, probabilities, labels, NULL);
     if (status == MSFL_OK) {
         job_eval_counters(probabilities, labels, images->n, n_classes, counters);
         out->n_samples = counters[JOB_EVAL_CLIENTS];
         memcpy(out->counters, counters + 1, (JOB_EVAL_COUNTERS - 1) * sizeof *counters);
     }
+    msfl_free(own);
     msfl_free(probabilities);
     msfl_free(labels);
     return status;

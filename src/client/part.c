@@ -22,13 +22,19 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
     msfl_status status = msfl_journal_read(e->bytes, e->length, p->seat.task, &kind, &body);
     if (status != MSFL_OK) return status;
     if (kind == MSFL_JOURNAL_SEALED) status = client_spool_sync(p->spool);
-    if (status != MSFL_OK || kind != MSFL_JOURNAL_JOINED) {
-        return status != MSFL_OK ? status : store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
+    if (status != MSFL_OK) return status;
+    uint64_t sequence;
+    if (kind != MSFL_JOURNAL_JOINED) {
+        status = store_append(s, p->seat.task, "site", e->bytes, e->length, &sequence);
+        if (status == MSFL_OK && kind == MSFL_JOURNAL_HISTORY) p->history = sequence;
+        return status;
     }
-    /* How often this hospital took part is counted with the record that uses a round's number up. */
+    /* How often this hospital took part is counted with the record that uses a round's number up; what is before it
+     * is over, but for the last history. */
     status = store_begin(s);
     if (status != MSFL_OK) return status;
-    status = store_append(s, p->seat.task, "site", e->bytes, e->length, NULL);
+    status = store_append(s, p->seat.task, "site", e->bytes, e->length, &sequence);
+    if (status == MSFL_OK) status = store_cut(s, p->seat.task, "site", sequence, p->history);
     if (status == MSFL_OK) status = client_tally_add(s, p->run->id);
     if (status == MSFL_OK) return store_commit(s);
     store_rollback(s);
@@ -54,8 +60,12 @@ msfl_status client_part_carry_out(client_part_state *p, const msfl_effects *effe
 /* --- machines --- */
 
 static msfl_status replay(void *ctx, uint64_t sequence, const uint8_t *record, size_t length) {
-    (void)sequence;
-    return msfl_site_replay(ctx, record, length);
+    client_part_state *p = ctx;
+    msfl_journal_kind kind;
+    msfl_reader body;
+    msfl_status status = msfl_journal_read(record, length, p->seat.task, &kind, &body);
+    if (status == MSFL_OK && kind == MSFL_JOURNAL_HISTORY) p->history = sequence;
+    return status == MSFL_OK ? msfl_site_replay(p->site, record, length) : status;
 }
 
 static void stand_up(client_part_state *p) {
@@ -66,6 +76,7 @@ static void stand_up(client_part_state *p) {
     p->spool = NULL;
     p->learner = NULL;
     p->broken = false;
+    p->history = 0;
     client_seat_clear(&p->seat);
 }
 
@@ -124,7 +135,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
                                .delivery = p->run->spec.delivery};
     memcpy(config.task, p->seat.task, MSFL_HASH_BYTES);
     status = msfl_site_new(&config, &p->site);
-    if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p->site);
+    if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p);
     const client_learner_options options = {.site = &hub->site,
                                             .shape = p->run->shape,
                                             .job = p->run->id,

@@ -34,7 +34,7 @@ struct coord_driver {
     size_t record_length;
     uint64_t record_number;
     uint64_t *changed_ms; /* per client */
-    uint64_t phase_ms[5], bytes_in, bytes_out;
+    uint64_t phase_ms[MSFL_PHASE_DELIVERING + 1], bytes_in, bytes_out;
     msfl_phase seen;
     uint64_t seen_number;
     atomic_int phase;

@@ -82,8 +82,8 @@ typedef struct coord_view {
     msfl_phase phase;
     uint64_t number; /**< of the round that is open, or was the last */
     uint64_t deadline_ms, bytes_total;
-    uint64_t phase_ms[5]; /**< when each phase was entered in this process; 0: not */
-    uint32_t n_in;        /**< complete uploads */
+    uint64_t phase_ms[MSFL_PHASE_DELIVERING + 1]; /**< when each phase was entered in this process; 0: not */
+    uint32_t n_in;                                /**< complete uploads */
     uint32_t min_cohort;
     uint32_t n_clients, k;
     coord_client_view *clients; /**< n_clients */

@@ -593,7 +593,8 @@ msfl_status coord_engine_inbox(coord_engine *e, const char *id, const char *name
     if (j != NULL) *version = j->version;
     pthread_mutex_unlock(&e->lock);
     msfl_status status = enter(e, id, name, &v);
-    if (status != MSFL_OK || v.driver == NULL) return status;
+    if (status == MSFL_OK && v.driver == NULL) return coord_last_record(e, v.j, frames);
+    if (status != MSFL_OK) return status;
     status = coord_driver_poll(v.driver, v.party, frames);
     if (status == MSFL_OK && strcmp(v.j->job->spec.scheme, "plain") == 0) status = plain_inbox(e, &v, frames);
     pthread_mutex_lock(&e->lock);

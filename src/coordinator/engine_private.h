@@ -130,6 +130,8 @@ msfl_status coord_write_products(const coord_engine *e, const coord_entry *j, co
                                  const char *why) MSFL_NODISCARD;
 
 /* --- records.c --- */
+/** Of a job that has ended: its last transcript, as the message that hospitals hear. Nothing for others. */
+msfl_status coord_last_record(coord_engine *e, const coord_entry *j, msfl_buffer *frames) MSFL_NODISCARD;
 /** Before a job goes on under another roster: the last transcript of its former task, in case it was finished and could
  * not be kept yet. */
 msfl_status coord_sweep_task(coord_engine *e, coord_entry *j, const uint8_t task[MSFL_HASH_BYTES]) MSFL_NODISCARD;

@@ -5,8 +5,11 @@
 #include "coordinator/engine_private.h"
 #include "medsecurefl/audit.h"
 #include "round/journal.h"
+#include "round/message.h"
 
 #include <stdio.h>
+
+enum { RECORD_BYTES_MAX = 16 << 20 };
 
 msfl_status coord_keep_record(coord_engine *e, coord_entry *j, const uint8_t *transcript, size_t length) {
     msfl_transcript t;
@@ -40,6 +43,32 @@ msfl_status coord_keep_record(coord_engine *e, coord_entry *j, const uint8_t *tr
     msfl_audit_writer_free(writer);
     coord_members_drop(m);
     msfl_free(folder);
+    return status;
+}
+
+/* --- for those who were away when the last round ended --- */
+
+msfl_status coord_last_record(coord_engine *e, const coord_entry *j, msfl_buffer *frames) {
+    static const uint8_t none[MSFL_HASH_BYTES];
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    pthread_mutex_lock(&e->lock);
+    const uint32_t n = j->job->state > COORD_RUNNING ? j->job->records : 0;
+    pthread_mutex_unlock(&e->lock);
+    if (n == 0) return MSFL_OK;
+    char *path = msfl_format("%s/audit/%s/%06u.transcript", e->folder, j->job->id, n);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_file_read(path, RECORD_BYTES_MAX, &bytes, &length);
+    msfl_buffer message = {0};
+    if (status == MSFL_OK) {
+        msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
+        msfl_put_bytes(&message, bytes, length);
+        msfl_put32(frames, (uint32_t)message.length);
+        msfl_put_bytes(frames, message.bytes, message.length);
+        status = message.status != MSFL_OK ? message.status : frames->status;
+    }
+    msfl_buffer_clear(&message);
+    msfl_free(bytes);
+    msfl_free(path);
     return status;
 }
 

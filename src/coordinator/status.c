@@ -88,7 +88,7 @@ static json_t *parties_json(const coord_engine *e, const coord_members *m, uint6
 
 /* --- a job --- */
 
-static const char *const phase_names[] = {"idle", "collecting", "certifying", "releasing", "opened"};
+static const char *const phase_names[] = {"idle", "collecting", "certifying", "releasing", "opened", "delivering"};
 
 static void phase_text(const coord_entry *j, const coord_view *v, uint64_t now_ms, char out[200]) {
     uint32_t voted = 0, answered = 0;

@@ -110,6 +110,15 @@ const uint8_t *msfl_dataset_mask(const msfl_dataset *set, uint32_t image) {
     return (const uint8_t *)set->masks + (size_t)image * set->info.width * set->info.height;
 }
 
+uint32_t msfl_dataset_mask_classes(const msfl_dataset *set) {
+    if (set->masks == NULL) return 0;
+    const uint8_t *masks = set->masks;
+    uint8_t most = 0;
+    for (size_t i = 0; i < (size_t)set->info.n_images * set->info.width * set->info.height; i++)
+        most = masks[i] > most ? masks[i] : most;
+    return (uint32_t)most + 1;
+}
+
 const char *msfl_dataset_image_name(const msfl_dataset *set, uint32_t image) {
     return msfl_texts_get(&set->names, image);
 }

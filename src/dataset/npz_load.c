@@ -20,7 +20,8 @@ typedef struct load {
     msfl_npz_images arrays[ARRAYS_MAX];
     size_t label_arrays[ARRAYS_MAX], group_arrays[ARRAYS_MAX];
     size_t n_arrays;
-    bool has_label_arrays, has_group_arrays;
+    bool has_label_arrays, has_group_arrays, has_masks;
+    size_t mask_array;
     uint32_t n;
     msfl_texts labels, keys, classes; /* one per image; classes: the column "class" of labels.csv, or empty */
     char *label_key, *group_key;
@@ -98,11 +99,13 @@ static msfl_status find_medmnist(load *l) {
 static msfl_status find_plain(load *l) {
     static const char *const images[] = {"x", "X", "images", NULL};
     static const char *const labels[] = {"y", "Y", "labels", NULL};
+    static const char *const masks[] = {"masks", "mask", NULL};
     if (!find_either(l->npz, images, &l->arrays[0].index)) {
         return fail_listing(l, "neither the arrays 'x' and 'y' nor 'train_images' and 'train_labels' are there");
     }
     l->n_arrays = 1;
     l->set->info.kind = "npz";
+    l->has_masks = find_either(l->npz, masks, &l->mask_array);
     l->has_group_arrays = msfl_npz_find(l->npz, "group", &l->group_arrays[0]);
     l->has_label_arrays = l->options->label != NULL ? msfl_npz_find(l->npz, l->options->label, &l->label_arrays[0])
                                                     : find_either(l->npz, labels, &l->label_arrays[0]);
@@ -201,6 +204,8 @@ static msfl_status read_labels(load *l) {
     if (status != MSFL_OK) return status;
     if (!l->has_label_arrays) {
         uint32_t column;
+        if (l->options->label == NULL && l->has_masks)
+            return msfl_npz_mask_labels(l->set, l->n, &l->labels, &l->label_key);
         if (l->options->label == NULL) return fail_listing(l, "there is no array 'y' of labels; name one with --label");
         status = msfl_labels_column(&l->table, l->set->source, l->options->label, &column);
         if (status == MSFL_ERR_DATA) {
@@ -349,6 +354,7 @@ msfl_status msfl_set_load_npz(msfl_dataset *set, const msfl_dataset_options *opt
     status = medmnist ? find_medmnist(&l) : find_plain(&l);
     if (status == MSFL_OK) status = describe_images(&l);
     if (status == MSFL_OK) status = read_table(&l);
+    if (status == MSFL_OK && l.has_masks) status = msfl_npz_masks(set, l.npz, l.mask_array, &l.arrays[0]);
     if (status == MSFL_OK) status = read_labels(&l);
     if (status == MSFL_OK) status = read_keys(&l);
     if (status == MSFL_OK) status = read_pixels(&l);

@@ -38,4 +38,14 @@ msfl_status msfl_npz_pixel_map(msfl_npz *npz, const msfl_npz_images *arrays, siz
 msfl_status msfl_npz_pixels(msfl_dataset *set, msfl_npz *npz, const msfl_npz_images *array, const msfl_pixel_map *map,
                             msfl_pool *pool, msfl_progress *progress, bool *broken) MSFL_NODISCARD;
 
+/** Masks of the pictures in `images` (whole numbers of 0 to 254; n x height x width, or one channel last), brought to
+ * the data set's size by the nearest pixel. ERR_DATA if they are something else. */
+msfl_status msfl_npz_masks(msfl_dataset *set, msfl_npz *npz, size_t index,
+                           const msfl_npz_images *images) MSFL_NODISCARD;
+
+/** For a set of `n` pictures without labels, the class with the most pixels in each mask, other than 0 where there is
+ *  one: so that splits and partitions have something to go by. `*label_key` says so; free with msfl_free. */
+msfl_status msfl_npz_mask_labels(const msfl_dataset *set, uint32_t n, msfl_texts *labels,
+                                 char **label_key) MSFL_NODISCARD;
+
 #endif

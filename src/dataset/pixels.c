@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "dataset/augment.h"
 #include "dataset/set.h"
 #include "image/decode.h"
 
@@ -107,34 +108,17 @@ void msfl_pixels_preview(const void *samples, uint32_t bits, size_t n, double lo
     }
 }
 
-static bool changes_something(const msfl_augment *a) {
-    return a != NULL && (a->rotate_degrees != 0 || a->shift != 0 || a->zoom != 0 || a->gain != 0 || a->offset != 0 ||
-                         a->flip_horizontal);
-}
-
-/* Also refuses what is not a number. */
-static msfl_status check_augment(const msfl_augment *a) {
-    bool good = a->rotate_degrees >= 0 && a->rotate_degrees <= 180 && a->shift >= 0 && a->shift <= 1 && a->zoom >= 0 &&
-                a->zoom <= 0.9f && a->gain >= 0 && a->gain <= 1 && a->offset >= 0 && a->offset <= 1;
-    if (good) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_USAGE,
-                     "augmentation: rotation %g (0 to 180 degrees), shift %g (0 to 1), zoom %g (0 to 0.9), gain %g and "
-                     "offset %g (0 to 1)",
-                     (double)a->rotate_degrees, (double)a->shift, (double)a->zoom, (double)a->gain, (double)a->offset);
-}
-
-msfl_augment msfl_augment_default(void) {
-    return (msfl_augment){.rotate_degrees = 7, .shift = 0.05f, .zoom = 0.05f, .gain = 0.1f, .offset = 0.05f};
-}
-
 msfl_status msfl_set_prepare(const msfl_dataset *dataset, const void *samples, uint32_t bits,
                              const msfl_augment *augment, uint64_t augment_seed, float *pixels) {
     const msfl_dataset_info *info = &dataset->info;
     const msfl_intensity *m = &dataset->intensity;
-    if (changes_something(augment)) {
-        msfl_status status = check_augment(augment);
+    if (msfl_augment_changes(augment)) {
+        msfl_status status = msfl_augment_check(augment);
+        if (status == MSFL_OK) {
+            status = msfl_pixels_augment(samples, bits, info->height, info->width, info->channels, augment,
+                                         augment_seed, pixels);
+        }
         if (status != MSFL_OK) return status;
-        msfl_pixels_augment(samples, bits, info->height, info->width, info->channels, augment, augment_seed, pixels);
         msfl_pixels_normalise_floats(pixels, dataset->image_samples, dataset->normalise, m->mean, m->deviation);
     } else {
         msfl_pixels_normalise(samples, bits, dataset->image_samples, dataset->normalise, m->mean, m->deviation, pixels);
@@ -154,6 +138,27 @@ msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image, con
         return msfl_fail(MSFL_ERR_USAGE, "image %u was asked for; there are %u", image, info->n_images);
     }
     return msfl_set_prepare(dataset, msfl_set_samples(dataset, image), info->bits, augment, augment_seed, pixels);
+}
+
+msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image, const msfl_shift *shift,
+                                     const msfl_augment *augment, uint64_t augment_seed, float *pixels,
+                                     uint32_t *mask) {
+    const msfl_dataset_info *info = &dataset->info;
+    if (dataset->masks == NULL) {
+        return msfl_fail(MSFL_ERR_DATA,
+                         "%s has no masks, which a network that gives a class to every pixel learns from",
+                         dataset->source);
+    }
+    msfl_status status = msfl_dataset_pixels_shifted(dataset, image, shift, augment, augment_seed, pixels);
+    if (status != MSFL_OK) return status;
+    const uint8_t *stored = msfl_dataset_mask(dataset, image);
+    if (msfl_augment_changes(augment)) {
+        msfl_mask_augment(stored, info->height, info->width, augment, augment_seed, mask);
+    } else {
+        for (size_t i = 0; i < (size_t)info->height * info->width; i++)
+            mask[i] = stored[i];
+    }
+    return MSFL_OK;
 }
 
 void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels) {

@@ -107,6 +107,9 @@ msfl_status msfl_set_compact(msfl_dataset *set, const bool *broken, msfl_texts *
         if (kept != i) {
             memcpy(msfl_set_samples(set, kept), msfl_set_samples(set, i), bytes);
             set->origins[kept] = set->origins[i];
+            size_t size = (size_t)set->info.width * set->info.height;
+            uint8_t *masks = set->masks;
+            if (masks != NULL) memcpy(masks + kept * size, masks + i * size, size);
         }
         kept++;
     }
@@ -125,7 +128,7 @@ static msfl_status check_classes(const msfl_dataset *set, uint32_t n_classes) {
                                                    set->source, set->info.n_skipped, msfl_texts_get(&set->skipped, 0))
                                        : msfl_fail(MSFL_ERR_DATA, "%s: no images", set->source);
     }
-    if (n_classes == 1) {
+    if (n_classes == 1 && set->masks == NULL) {
         return msfl_fail(
             MSFL_ERR_DATA,
             "%s: all %u images are of one class ('%s' by %s); a network needs at least two to tell apart: add "
@@ -210,6 +213,7 @@ msfl_status msfl_set_finish(msfl_dataset *set, const msfl_texts *labels, const m
     set->info.label_key = set->label_key;
     set->info.group_key = set->group_key;
     set->info.conversion = set->conversion;
+    set->info.has_masks = set->masks != NULL;
     for (size_t i = 0; i < set->info.n_images; i++)
         set->info.has_split |= set->origins[i].part > MSFL_PART_TRAIN;
     count_sizes(set);

@@ -26,8 +26,8 @@ typedef struct msfl_store_shape {
 
 typedef struct msfl_store msfl_store;
 
-/** Begin a set in `folder`, made if need be; ERR_EXISTS if it holds anything but a set. A set that is there stays as it is until msfl_store_finish. With `key`
- *  everything but the manifest is sealed; it is borrowed. */
+/** Begin a set in `folder`, made if need be; ERR_EXISTS if it holds anything but a set. A set that is there stays as it
+ * is until msfl_store_finish. With `key` everything but the manifest is sealed; it is borrowed. */
 msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, const msfl_hospital *key,
                            msfl_store **out) MSFL_NODISCARD;
 /** The next `n` pictures; `masks` only where the shape says so. */

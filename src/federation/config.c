@@ -51,6 +51,16 @@
     X(U32, bootstrap, n_bootstrap)                                                                                     \
     X(U64, seed, seed)
 
+/* The same for options that came later: X(kind, JSON name, field, default). At its default, such a field is not
+ * written, so that the runs of before keep their hash. */
+#define CONFIG_LATER(X)                                                                                                \
+    X(TEXT, augmentation, augmentation, NULL)                                                                          \
+    X(FLAG, balance, balance, false)                                                                                   \
+    X(F32, focal, train.focal, 0.0f)                                                                                   \
+    X(F32, dice, train.dice, 1.0f)                                                                                     \
+    X(F32, proximal, train.proximal, 0.0f)                                                                             \
+    X(FLAG, local_norms, local_norms, false)
+
 #define TO_TEXT(v) ((v) == NULL ? json_null() : json_string(v))
 #define TO_U32(v)  json_integer((json_int_t)(v))
 #define TO_U64(v)  json_integer((json_int_t)(v))
@@ -73,6 +83,10 @@ json_t *fed_config_json(const msfl_simulate_options *o) {
 #define ADD_FIELD(kind, name, field) json_object_set_new(config, #name, TO_##kind(o->field));
     CONFIG_LIST(ADD_FIELD)
 #undef ADD_FIELD
+#define ADD_LATER(kind, name, field, otherwise)                                                                        \
+    if (o->field != (otherwise)) json_object_set_new(config, #name, TO_##kind(o->field));
+    CONFIG_LATER(ADD_LATER)
+#undef ADD_LATER
     return config;
 }
 
@@ -118,6 +132,9 @@ msfl_status fed_config_apply(const json_t *config, msfl_simulate_options *o) {
         FROM_##kind(o->field, v);                                                                                      \
     }
     CONFIG_LIST(READ_FIELD)
+#define READ_LATER(kind, name, field, otherwise) READ_FIELD(kind, name, field)
+    CONFIG_LATER(READ_LATER)
+#undef READ_LATER
 #undef READ_FIELD
     return MSFL_OK;
 }
@@ -133,6 +150,12 @@ msfl_status fed_config_compare(const json_t *config, const msfl_simulate_options
     if (status != MSFL_OK) return status;
     const char *key;
     json_t *value;
+    /* What is not there is at its default; null stands for that here. */
+#define COMPLETE(kind, name, field, otherwise)                                                                         \
+    if (json_object_get(mine, #name) == NULL && json_object_get(config, #name) != NULL)                                \
+        json_object_set_new(mine, #name, json_null());
+    CONFIG_LATER(COMPLETE)
+#undef COMPLETE
     json_object_foreach(mine, key, value) {
         const json_t *other = json_object_get(config, key);
         if (other != NULL && json_equal(value, other)) continue;

@@ -34,6 +34,11 @@ static msfl_status same_classes(const char *path, const msfl_model *model, const
                                 const msfl_dataset *dataset, bool by_position) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     const uint32_t n = msfl_model_info_borrow(model)->n_classes;
+    if (msfl_model_info_borrow(model)->is_pixelwise) {
+        if (n <= MSFL_CLASSES_MAX && msfl_dataset_mask_classes(dataset) <= n) return MSFL_OK;
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s gives %u classes to pixels, and the masks of %s have %u (at most %d)",
+                         path, n, info->source, msfl_dataset_mask_classes(dataset), MSFL_CLASSES_MAX);
+    }
     if (info->n_classes != n) {
         return msfl_fail(MSFL_ERR_MISMATCH,
                          "%s tells %u classes apart, and %s has %u: choose other labels with --label", path, n,

@@ -6,7 +6,9 @@
 #include "base/sodium.h"
 #include "dataset/deal.h"
 #include "federation/config.h"
+#include "job/norms.h"
 #include "medsecurefl/import.h"
+#include "job/norms.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,16 +26,20 @@ static msfl_status load_sample(void *ctx, uint32_t i, uint64_t augment_seed, flo
     const fed_job *job = s->job;
     const uint32_t image = s->images[i];
     const uint16_t owner = job->owners == NULL ? 0 : job->owners[image];
+    const msfl_shift *shift = owner == 0 ? NULL : &job->shifts[owner - 1];
+    const msfl_augment *augment = augment_seed == 0 ? NULL : &s->augment;
+    if (s->is_pixelwise) {
+        return msfl_dataset_pixels_mask(job->dataset, image, shift, augment, augment_seed, pixels, label);
+    }
     *label = msfl_dataset_label(job->dataset, image);
-    return msfl_dataset_pixels_shifted(job->dataset, image, owner == 0 ? NULL : &job->shifts[owner - 1],
-                                       augment_seed == 0 ? NULL : &s->augment, augment_seed, pixels);
+    return msfl_dataset_pixels_shifted(job->dataset, image, shift, augment, augment_seed, pixels);
 }
 
 msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage) {
     storage->job = job;
     storage->images = images->at;
-    storage->augment = msfl_augment_default();
-    storage->augment.flip_horizontal = job->options->flip_horizontal;
+    storage->augment = job->augment;
+    storage->is_pixelwise = msfl_model_info_borrow(job->model)->is_pixelwise;
     return (msfl_samples){.n = images->n, .ctx = storage, .load = load_sample};
 }
 
@@ -139,13 +145,40 @@ done:
     return status;
 }
 
+static msfl_status one_class(const msfl_dataset_info *info, msfl_model **out) {
+    msfl_model_free(*out);
+    *out = NULL;
+    return msfl_fail(MSFL_ERR_DATA,
+                     "%s: all images are of one class by %s: a network that tells images apart needs two", info->source,
+                     info->label_key);
+}
+
 msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     if (info->n_classes > MSFL_CLASSES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s has %u classes; at most %d are possible", info->source, info->n_classes,
                          MSFL_CLASSES_MAX);
     }
-    return msfl_model_new(name_or_path, info->height, info->width, info->channels, info->n_classes, out);
+    msfl_status status = msfl_model_new(name_or_path, info->height, info->width, info->channels,
+                                        info->n_classes < 2 ? 2 : info->n_classes, out);
+    if (status != MSFL_OK || !msfl_model_info_borrow(*out)->is_pixelwise) {
+        return status != MSFL_OK || info->n_classes >= 2 ? status : one_class(info, out);
+    }
+    uint32_t n_classes = msfl_dataset_mask_classes(dataset);
+    msfl_model_free(*out);
+    *out = NULL;
+    if (n_classes < 2 || n_classes > MSFL_CLASSES_MAX) {
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s: this network gives a class to every pixel, and there are %s; masks with values of 0 to %d "
+            "are needed",
+            info->source,
+            n_classes < 1   ? "no masks"
+            : n_classes < 2 ? "only empty masks"
+                            : "too many classes",
+            MSFL_CLASSES_MAX - 1);
+    }
+    return msfl_model_new(name_or_path, info->height, info->width, info->channels, n_classes, out);
 }
 
 /* By a recipe: imported beside the run's folder, so that a run that is continued finds it done. */
@@ -195,11 +228,12 @@ static msfl_status open_data(fed_job *job) {
         msfl_model *alone;
         if (msfl_model_new(o->model, o->size, o->size, o->channels, 0, &alone) == MSFL_OK) {
             const msfl_model_info *m = msfl_model_info_borrow(alone);
-            if (o->size == 0) {
+            /* Masks are best left as they are. */
+            if (o->size == 0 && !m->is_pixelwise) {
                 d.height = m->height;
                 d.width = m->width;
             }
-            if (o->channels == 0) d.channels = m->channels;
+            if (o->channels == 0 && !m->is_pixelwise) d.channels = m->channels;
             msfl_model_free(alone);
         }
     }
@@ -227,6 +261,34 @@ job_clip_rule fed_clip_rule(const fed_job *job) {
                            .counts = job->counts,
                            .weight = job->weight,
                            .n_values = info->n_values};
+}
+
+/* Options that not every network can take. */
+static msfl_status check_model(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    job->is_pixelwise = msfl_model_info_borrow(job->model)->is_pixelwise;
+    bool focal = o->train.focal > 0, smooth = o->train.label_smoothing > 0;
+    if ((focal && smooth) || (job->is_pixelwise && (focal || smooth))) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "focal loss and label smoothing exclude each other, and a network that gives a class "
+                         "to every pixel takes neither");
+    }
+    if (job->is_pixelwise && o->balance) {
+        return msfl_fail(MSFL_ERR_USAGE, "classes of images are balanced, and this network gives classes to pixels");
+    }
+    if (o->local_norms) {
+        job->n_norms = job_norms_count(job->model);
+        if (job->n_norms == 0) {
+            return msfl_fail(MSFL_ERR_USAGE, "there is no normalisation layer in this network that could stay local");
+        }
+    }
+    job->augment = msfl_augment_default();
+    if (o->augmentation != NULL) {
+        msfl_status status = msfl_augment_parse(o->augmentation, &job->augment);
+        if (status != MSFL_OK) return status;
+    }
+    job->augment.flip_horizontal = job->augment.flip_horizontal || o->flip_horizontal;
+    return MSFL_OK;
 }
 
 /* The job's public name: everything that decides what is computed. */
@@ -263,6 +325,7 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     status = fed_model_for_data(options->model, job->dataset, &job->model);
     if (status != MSFL_OK) return status;
     status = list_tensors(job);
+    if (status == MSFL_OK) status = check_model(job);
     if (status != MSFL_OK) return status;
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
     job->initial = msfl_alloc(info->n_values, sizeof *job->initial);

@@ -34,6 +34,9 @@ typedef struct fed_job {
     uint64_t *counts; /**< values of each tensor of the model */
     bool *weight;     /**< whether it is trained by gradient */
     float *initial;   /**< weights that every training starts from */
+    msfl_augment augment;
+    bool is_pixelwise; /**< the model gives a class to every pixel */
+    uint64_t n_norms;  /**< values that every hospital keeps to itself; 0: none */
     fed_workers *workers;
     const msfl_scheme *scheme;
     msfl_custody custody;            /**< as named; 0: the scheme's choice */
@@ -55,6 +58,7 @@ typedef struct fed_samples {
     const fed_job *job;
     const uint32_t *images;
     msfl_augment augment;
+    bool is_pixelwise;
 } fed_samples;
 msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage);
 

@@ -4,6 +4,7 @@
 #include "base/seeded.h"
 #include "federation/scoring.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,48 +40,125 @@ done:
     return status;
 }
 
+/* Small pictures are enlarged, so that outlines and heat can be seen. */
+static uint32_t factor_for(const msfl_dataset_info *info) {
+    uint32_t side = info->width > info->height ? info->width : info->height, factor = 160 / (side > 0 ? side : 1);
+    return factor < 1 ? 1 : factor > 6 ? 6 : factor;
+}
+
+/* Pictures of one example, side by side, as RGB. */
+typedef struct strip {
+    const msfl_dataset_info *info;
+    uint32_t factor, n_panels;
+    uint8_t *panel, *source; /* scratch: one panel; the picture itself */
+    uint8_t *out;
+} strip;
+
+static void put_panel(const strip *s, uint32_t which, const msfl_overlay *overlay) {
+    size_t height = (size_t)s->info->height * s->factor, row = (size_t)s->info->width * s->factor * 3;
+    msfl_overlay_paint(s->source, s->info->height, s->info->width, s->info->channels, overlay, s->factor, s->panel);
+    for (size_t y = 0; y < height; y++)
+        memcpy(s->out + (y * s->n_panels + which) * row, s->panel + y * row, row);
+}
+
+static msfl_status explain(const fed_job *job, msfl_trainer *trainer, const float *weights, uint32_t image,
+                           uint32_t class_index, const strip *s) {
+    const msfl_dataset_info *info = s->info;
+    size_t n = (size_t)info->width * info->height;
+    float *pixels = msfl_alloc(n * info->channels, sizeof *pixels), *map = msfl_alloc(n, sizeof *map);
+    msfl_status status = pixels == NULL || map == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    const msfl_indices one = {.at = &image, .n = 1};
+    fed_samples storage;
+    const msfl_samples samples = fed_samples_of(job, &one, &storage);
+    uint32_t label;
+    if (status == MSFL_OK) status = samples.load(samples.ctx, 0, 0, pixels, &label);
+    if (status == MSFL_OK) status = msfl_explain(trainer, weights, pixels, class_index, map);
+    if (status == MSFL_OK) put_panel(s, 1, &(msfl_overlay){.heat = map});
+    if (status == MSFL_ERR_UNSUPPORTED) {
+        put_panel(s, 1, &(msfl_overlay){0});
+        status = MSFL_OK;
+    }
+    msfl_free(pixels);
+    msfl_free(map);
+    return status;
+}
+
+static msfl_status class_example(const fed_job *job, msfl_trainer *trainer, const float *weights, uint32_t image,
+                                 const fed_scores *scores, uint32_t i, const strip *s, msfl_report_picture *out) {
+    const float *p = scores->probabilities + (size_t)i * scores->n_classes;
+    uint32_t best = 0;
+    for (uint32_t c = 1; c < scores->n_classes; c++) {
+        if (p[c] > p[best]) best = c;
+    }
+    put_panel(s, 0, &(msfl_overlay){0});
+    out->truth = msfl_dataset_class_name(job->dataset, scores->labels[i]);
+    out->predicted = msfl_dataset_class_name(job->dataset, best);
+    out->probability = p[best];
+    return explain(job, trainer, weights, image, best, s);
+}
+
+static void mask_example(const fed_scores *scores, uint32_t i, const strip *s, char words[32],
+                         msfl_report_picture *out) {
+    const uint8_t *found = scores->found + (size_t)i * scores->n_pixels;
+    const uint8_t *truth = msfl_dataset_mask(scores->dataset, scores->images[i]);
+    size_t both = 0, either = 0;
+    for (uint32_t k = 0; k < scores->n_pixels; k++) {
+        both += found[k] != 0 && found[k] == truth[k];
+        either += (size_t)(found[k] != 0) + (truth[k] != 0);
+    }
+    put_panel(s, 0, &(msfl_overlay){.outline = truth});
+    put_panel(s, 1, &(msfl_overlay){.fill = found, .outline = found});
+    snprintf(words, 32, "Dice %.2f", either > 0 ? 2.0 * (double)both / (double)either : 1.0);
+    out->predicted = words;
+    out->probability = NAN;
+}
+
+static msfl_status draw_all(const fed_job *job, const float *weights, const uint32_t *chosen, const fed_scores *scores,
+                            strip *s, fed_pictures *out) {
+    size_t bytes = 3 * (size_t)s->info->width * s->info->height * s->factor * s->factor * s->n_panels;
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < out->n && status == MSFL_OK; i++) {
+        s->out = out->pixels + i * bytes;
+        snprintf(out->names[i], sizeof out->names[i], "test image %u", chosen[i]);
+        out->list[i] = (msfl_report_picture){.pixels = s->out,
+                                             .width = s->info->width * s->factor * s->n_panels,
+                                             .height = s->info->height * s->factor,
+                                             .channels = 3,
+                                             .name = out->names[i]};
+        msfl_dataset_preview(job->dataset, chosen[i], s->source);
+        if (job->is_pixelwise) {
+            mask_example(scores, i, s, out->words[i], &out->list[i]);
+        } else {
+            status = class_example(job, trainer, weights, chosen[i], scores, i, s, &out->list[i]);
+        }
+    }
+    fed_workers_release(job->workers, trainer);
+    return status;
+}
+
 msfl_status fed_pictures_choose(const fed_job *job, const float *weights, fed_pictures *out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
-    const size_t bytes = (size_t)info->width * info->height * info->channels;
+    strip s = {.info = info, .factor = factor_for(info), .n_panels = 2};
+    const size_t size = 3 * (size_t)info->width * info->height * s.factor * s.factor;
     uint32_t chosen[FED_PICTURES];
-    fed_scores scores;
+    fed_scores scores = {0};
     memset(out, 0, sizeof *out);
     msfl_status status = choose(job, chosen, &out->n);
     if (status != MSFL_OK) return status;
-    out->pixels = msfl_alloc(bytes, FED_PICTURES);
-    if (out->pixels == NULL) return MSFL_ERR_MEMORY;
+    out->pixels = msfl_alloc(size * s.n_panels, FED_PICTURES);
+    s.panel = msfl_alloc(size, 1);
+    s.source = msfl_alloc((size_t)info->width * info->height, info->channels);
     const msfl_indices list = {.at = chosen, .n = out->n};
-    msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    status = fed_score(job, trainer, weights, &list, &scores);
-    fed_workers_release(job->workers, trainer);
-    if (status != MSFL_OK) {
-        fed_pictures_clear(out);
-        return status;
-    }
-    for (uint32_t i = 0; i < out->n; i++) {
-        const float *p = scores.probabilities + (size_t)i * info->n_classes;
-        uint32_t best = 0;
-        for (uint32_t c = 1; c < info->n_classes; c++) {
-            if (p[c] > p[best]) best = c;
-        }
-        uint8_t *pixels = out->pixels + i * bytes;
-        msfl_dataset_preview(job->dataset, chosen[i], pixels);
-        /* Sequences of a volume are no colours: the first one is shown. */
-        const uint32_t shown = info->channels == 3 ? 3 : 1;
-        for (size_t k = 0; k < (size_t)info->width * info->height && shown != info->channels; k++)
-            pixels[k] = pixels[k * info->channels];
-        snprintf(out->names[i], sizeof out->names[i], "test image %u", chosen[i]);
-        out->list[i] = (msfl_report_picture){.pixels = pixels,
-                                             .width = info->width,
-                                             .height = info->height,
-                                             .channels = shown,
-                                             .name = out->names[i],
-                                             .truth = msfl_dataset_class_name(job->dataset, scores.labels[i]),
-                                             .predicted = msfl_dataset_class_name(job->dataset, best),
-                                             .probability = p[best]};
-    }
+    status = out->pixels == NULL || s.panel == NULL || s.source == NULL
+                 ? MSFL_ERR_MEMORY
+                 : fed_score_member(job, weights, NULL, &list, &scores);
+    if (status == MSFL_OK) status = draw_all(job, weights, chosen, &scores, &s, out);
     fed_scores_clear(&scores);
-    return MSFL_OK;
+    msfl_free(s.panel);
+    msfl_free(s.source);
+    if (status != MSFL_OK) fed_pictures_clear(out);
+    return status;
 }
 
 void fed_pictures_clear(fed_pictures *pictures) {

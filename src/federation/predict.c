@@ -4,6 +4,7 @@
 #include "dataset/pixels.h"
 #include "federation/normalise.h"
 #include "image/decode.h"
+#include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 #include "medsecurefl/train.h"
 #include "recipe/sample.h"
@@ -117,9 +118,18 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
                            "'evaluate' on a folder",
                            model_path);
     }
+    if (status == MSFL_OK &&
+        (msfl_model_info_borrow(model)->is_pixelwise || msfl_model_info_borrow(model)->n_classes > MSFL_CLASSES_MAX)) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED,
+                           "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks",
+                           model_path, MSFL_CLASSES_MAX);
+    }
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
+    }
+    if (status == MSFL_OK && msfl_model_info_borrow(model)->is_pixelwise) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s gives classes to pixels; 'evaluate' judges masks", model_path);
     }
     if (status == MSFL_OK) status = msfl_trainer_new(model, 1, 1, NULL, &trainer);
     if (status != MSFL_OK) goto done;

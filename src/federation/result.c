@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "federation/calibration.h"
 #include "federation/config.h"
 #include "federation/rounds.h"
 #include "federation/scoring.h"
@@ -152,12 +153,20 @@ static json_t *model_json(const fed_job *job) {
 static json_t *training_json(const fed_job *job) {
     static const char *const normalisations[] = {"image", "set", "none"};
     const msfl_simulate_options *o = job->options;
-    return json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:s, s:s}", "optimizer",
-                     o->train.optimizer == MSFL_ADAM ? "adam" : "sgd", "learning_rate",
-                     msfl_json_real(o->train.learning_rate), "momentum", msfl_json_real(o->train.momentum),
-                     "weight_decay", msfl_json_real(o->train.weight_decay), "batch", (int)o->train.batch,
-                     "local_epochs", (int)o->train.n_epochs, "augment", o->augment, "normalise",
-                     normalisations[o->normalise], "server_rule", "fedavg");
+    json_t *training = json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:s, s:s}", "optimizer",
+                                 o->train.optimizer == MSFL_ADAM ? "adam" : "sgd", "learning_rate",
+                                 msfl_json_real(o->train.learning_rate), "momentum", msfl_json_real(o->train.momentum),
+                                 "weight_decay", msfl_json_real(o->train.weight_decay), "batch", (int)o->train.batch,
+                                 "local_epochs", (int)o->train.n_epochs, "augment", o->augment, "normalise",
+                                 normalisations[o->normalise], "server_rule", "fedavg");
+    /* Only what differs from plain training. */
+    if (o->augmentation != NULL) json_object_set_new(training, "augmentation", msfl_json_string(o->augmentation));
+    if (o->balance) json_object_set_new(training, "balance", json_true());
+    if (o->train.focal > 0) json_object_set_new(training, "focal", msfl_json_real(o->train.focal));
+    if (job->is_pixelwise) json_object_set_new(training, "dice", msfl_json_real(o->train.dice));
+    if (o->train.proximal > 0) json_object_set_new(training, "proximal", msfl_json_real(o->train.proximal));
+    if (o->local_norms) json_object_set_new(training, "local_norms", json_true());
+    return training;
 }
 
 /* What the packed scheme says of its parameters beyond what all schemes do. */
@@ -205,13 +214,11 @@ static json_t *params_json(const fed_job *job) {
 
 /* --- what came out --- */
 
-static msfl_status best_score(const fed_job *job, const fed_track *track, const msfl_indices *images,
-                              uint32_t n_bootstrap, json_t **out) {
+static msfl_status best_score(const fed_job *job, const fed_track *track, const float *norms,
+                              const msfl_indices *images, uint32_t n_bootstrap, json_t **out) {
     *out = NULL;
     fed_scores scores;
-    msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    msfl_status status = fed_score(job, trainer, track->best, images, &scores);
-    fed_workers_release(job->workers, trainer);
+    msfl_status status = fed_score_member(job, track->best, norms, images, &scores);
     if (status != MSFL_OK) return status;
     if (scores.n == 0) {
         *out = json_null();
@@ -225,7 +232,7 @@ static msfl_status best_score(const fed_job *job, const fed_track *track, const 
 static msfl_status put_score(const fed_job *job, const fed_track *track, const char *key, json_t *result) {
     json_t *score = NULL;
     if (!used(track) || track->n_records == 0) return MSFL_OK;
-    msfl_status status = best_score(job, track, &job->split.test, job->options->n_bootstrap, &score);
+    msfl_status status = best_score(job, track, NULL, &job->split.test, job->options->n_bootstrap, &score);
     if (status != MSFL_OK) return status;
     json_object_set_new(score, "best_round", json_integer(track->course.best_round));
     json_object_set_new(result, key, score);
@@ -233,16 +240,20 @@ static msfl_status put_score(const fed_job *job, const fed_track *track, const c
 }
 
 static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_t *result) {
-    static const char *const names[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
-                                        "f1",  "loss",     "calibration"};
-    enum { N = sizeof names / sizeof names[0] };
+    static const char *const of_images[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
+                                            "f1",  "loss",     "calibration"};
+    static const char *const of_masks[] = {"dice", "hausdorff95", "accuracy", "loss"};
+    enum { N = sizeof of_images / sizeof of_images[0] };
+    const char *const *names = job->is_pixelwise ? of_masks : of_images;
+    const int n_names = job->is_pixelwise ? (int)(sizeof of_masks / sizeof of_masks[0]) : N;
     double sums[N] = {0};
     uint32_t counts[N] = {0};
     json_t *list = json_array();
     for (uint32_t k = 0; k < job->n_hospitals; k++) {
         if (!used(&tracks->alone[k]) || tracks->alone[k].n_records == 0) continue;
         json_t *score;
-        msfl_status status = best_score(job, &tracks->alone[k], &job->split.test, job->options->n_bootstrap, &score);
+        msfl_status status =
+            best_score(job, &tracks->alone[k], NULL, &job->split.test, job->options->n_bootstrap, &score);
         if (status != MSFL_OK) {
             json_decref(list);
             return status;
@@ -250,7 +261,7 @@ static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_
         json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
         json_object_set_new(score, "best_round", json_integer(tracks->alone[k].course.best_round));
         json_array_append_new(list, score);
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < n_names; i++) {
             const json_t *v = json_object_get(score, names[i]);
             if (!json_is_number(v)) continue;
             sums[i] += json_number_value(v);
@@ -262,7 +273,7 @@ static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_
         return MSFL_OK;
     }
     json_t *mean = json_object();
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < n_names; i++) {
         json_object_set_new(mean, names[i], msfl_json_real(counts[i] > 0 ? sums[i] / counts[i] : NAN));
     }
     json_object_set_new(mean, "n", json_integer(job->split.test.n));
@@ -275,8 +286,8 @@ static msfl_status put_per_hospital(const fed_job *job, const fed_track *main_tr
     json_t *list = json_array();
     for (uint32_t k = 0; k < job->n_hospitals && main_track->n_records > 0; k++) {
         json_t *score;
-        msfl_status status =
-            best_score(job, main_track, &job->hospitals[k].validation, job->options->n_bootstrap, &score);
+        msfl_status status = best_score(job, main_track, main_track->members[k].best_norms,
+                                        &job->hospitals[k].validation, job->options->n_bootstrap, &score);
         if (status != MSFL_OK) {
             json_decref(list);
             return status;
@@ -292,13 +303,14 @@ static const fed_record *record_at(const fed_track *track, uint32_t round) {
     return used(track) && round < track->n_records ? &track->records[round] : NULL;
 }
 
-static json_t *curves(const fed_record *r) {
+static json_t *curves(const fed_job *job, const fed_record *r) {
     if (r == NULL) return json_null();
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "train_loss", msfl_json_real(r->train_loss),
                      "train_accuracy", msfl_json_real(r->train_accuracy), "validation_loss",
                      msfl_json_real(r->validation_loss), "validation_accuracy", msfl_json_real(r->validation_accuracy),
-                     "validation_auc", msfl_json_real(r->validation_auc), "test_auc", msfl_json_real(r->test_auc),
-                     "learning_rate", msfl_json_real(r->learning_rate));
+                     job->is_pixelwise ? "validation_dice" : "validation_auc", msfl_json_real(r->validation_auc),
+                     job->is_pixelwise ? "test_dice" : "test_auc", msfl_json_real(r->test_auc), "learning_rate",
+                     msfl_json_real(r->learning_rate));
 }
 
 /* All that one hospital sends in a round: float32 values for plain, else ciphertext and sealed keys. */
@@ -313,12 +325,12 @@ static double ms_crypto(const fed_record *r) {
 
 static json_t *round_json(const fed_job *job, const fed_tracks *tracks, uint32_t i) {
     const fed_record *r = record_at(fed_tracks_main(job, tracks), i);
-    json_t *round =
-        json_pack("{s:i, s:o, s:o, s:o}", "round", (int)i + 1, "encrypted", curves(record_at(&tracks->encrypted, i)),
-                  "plain", curves(record_at(&tracks->plain, i)), "central", curves(record_at(&tracks->central, i)));
+    json_t *round = json_pack(
+        "{s:i, s:o, s:o, s:o}", "round", (int)i + 1, "encrypted", curves(job, record_at(&tracks->encrypted, i)),
+        "plain", curves(job, record_at(&tracks->plain, i)), "central", curves(job, record_at(&tracks->central, i)));
     json_t *alone = json_array();
     for (uint32_t k = 0; k < job->n_hospitals; k++)
-        json_array_append_new(alone, curves(record_at(&tracks->alone[k], i)));
+        json_array_append_new(alone, curves(job, record_at(&tracks->alone[k], i)));
     json_object_set_new(round, "alone", alone);
     if (r == NULL) return round;
     json_object_set_new(round, "sum_exact", isnan(r->sum_exact) ? json_null() : json_boolean(r->sum_exact != 0));
@@ -450,6 +462,7 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
         (int)job->options->n_rounds, "stopped", track->course.stopped ? track->course.why : NULL, "best_round",
         (int)track->course.best_round);
     msfl_status status;
+    if (job->is_pixelwise) json_object_set_new(result, "task", json_string("segmentation"));
     json_object_set_new(result, "command", msfl_json_string(job->options->command));
     json_object_set_new(result, "config", fed_config_json(job->options));
     json_object_set_new(result, "data", data_json(job));
@@ -464,6 +477,8 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     if (status == MSFL_OK) status = put_score(job, &tracks->central, "central", result);
     if (status == MSFL_OK) status = put_alone(job, tracks, result);
     if (status == MSFL_OK) status = put_per_hospital(job, track, result);
+    if (status != MSFL_OK) goto done;
+    if (!job->is_pixelwise && track->n_records > 0) status = fed_calibration(job, track, result);
     if (status != MSFL_OK) goto done;
     put_costs(job, track, result);
     json_t *rounds = json_array();

@@ -6,6 +6,7 @@
 #include "base/observe.h"
 #include "base/sodium.h"
 #include "federation/scoring.h"
+#include "job/norms.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -38,6 +39,13 @@ static msfl_train_options options_for(const fed_job *job, const fed_track *track
     return o;
 }
 
+static void balance(const fed_job *job, const msfl_indices *images, float weights[MSFL_CLASSES_MAX]) {
+    uint32_t counts[MSFL_CLASSES_MAX] = {0};
+    for (uint32_t i = 0; i < images->n; i++)
+        counts[msfl_dataset_label(job->dataset, images->at[i])]++;
+    job_balance(counts, msfl_dataset_info_borrow(job->dataset)->n_classes, weights);
+}
+
 /* Train `weights` on `images` with the member's own optimiser state, which is updated on success. `who` numbers the
  * hospital in seeds; `client` in events. */
 static msfl_status train_member(const fed_job *job, const fed_track *track, fed_member *m, uint32_t who, int32_t client,
@@ -45,6 +53,11 @@ static msfl_status train_member(const fed_job *job, const fed_track *track, fed_
     relay r = {job, track};
     const msfl_observer observer = {.observe = forward, .ctx = &r, .cancel = job->observer.cancel};
     msfl_train_options options = options_for(job, track, who, m);
+    float class_weights[MSFL_CLASSES_MAX];
+    if (job->options->balance) {
+        balance(job, images, class_weights);
+        options.class_weights = class_weights;
+    }
     fed_samples storage;
     const msfl_samples samples = fed_samples_of(job, images, &storage);
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
@@ -77,7 +90,7 @@ static msfl_status score_test(const fed_job *job, const float *weights, fed_reco
     json_t *figures;
     status = fed_scores_json(&scores, 0, 0, false, &figures);
     if (status == MSFL_OK) {
-        const json_t *auc = json_object_get(figures, "auc");
+        const json_t *auc = json_object_get(figures, job->is_pixelwise ? "dice" : "auc");
         record->test_auc = json_is_number(auc) ? json_number_value(auc) : NAN;
         record->test_accuracy = json_number_value(json_object_get(figures, "accuracy"));
         json_decref(figures);
@@ -86,12 +99,12 @@ static msfl_status score_test(const fed_job *job, const float *weights, fed_reco
     return status;
 }
 
-static void set_validation(fed_record *record, const uint64_t counters[JOB_EVAL_COUNTERS]) {
+static void set_validation(const fed_job *job, fed_record *record, const uint64_t counters[JOB_EVAL_COUNTERS]) {
     double n = (double)counters[JOB_EVAL_N];
     if (n == 0) return;
     record->validation_loss = (double)counters[JOB_EVAL_LOSS] / JOB_LOSS_ONE / n;
     record->validation_accuracy = (double)counters[JOB_EVAL_CORRECT] / n;
-    record->validation_auc = job_counters_auc(counters);
+    record->validation_auc = job->is_pixelwise ? job_counters_dice(counters) : job_counters_auc(counters);
 }
 
 /* --- a federated round --- */
@@ -136,10 +149,12 @@ static msfl_status hospital_trains(void *ctx, size_t index) {
         goto done;
     }
     memcpy(trained, f->track->weights, n * sizeof *trained);
+    if (f->track->n_norms > 0) job_norms_put(job->model, f->members[k].norms, trained);
     uint64_t t0 = msfl_now_ns();
     status = train_member(job, f->track, &f->members[k], k, (int32_t)k, &hospital->train, trained, &result);
     atomic_fetch_add(&f->ns_train, msfl_now_ns() - t0);
     if (status == MSFL_OK) status = submit_update(f, k, trained, delta, &result);
+    if (status == MSFL_OK && f->track->n_norms > 0) job_norms_take(job->model, trained, f->members[k].norms);
     if (status == MSFL_ERR_NUMERIC) {
         /* This hospital drops out of the round; nothing of it is in the sum. It starts afresh in the next. */
         msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, f->track->name, "%s left round %u: %s", hospital->name,
@@ -165,9 +180,8 @@ static msfl_status hospital_evaluates(void *ctx, size_t index) {
     /* A hospital without validation images stays out: it would count towards the cohort and hide nobody. */
     if (job->hospitals[index].validation.n == 0) return MSFL_OK;
     uint64_t t0 = msfl_now_ns();
-    msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    msfl_status status = fed_score(job, trainer, f->weights, &job->hospitals[index].validation, &scores);
-    fed_workers_release(job->workers, trainer);
+    msfl_status status =
+        fed_score_member(job, f->weights, f->members[index].norms, &job->hospitals[index].validation, &scores);
     if (status != MSFL_OK) return status;
     uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&scores, counters);
@@ -311,7 +325,7 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     fed_sum_report r;
     status = fed_sum_finish(f->evaluation, NULL, counters, &r);
     if (status != MSFL_OK) return status;
-    set_validation(record, counters);
+    set_validation(job, record, counters);
     record->bytes_header += (double)r.bytes_header;
     if (f->track->kind == FED_PLAIN) return MSFL_OK;
     record->sum_exact = record->sum_exact != 0 && r.exact;
@@ -333,6 +347,13 @@ static msfl_status copy_members(const fed_track *track, fed_member **out) {
     for (uint32_t i = 0; i < track->n_members; i++) {
         const fed_member *m = &track->members[i];
         copy[i].n_epochs = m->n_epochs;
+        if (track->n_norms > 0) {
+            copy[i].norms = msfl_alloc(track->n_norms, sizeof *copy[i].norms);
+            copy[i].best_norms = msfl_alloc(track->n_norms, sizeof *copy[i].best_norms);
+            if (copy[i].norms == NULL || copy[i].best_norms == NULL) return MSFL_ERR_MEMORY;
+            memcpy(copy[i].norms, m->norms, track->n_norms * sizeof *m->norms);
+            memcpy(copy[i].best_norms, m->best_norms, track->n_norms * sizeof *m->norms);
+        }
         if (m->state == NULL) continue;
         copy[i].state = msfl_alloc(m->state_bytes, 1);
         if (copy[i].state == NULL) return MSFL_ERR_MEMORY;
@@ -340,12 +361,6 @@ static msfl_status copy_members(const fed_track *track, fed_member **out) {
         copy[i].state_bytes = m->state_bytes;
     }
     return MSFL_OK;
-}
-
-static void free_members(fed_member *members, uint32_t n) {
-    for (uint32_t i = 0; members != NULL && i < n; i++)
-        msfl_bytes_free(members[i].state);
-    msfl_free(members);
 }
 
 msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
@@ -386,7 +401,7 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
 done:
     fed_sum_free(f.updates);
     fed_sum_free(f.evaluation);
-    free_members(f.members, track->n_members);
+    fed_members_free(f.members, track->n_members);
     msfl_free(f.weights);
     msfl_free(f.clip);
     return status;
@@ -424,7 +439,7 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&scores, counters);
     fed_scores_clear(&scores);
-    set_validation(&record, counters);
+    set_validation(job, &record, counters);
     record.ms_wall = (double)(msfl_now_ns() - t0) * 1e-6;
     record.round = track->n_records + 1;
     record.learning_rate = track->course.learning_rate;

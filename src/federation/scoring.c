@@ -1,12 +1,14 @@
 #include "federation/scoring.h"
 
 #include "base/mem.h"
+#include "job/norms.h"
 
 #include <math.h>
 #include <string.h>
 
 msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
                       fed_scores *out) {
+    if (msfl_model_info_borrow(job->model)->is_pixelwise) return fed_masks_score(job, trainer, weights, images, out);
     memset(out, 0, sizeof *out);
     out->n = images->n;
     out->n_classes = msfl_model_info_borrow(job->model)->n_classes;
@@ -28,10 +30,30 @@ msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *we
     return status;
 }
 
+msfl_status fed_score_member(const fed_job *job, const float *weights, const float *norms, const msfl_indices *images,
+                             fed_scores *out) {
+    uint64_t n = msfl_model_info_borrow(job->model)->n_values;
+    float *own = NULL;
+    memset(out, 0, sizeof *out);
+    if (norms != NULL) {
+        own = msfl_alloc(n, sizeof *own);
+        if (own == NULL) return MSFL_ERR_MEMORY;
+        memcpy(own, weights, n * sizeof *own);
+        job_norms_put(job->model, norms, own);
+    }
+    msfl_trainer *trainer = fed_workers_acquire(job->workers);
+    msfl_status status = fed_score(job, trainer, own != NULL ? own : weights, images, out);
+    fed_workers_release(job->workers, trainer);
+    msfl_free(own);
+    return status;
+}
+
 void fed_scores_clear(fed_scores *s) {
     msfl_free(s->probabilities);
     msfl_free(s->labels);
     msfl_free(s->groups);
+    msfl_free(s->found);
+    msfl_free(s->images);
     memset(s, 0, sizeof *s);
 }
 
@@ -60,6 +82,7 @@ static msfl_status roc_json(const fed_scores *s, json_t **out) {
 
 msfl_status fed_scores_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t seed, bool with_roc, json_t **out) {
     *out = NULL;
+    if (s->n_pixels > 0) return fed_masks_json(s, n_bootstrap, seed, n_bootstrap > 0 || with_roc, out);
     msfl_metrics *m = msfl_alloc(1, sizeof *m);
     if (m == NULL) return MSFL_ERR_MEMORY;
     msfl_status status =
@@ -102,5 +125,9 @@ done:
 }
 
 void fed_scores_counters(const fed_scores *s, uint64_t counters[JOB_EVAL_COUNTERS]) {
+    if (s->n_pixels > 0) {
+        fed_masks_counters(s, counters);
+        return;
+    }
     job_eval_counters(s->probabilities, s->labels, s->n, s->n_classes, counters);
 }

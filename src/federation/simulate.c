@@ -11,6 +11,7 @@
 #include "federation/pictures.h"
 #include "federation/result.h"
 #include "federation/rounds.h"
+#include "job/temperature.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -190,6 +191,8 @@ static msfl_status bind_to_data(run *r) {
         msfl_hash_add_u64(&h, msfl_dataset_label(dataset, i));
         msfl_hash_add_u64(&h, msfl_dataset_group(dataset, i));
         msfl_hash_add(&h, pixels, bytes);
+        const uint8_t *mask = msfl_dataset_mask(dataset, i);
+        if (mask != NULL && r->job.is_pixelwise) msfl_hash_add(&h, mask, (size_t)info->width * info->height);
     }
     msfl_hash_final(&h, r->config_hash);
     msfl_free(pixels);
@@ -198,11 +201,13 @@ static msfl_status bind_to_data(run *r) {
 
 static msfl_status save_model(const run *r, const char *name, const float *weights) {
     static const char *const normalisations[] = {"image", "set", "none"};
-    const msfl_dataset_info *info = msfl_dataset_info_borrow(r->job.dataset);
+    const msfl_model_info *info = msfl_model_info_borrow(r->job.model);
     const char *names[MSFL_CLASSES_MAX];
-    for (uint32_t c = 0; c < info->n_classes; c++)
-        names[c] = msfl_dataset_class_name(r->job.dataset, c);
-    char *path;
+    char *path, spare[MSFL_CLASSES_MAX][24];
+    for (uint32_t c = 0; c < info->n_classes; c++) {
+        snprintf(spare[c], sizeof spare[c], c == 0 ? "background" : "structure %u", c);
+        names[c] = info->is_pixelwise ? spare[c] : msfl_dataset_class_name(r->job.dataset, c);
+    }
     msfl_status status = out_path(r, name, &path);
     if (status == MSFL_OK) {
         status = msfl_model_save(path, r->job.model, weights, names, normalisations[r->options.normalise]);
@@ -226,8 +231,8 @@ static msfl_status write_metrics(const run *r) {
 static void announce_round(const run *r, const fed_track *t) {
     const fed_record *record = &t->records[t->n_records - 1];
     char text[256];
-    int n =
-        snprintf(text, sizeof text, "validation loss %.4f, test AUC %.4f", record->validation_loss, record->test_auc);
+    int n = snprintf(text, sizeof text, "validation loss %.4f, test %s %.4f", record->validation_loss,
+                     r->job.is_pixelwise ? "Dice" : "AUC", record->test_auc);
     if (t->kind == FED_ENCRYPTED && n > 0 && (size_t)n < sizeof text) {
         snprintf(text + n, sizeof text - (size_t)n, ", sum %s, %.0f of %u hospitals, crypto %.1f ms of %.0f ms",
                  record->sum_exact == 1 ? "exact" : "NOT EXACT", record->cohort, r->job.n_hospitals,
@@ -351,6 +356,20 @@ static msfl_status train_all(run *r) {
 
 /* --- what remains --- */
 
+/* The best model with the temperature in its last layer, where there is one. */
+static msfl_status save_calibrated(const run *r, const float *best, const json_t *result) {
+    const json_t *value = json_object_get(json_object_get(result, "temperature"), "value");
+    uint64_t n = msfl_model_info_borrow(r->job.model)->n_values;
+    if (!json_is_number(value)) return MSFL_OK;
+    float *weights = msfl_alloc(n, sizeof *weights);
+    if (weights == NULL) return MSFL_ERR_MEMORY;
+    memcpy(weights, best, n * sizeof *weights);
+    job_temperature_fold(r->job.model, json_number_value(value), weights);
+    msfl_status status = save_model(r, "agg_model_calibrated.h5", weights);
+    msfl_free(weights);
+    return status;
+}
+
 static msfl_status conclude(run *r, char **result_json) {
     const fed_track *track = fed_tracks_main(&r->job, &r->tracks);
     json_t *result = NULL, *census = NULL;
@@ -363,6 +382,7 @@ static msfl_status conclude(run *r, char **result_json) {
     if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
         status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");
     }
+    if (status == MSFL_OK) status = save_calibrated(r, track->best, result);
     if (status == MSFL_OK) status = write_json(r, "result.json", result);
     if (status == MSFL_OK) status = msfl_json_text(result, false, &text);
     if (status == MSFL_OK) status = fed_pictures_choose(&r->job, track->best, &pictures);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "job/norms.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -57,20 +58,39 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
         fed_track_clear(t);
         return MSFL_ERR_MEMORY;
     }
+    t->n_norms = kind == FED_ENCRYPTED || kind == FED_PLAIN ? job->n_norms : 0;
+    for (uint32_t i = 0; t->n_norms > 0 && i < t->n_members; i++) {
+        fed_member *m = &t->members[i];
+        m->norms = msfl_alloc(t->n_norms, sizeof *m->norms);
+        m->best_norms = msfl_alloc(t->n_norms, sizeof *m->best_norms);
+        if (m->norms == NULL || m->best_norms == NULL) {
+            fed_track_clear(t);
+            return MSFL_ERR_MEMORY;
+        }
+        job_norms_take(job->model, job->initial, m->norms);
+        memcpy(m->best_norms, m->norms, t->n_norms * sizeof *m->norms);
+    }
     memcpy(t->weights, job->initial, t->n_values * sizeof *t->weights);
     memcpy(t->best, job->initial, t->n_values * sizeof *t->best);
     return MSFL_OK;
 }
 
 void fed_track_clear(fed_track *t) {
-    for (uint32_t i = 0; t->members != NULL && i < t->n_members; i++)
-        msfl_bytes_free(t->members[i].state);
-    msfl_free(t->members);
+    fed_members_free(t->members, t->n_members);
     msfl_free(t->weights);
     msfl_free(t->best);
     msfl_free(t->clip);
     msfl_free(t->records);
     memset(t, 0, sizeof *t);
+}
+
+void fed_members_free(fed_member *members, uint32_t n) {
+    for (uint32_t i = 0; members != NULL && i < n; i++) {
+        msfl_bytes_free(members[i].state);
+        msfl_free(members[i].norms);
+        msfl_free(members[i].best_norms);
+    }
+    msfl_free(members);
 }
 
 bool fed_track_wants_more(const fed_track *t) {
@@ -81,6 +101,8 @@ void fed_track_record(fed_track *t, const fed_record *record) {
     t->records[t->n_records++] = *record;
     if (job_course_take(&t->course, &t->rule, record->validation_loss)) {
         memcpy(t->best, t->weights, t->n_values * sizeof *t->best);
+        for (uint32_t i = 0; t->n_norms > 0 && i < t->n_members; i++)
+            memcpy(t->members[i].best_norms, t->members[i].norms, t->n_norms * sizeof(float));
     }
 }
 
@@ -136,6 +158,8 @@ msfl_status fed_track_save(const fed_track *t, const char *dir, const uint8_t co
         msfl_put64(&b, t->members[i].n_epochs);
         msfl_put64(&b, t->members[i].state_bytes);
         msfl_put_bytes(&b, t->members[i].state, t->members[i].state_bytes);
+        put_floats(&b, t->members[i].norms, t->n_norms);
+        put_floats(&b, t->members[i].best_norms, t->n_norms);
     }
     uint8_t sum[MSFL_HASH_BYTES];
     checksum(b.bytes, b.length, sum);
@@ -194,11 +218,14 @@ static msfl_status parse(fed_track *t, msfl_reader *r) {
         uint64_t n = msfl_get64(r);
         const uint8_t *state = n <= msfl_reader_left(r) ? msfl_get_bytes(r, n) : NULL;
         if (state == NULL) return MSFL_ERR_FORMAT;
-        if (n == 0) continue;
-        m->state = msfl_alloc(n, 1);
-        if (m->state == NULL) return MSFL_ERR_MEMORY;
-        memcpy(m->state, state, n);
-        m->state_bytes = n;
+        if (n > 0) {
+            m->state = msfl_alloc(n, 1);
+            if (m->state == NULL) return MSFL_ERR_MEMORY;
+            memcpy(m->state, state, n);
+            m->state_bytes = n;
+        }
+        get_floats(r, m->norms, t->n_norms);
+        get_floats(r, m->best_norms, t->n_norms);
     }
     return r->failed || msfl_reader_left(r) != 0 || !plausible(t) ? MSFL_ERR_FORMAT : MSFL_OK;
 }

@@ -52,6 +52,7 @@ typedef struct fed_member {
     uint8_t *state;
     size_t state_bytes;
     uint64_t n_epochs;
+    float *norms, *best_norms; /**< n_norms values that stay with the hospital: now, and of the best round; or NULL */
 } fed_member;
 
 typedef struct fed_track {
@@ -62,7 +63,7 @@ typedef struct fed_track {
     fed_member *members;
     float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
     float *clip;           /**< n_tensors: bounds for the next round's encoding */
-    uint64_t n_values;
+    uint64_t n_values, n_norms;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */
     job_rule rule;
@@ -73,6 +74,8 @@ typedef struct fed_track {
 
 msfl_status fed_track_init(fed_track *track, const fed_job *job, fed_track_kind kind, uint32_t hospital) MSFL_NODISCARD;
 void fed_track_clear(fed_track *track);
+
+void fed_members_free(fed_member *members, uint32_t n);
 
 /** Whether another round is to be run. */
 bool fed_track_wants_more(const fed_track *track);

@@ -47,6 +47,35 @@ void job_eval_counters(const float *probabilities, const uint32_t *labels, uint3
     counters[JOB_EVAL_LOSS] = (uint64_t)llround(loss * JOB_LOSS_ONE);
 }
 
+void job_mask_counters(const uint8_t *found, const uint8_t *truth, uint32_t n, uint32_t n_pixels, double loss,
+                       uint64_t counters[JOB_EVAL_COUNTERS]) {
+    memset(counters, 0, JOB_EVAL_COUNTERS * sizeof *counters);
+    uint64_t right = 0;
+    for (size_t i = 0; i < (size_t)n * n_pixels; i++) {
+        uint32_t f = found[i], t = truth[i];
+        right += f == t;
+        if (f == t && t >= 1 && t <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (t - 1)]++;
+        if (t >= 1 && t <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (t - 1) + 1]++;
+        if (f >= 1 && f <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (f - 1) + 2]++;
+    }
+    counters[JOB_EVAL_CLIENTS] = 1;
+    counters[JOB_EVAL_N] = n;
+    counters[JOB_EVAL_CORRECT] = (uint64_t)llround((double)right / n_pixels);
+    counters[JOB_EVAL_LOSS] = (uint64_t)llround(loss * n * JOB_LOSS_ONE);
+}
+
+double job_counters_dice(const uint64_t counters[JOB_EVAL_COUNTERS]) {
+    double sum = 0;
+    int n = 0;
+    for (int c = 0; c < JOB_MASK_CLASSES; c++) {
+        const uint64_t *k = counters + JOB_EVAL_BINS + 3 * c;
+        if (k[1] + k[2] == 0) continue;
+        sum += 2 * (double)k[0] / (double)(k[1] + k[2]);
+        n++;
+    }
+    return n > 0 ? sum / n : NAN;
+}
+
 double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]) {
     const uint64_t *negative = counters + JOB_EVAL_BINS, *positive = negative + JOB_AUC_BINS;
     double below = 0, wins = 0, n_positive = 0;
@@ -56,6 +85,16 @@ double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]) {
         n_positive += (double)positive[b];
     }
     return below > 0 && n_positive > 0 ? wins / (below * n_positive) : NAN;
+}
+
+void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights) {
+    uint64_t n = 0, n_there = 0;
+    for (uint32_t c = 0; c < n_classes; c++) {
+        n += counts[c];
+        n_there += counts[c] > 0;
+    }
+    for (uint32_t c = 0; c < n_classes; c++)
+        weights[c] = counts[c] > 0 ? (float)fmin((double)n / ((double)n_there * counts[c]), 10) : 1.0f;
 }
 
 uint64_t job_train_seed(uint64_t seed, uint32_t client) {

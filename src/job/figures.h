@@ -29,8 +29,22 @@ void job_update_counters(const msfl_train_result *result, uint64_t n_clipped,
 /** n x n_classes probabilities, n labels. */
 void job_eval_counters(const float *probabilities, const uint32_t *labels, uint32_t n, uint32_t n_classes,
                        uint64_t counters[JOB_EVAL_COUNTERS]);
+/**
+ * For a network that gives a class to every pixel: n images of n_pixels classes each, as found and as true. `loss`:
+ * mean cross-entropy. Instead of the bins there are three counts for each class from 1 to JOB_MASK_CLASSES: pixels that
+ * both have, that truth has, that were found. JOB_EVAL_CORRECT is the share of right pixels times n.
+ */
+enum { JOB_MASK_CLASSES = 2 * JOB_AUC_BINS / 3 };
+void job_mask_counters(const uint8_t *found, const uint8_t *truth, uint32_t n, uint32_t n_pixels, double loss,
+                       uint64_t counters[JOB_EVAL_COUNTERS]);
+/** Dice over all pixels of all images, mean over the classes from 1 on that occur; NaN without any. */
+double job_counters_dice(const uint64_t counters[JOB_EVAL_COUNTERS]);
 /** From summed bins (values that share a bin count one half); NaN when a class is missing. */
 double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]);
+
+/** Weights that make classes weigh alike: n / (classes that occur x counts[c]), rare ones at most tenfold, 1 for
+ * classes that do not occur. */
+void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights);
 
 /** Seeds of a hospital's training and of its rounding, the same wherever it runs. `round` counts finished rounds. */
 uint64_t job_train_seed(uint64_t seed, uint32_t client);

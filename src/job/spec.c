@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "job/aggregate.h"
+#include "job/norms.h"
 #include "job/spec_fields.h"
 
 #include <math.h>
@@ -68,6 +69,15 @@ static msfl_status text_field(const reader *r, const char *what, size_t max, cha
     return MSFL_OK;
 }
 
+static msfl_status words_field(const reader *r, const char *what, size_t max, char *out) {
+    const msfl_yaml *n = r->at;
+    if (n->kind != MSFL_YAML_SCALAR || n->text[0] == 0 || strlen(n->text) > max || !is_word(n->text, "-.=,")) {
+        return msfl_yaml_fail(r->name, n, "%s must have 1 to %zu letters, digits, '-', '.', '=' or ','", what, max);
+    }
+    memcpy(out, n->text, strlen(n->text) + 1);
+    return MSFL_OK;
+}
+
 static msfl_status u64_field(const reader *r, const char *what, uint64_t min, uint64_t max, uint64_t *out) {
     double v;
     msfl_status status = msfl_yaml_f64(r->name, r->at, what, (double)min, (double)max, &v);
@@ -105,6 +115,7 @@ static const char *const schemes[] = {"packed", "plain", NULL};
 
 /* What a field's kind does with the node at `r`. */
 #define READ_NAME(field, min, max)   text_field(r, what, (size_t)(max), field)
+#define READ_WORDS(field, min, max)  words_field(r, what, (size_t)(max), field)
 #define READ_U32(field, min, max)    msfl_yaml_u32(r->name, r->at, what, (uint32_t)(min), (uint32_t)(max), &(field))
 #define READ_U64(field, min, max)    u64_field(r, what, (uint64_t)(min), (uint64_t)(max), &(field))
 #define READ_F64(field, min, max)    msfl_yaml_f64(r->name, r->at, what, min, max, &(field))
@@ -242,6 +253,21 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         status = msfl_model_new(text, size[0], size[1], size[2], spec->n_classes, &model);
     }
     if (status != MSFL_OK) return msfl_fail_in(status, "%s: model", r->name);
+    if (msfl_model_info_borrow(model)->is_pixelwise) {
+        msfl_model_free(model);
+        return msfl_fail(
+            MSFL_ERR_UNSUPPORTED,
+            "%s: the network gives a class to every pixel; jobs are about classes of images, and simulate about both",
+            r->name);
+    }
+    if (spec->balance && msfl_model_info_borrow(model)->n_classes > JOB_CLASSES_MAX) {
+        msfl_model_free(model);
+        return msfl_fail(MSFL_ERR_USAGE, "%s: balance: the network has more than %d classes", r->name, JOB_CLASSES_MAX);
+    }
+    if (spec->local_norms && job_norms_count(model) == 0) {
+        msfl_model_free(model);
+        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms: the network has no normalisation layer", r->name);
+    }
     spec->model_yaml = msfl_format("%s", msfl_model_yaml(model));
     if (spec->n_classes > 0 && msfl_model_info_borrow(model)->n_classes != spec->n_classes) {
         status = msfl_yaml_fail(r->name, r->at, "the network has %u classes, the job %u",
@@ -276,6 +302,12 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->target_cohort != 0 && spec->target_cohort < spec->min_cohort) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: a target_cohort of %u below the min_cohort of %u", name,
                          spec->target_cohort, spec->min_cohort);
+    }
+    if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);
+    }
+    if (spec->local_norms && spec->n_tensors > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms needs a network, whose normalisation layers are known", name);
     }
     if (spec->samples_max == 0) {
         return msfl_fail(MSFL_ERR_USAGE,

@@ -40,7 +40,10 @@ typedef struct job_spec {
     char aggregate[24];       /**< "fedavg": job/aggregate.h */
     msfl_train_options train; /**< for the built-in trainer; seed, first_epoch, class_weights unused */
     bool flip_horizontal;
-    char normalise[16]; /**< "image", "set", "none" */
+    char augmentation[200]; /**< in the words of msfl_augment_parse, which hospitals check; empty: the default */
+    bool balance;           /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
+    bool local_norms;       /**< hospitals keep their own normalisation layers: job/norms.h */
+    char normalise[16];     /**< "image", "set", "none" */
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;

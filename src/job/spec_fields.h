@@ -7,6 +7,8 @@
     X(NAME, "aggregate", aggregate, 1, 23)                                                                             \
     X(U32, "attempts", attempts_max, 1, 1000)                                                                          \
     X(FLAG, "augment", train.augment, 0, 1)                                                                            \
+    X(WORDS, "augmentation", augmentation, 1, 199)                                                                     \
+    X(FLAG, "balance", balance, 0, 1)                                                                                  \
     X(U32, "batch", train.batch, 1, 1024)                                                                              \
     X(U32, "bits", value_bits, 2, 32)                                                                                  \
     X(F64, "clip", clip, 0, 1e6)                                                                                       \
@@ -14,10 +16,12 @@
     X(DELIVERY, "delivery", delivery, 0, 0)                                                                            \
     X(FLAG, "evaluate", evaluate, 0, 1)                                                                                \
     X(FLAG, "flip_horizontal", flip_horizontal, 0, 1)                                                                  \
+    X(F32, "focal", train.focal, 0, 10)                                                                                \
     X(HASH, "initial", initial, 0, 0)                                                                                  \
     X(F32, "label_smoothing", train.label_smoothing, 0, 0.9)                                                           \
     X(F32, "learning_rate", train.learning_rate, 1e-12, 100)                                                           \
     X(U32, "local_epochs", train.n_epochs, 1, 1000)                                                                    \
+    X(FLAG, "local_norms", local_norms, 0, 1)                                                                          \
     X(U32, "min_cohort", min_cohort, 2, MSFL_CLIENTS_MAX)                                                              \
     X(F32, "momentum", train.momentum, 0, 0.99999)                                                                     \
     X(NAME, "name", name, 1, JOB_NAME_MAX)                                                                             \
@@ -27,6 +31,7 @@
     X(U32, "patience", rule.patience, 0, 100000)                                                                       \
     X(F64, "plateau_factor", rule.plateau_factor, 1e-6, 1)                                                             \
     X(U32, "plateau_patience", rule.plateau_patience, 0, 100000)                                                       \
+    X(F32, "proximal", train.proximal, 0, 1000)                                                                        \
     X(HASH, "recipe", recipe, 0, 0)                                                                                    \
     X(U32, "rounds", rule.n_rounds, 1, 8000)                                                                           \
     X(U64, "samples_max", samples_max, 1, (uint64_t)1 << 34)                                                           \

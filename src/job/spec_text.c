@@ -26,6 +26,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 }
 
 #define TO_NAME(v)      json_string(v)
+#define TO_WORDS(v)     json_string(v)
 #define TO_SCHEME(v)    json_string(v)
 #define TO_NORMAL(v)    json_string(v)
 #define TO_U32(v)       json_integer((json_int_t)(v))
@@ -65,6 +66,12 @@ static json_t *spec_json(const job_spec *spec) {
     if (spec->nonce[0] == 0) json_object_del(o, "nonce");
     if (is_zero(spec->initial)) json_object_del(o, "initial");
     if (is_zero(spec->recipe)) json_object_del(o, "recipe");
+    /* Fields that came later are not there at their defaults: a description keeps its hash. */
+    if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
+    if (!spec->balance) json_object_del(o, "balance");
+    if (!spec->local_norms) json_object_del(o, "local_norms");
+    if (spec->train.focal == 0) json_object_del(o, "focal");
+    if (spec->train.proximal == 0) json_object_del(o, "proximal");
     json_object_set_new(o, "format", json_string("medsecurefl-job"));
     json_object_set_new(o, "version", json_integer(1));
     if (spec->model_yaml != NULL) json_object_set_new(o, "model", json_string(spec->model_yaml));

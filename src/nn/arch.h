@@ -1,4 +1,5 @@
-/* An architecture: a chain of layers with every shape resolved, and the tensors it owns in the weight vector. */
+/* An architecture: layers, each reading what one or two before it make, with every shape resolved, and the tensors they
+ * own in the weight vector. */
 #ifndef MSFL_NN_ARCH_H
 #define MSFL_NN_ARCH_H
 
@@ -28,11 +29,17 @@ typedef enum nn_kind {
     NN_DROPOUT,
     NN_FLATTEN,
     NN_RELU,
+    NN_ADD,
+    NN_CONCAT,
+    NN_UPSAMPLE,
     NN_KINDS
 } nn_kind;
 
 /** The word that stands for a layer in a description: "conv", "max_pool", ... */
 extern const char *const nn_kind_words[NN_KINDS + 1];
+
+/** In nn_layer.sources: the image itself; nothing. */
+enum { NN_IMAGE = -1, NN_NONE = -2 };
 
 typedef struct nn_shape {
     uint32_t h, w, c;
@@ -41,19 +48,22 @@ typedef struct nn_shape {
 typedef struct nn_layer {
     nn_kind kind;
     char name[NN_NAME_BYTES];                        /* unique; made from the kind and a number when not given */
-    uint32_t filters;                                /* conv: output channels; dense: units, 0 = number of classes */
-    uint32_t kernel_h, kernel_w, stride_h, stride_w; /* conv and pools */
+    char from[NN_NAME_BYTES];                        /* whose output it reads; empty: of the layer before it */
+    char with[NN_NAME_BYTES];                        /* add, concat: the second one */
+    uint32_t filters;                                /* conv: output channels, dense: units; 0 = number of classes */
+    uint32_t kernel_h, kernel_w, stride_h, stride_w; /* conv and pools; upsample: the factors are kernel_h, kernel_w */
     bool same;                                       /* conv: output ceil(in / stride); else valid */
     bool bias;                                       /* conv, dense */
-    bool relu;                                       /* conv, dense and norms: applied to what comes out */
+    bool relu;                                       /* conv, dense, norms, add: applied to what comes out */
     uint32_t groups;                                 /* group_norm */
     double rate;                                     /* dropout: fraction set to zero */
     double epsilon;                                  /* norms */
     double momentum;                                 /* batch_norm: moving = momentum moving + (1 - momentum) batch */
 
     /* Set by nn_arch_resolve. */
-    nn_shape in, out;
-    bool flat; /* output is a vector (h = w = 1) */
+    int32_t sources[2]; /* layers whose outputs it reads; NN_IMAGE, NN_NONE */
+    nn_shape in, out;   /* in: of the first source */
+    bool flat;          /* output is a vector (h = w = 1) */
     uint32_t pad_top, pad_left, pad_bottom, pad_right;
     uint32_t first_tensor, n_tensors;
     uint64_t n_values;
@@ -68,6 +78,9 @@ typedef struct nn_arch {
     nn_layer layers[NN_LAYERS_MAX];
 
     /* Set by nn_arch_resolve. */
+    bool is_graph;      /* some layer reads another than the one before it */
+    bool is_pixelwise;  /* ends in a convolution: a class for every pixel */
+    uint32_t n_targets; /* labels of one image: 1, or its pixels */
     uint32_t n_tensors;
     msfl_tensor tensors[MSFL_MODEL_TENSORS_MAX]; /* names point into `layers` */
     uint64_t n_values, n_trainable;
@@ -87,13 +100,17 @@ msfl_status nn_arch_resolve(const char *name, nn_arch *arch) MSFL_NODISCARD;
 /** The resolved description as canonical YAML; free with msfl_free. */
 msfl_status nn_arch_yaml(const nn_arch *arch, char **yaml) MSFL_NODISCARD;
 
-/** Keras Sequential JSON of a resolved architecture, and back (not yet resolved). */
+/** The layer that reads what layer `i` makes (the first if there are several); n_layers for the last. */
+uint32_t nn_arch_reader(const nn_arch *arch, uint32_t i);
+
+/** Keras JSON of a resolved architecture: Sequential for a chain, Functional for a graph; and back from Sequential (not
+ *  yet resolved). */
 msfl_status nn_arch_keras(const nn_arch *arch, char **json) MSFL_NODISCARD;
 msfl_status nn_arch_from_keras(const char *name, const char *json, size_t length, nn_arch *arch) MSFL_NODISCARD;
 
 /** YAML of a built-in network, or NULL. */
 const char *nn_builtin(const char *name);
-/** "cnn-small, medsecurefl-2022". */
+/** "cnn-small, medsecurefl-2022, ...". */
 const char *nn_builtin_names(void);
 
 /** A model from an architecture (moved into it: allocated with msfl_alloc, freed by the model, also on failure). */

@@ -17,11 +17,16 @@ static void put_pair(msfl_buffer *b, const char *key, uint32_t h, uint32_t w) {
 
 static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
     msfl_put_text(b, "  - %s: {name: \"%s\"", nn_kind_words[l->kind], l->name);
+    if (l->from[0] != 0) msfl_put_text(b, ", from: \"%s\"", l->from);
     const char *activation = l->relu ? "relu" : "none";
     const char *bias = l->bias ? "true" : "false";
     switch (l->kind) {
     case NN_CONV:
-        msfl_put_text(b, ", filters: %u", l->filters);
+        if (is_last) {
+            msfl_put_text(b, ", filters: classes");
+        } else {
+            msfl_put_text(b, ", filters: %u", l->filters);
+        }
         put_pair(b, "kernel", l->kernel_h, l->kernel_w);
         put_pair(b, "stride", l->stride_h, l->stride_w);
         msfl_put_text(b, ", padding: %s, bias: %s, activation: %s", l->same ? "same" : "valid", bias, activation);
@@ -46,6 +51,15 @@ static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
         break;
     case NN_DROPOUT:
         msfl_put_text(b, ", rate: %.17g", l->rate);
+        break;
+    case NN_ADD:
+        msfl_put_text(b, ", with: \"%s\", activation: %s", l->with, activation);
+        break;
+    case NN_CONCAT:
+        msfl_put_text(b, ", with: \"%s\"", l->with);
+        break;
+    case NN_UPSAMPLE:
+        put_pair(b, "size", l->kernel_h, l->kernel_w);
         break;
     default:
         break;

@@ -9,7 +9,7 @@
 
 const char *const nn_kind_words[NN_KINDS + 1] = {"conv",       "dense",      "max_pool", "avg_pool", "global_avg_pool",
                                                  "batch_norm", "group_norm", "dropout",  "flatten",  "relu",
-                                                 NULL};
+                                                 "add",        "concat",     "upsample", NULL};
 
 /* Which keys a kind of layer takes. */
 enum {
@@ -24,7 +24,8 @@ enum {
     KEY_GROUPS = 256,
     KEY_RATE = 512,
     KEY_EPSILON = 1024,
-    KEY_MOMENTUM = 2048
+    KEY_MOMENTUM = 2048,
+    KEY_WITH = 4096
 };
 
 static const struct {
@@ -33,7 +34,8 @@ static const struct {
 } key_words[] = {{KEY_FILTERS, "filters"}, {KEY_UNITS, "units"},       {KEY_KERNEL, "kernel"},
                  {KEY_SIZE, "size"},       {KEY_STRIDE, "stride"},     {KEY_PADDING, "padding"},
                  {KEY_BIAS, "bias"},       {KEY_RATE, "rate"},         {KEY_GROUPS, "groups"},
-                 {KEY_EPSILON, "epsilon"}, {KEY_MOMENTUM, "momentum"}, {KEY_ACTIVATION, "activation"}};
+                 {KEY_EPSILON, "epsilon"}, {KEY_MOMENTUM, "momentum"}, {KEY_ACTIVATION, "activation"},
+                 {KEY_WITH, "with"}};
 enum { N_KEYS = sizeof key_words / sizeof key_words[0] };
 
 static const struct {
@@ -47,6 +49,9 @@ static const struct {
     [NN_BATCH_NORM] = {KEY_EPSILON | KEY_MOMENTUM | KEY_ACTIVATION, 0},
     [NN_GROUP_NORM] = {KEY_GROUPS | KEY_EPSILON | KEY_ACTIVATION, KEY_GROUPS},
     [NN_DROPOUT] = {KEY_RATE, KEY_RATE},
+    [NN_ADD] = {KEY_WITH | KEY_ACTIVATION, KEY_WITH},
+    [NN_CONCAT] = {KEY_WITH, KEY_WITH},
+    [NN_UPSAMPLE] = {KEY_SIZE, 0},
 };
 
 /* A name may stand in file names, HDF5 paths and JSON: letters, digits, _ - and inner dots. */
@@ -81,6 +86,7 @@ static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v
     msfl_status status = MSFL_OK;
     switch (key) {
     case KEY_FILTERS:
+        if (v->kind == MSFL_YAML_SCALAR && strcmp(v->text, "classes") == 0) return MSFL_OK;
         return msfl_yaml_u32(source, v, "filters", 1, NN_CHANNELS_MAX, &l->filters);
     case KEY_UNITS:
         if (v->kind == MSFL_YAML_SCALAR && strcmp(v->text, "classes") == 0) return MSFL_OK;
@@ -103,6 +109,8 @@ static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v
         status = msfl_yaml_choice(source, v, "activation", activations, &which);
         l->relu = which == 1;
         return status;
+    case KEY_WITH:
+        return read_name(source, v, "with", l->with);
     case KEY_GROUPS:
         return msfl_yaml_u32(source, v, "groups", 1, NN_CHANNELS_MAX, &l->groups);
     case KEY_RATE:
@@ -129,7 +137,7 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
     if (kind == NN_KINDS) {
         return msfl_yaml_fail(source, item,
                               "unknown layer '%.64s'; there are conv, dense, max_pool, avg_pool, global_avg_pool, "
-                              "batch_norm, group_norm, dropout, flatten and relu",
+                              "batch_norm, group_norm, dropout, flatten, relu, add, concat and upsample",
                               word);
     }
     *l =
@@ -139,12 +147,13 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
     const msfl_yaml *keys = bare ? NULL : item->first;
     if (keys != NULL && keys->kind == MSFL_YAML_SCALAR && keys->text[0] == 0 && !keys->quoted) keys = NULL;
     if (keys != NULL) {
-        const char *words[N_KEYS + 2];
+        const char *words[N_KEYS + 3];
         size_t n = 0;
         for (size_t k = 0; k < N_KEYS; k++) {
             if (kinds[kind].takes & key_words[k].key) words[n++] = key_words[k].word;
         }
         words[n++] = "name";
+        words[n++] = "from";
         words[n] = NULL;
         msfl_status status = msfl_yaml_only(source, keys, words);
         if (status != MSFL_OK) return status;
@@ -159,8 +168,10 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
         if (status != MSFL_OK) return status;
     }
     if (is_pool && l->stride_h == 0) l->stride_h = l->kernel_h, l->stride_w = l->kernel_w;
-    const msfl_yaml *name = msfl_yaml_get(keys, "name");
-    return name == NULL ? MSFL_OK : read_name(source, name, "name", l->name);
+    const msfl_yaml *name = msfl_yaml_get(keys, "name"), *from = msfl_yaml_get(keys, "from");
+    msfl_status status = name == NULL ? MSFL_OK : read_name(source, name, "name", l->name);
+    if (status == MSFL_OK && from != NULL) status = read_name(source, from, "from", l->from);
+    return status;
 }
 
 static msfl_status read_input(const char *source, const msfl_yaml *input, nn_arch *arch) {

@@ -7,12 +7,11 @@
 
 /* Whether a ReLU is the first non-linearity after layer i: at once, or after norms, pools and the like. */
 static bool relu_follows(const nn_arch *arch, uint32_t i) {
-    for (; i < arch->n_layers; i++) {
+    while (i < arch->n_layers) {
         const nn_layer *l = &arch->layers[i];
         if (l->relu || l->kind == NN_RELU) return true;
-        bool next_is_linear =
-            i + 1 < arch->n_layers && (arch->layers[i + 1].kind == NN_CONV || arch->layers[i + 1].kind == NN_DENSE);
-        if (next_is_linear) return false;
+        i = nn_arch_reader(arch, i);
+        if (i < arch->n_layers && (arch->layers[i].kind == NN_CONV || arch->layers[i].kind == NN_DENSE)) return false;
     }
     return false;
 }

@@ -1,4 +1,4 @@
-/* An architecture as the JSON of a Keras Sequential model. */
+/* An architecture as the JSON of a Keras model: Sequential for a chain, Functional for a graph. */
 #include "nn/arch.h"
 
 #include "base/error.h"
@@ -21,6 +21,31 @@ static int add_layer(json_t *list, const char *class_name, json_t *config) {
     return json_array_append_new(list, json_pack("{s:s,s:o}", "class_name", class_name, "config", config));
 }
 
+/* The name under which others read what a layer makes: a ReLU behind a norm or sum is a layer of its own. */
+static void output_name(const nn_arch *arch, int32_t source, char name[NN_NAME_BYTES + 8]) {
+    if (source == NN_IMAGE) {
+        snprintf(name, NN_NAME_BYTES + 8, "image");
+        return;
+    }
+    const nn_layer *l = &arch->layers[source];
+    bool behind = l->relu && (l->kind == NN_BATCH_NORM || l->kind == NN_GROUP_NORM || l->kind == NN_ADD);
+    snprintf(name, NN_NAME_BYTES + 8, "%s%s", l->name, behind ? "_relu" : "");
+}
+
+/* What a layer of a Functional model has besides class and configuration: its name, and whose outputs it reads. */
+static void add_nodes(json_t *layer, const char *const *inputs, size_t n) {
+    json_t *node = json_array(), *nodes = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(node, json_pack("[s,i,i,{}]", inputs[i], 0, 0));
+    if (n > 0) {
+        json_array_append_new(nodes, node);
+    } else {
+        json_decref(node);
+    }
+    json_object_set(layer, "name", json_object_get(json_object_get(layer, "config"), "name"));
+    json_object_set_new(layer, "inbound_nodes", nodes);
+}
+
 static void set_activation(json_t *config, const char *activation) {
     json_object_set_new(config, "activation", json_string(activation));
 }
@@ -38,7 +63,7 @@ static void set_norm(json_t *config, const nn_layer *l) {
     json_object_set_new(config, "scale", json_true());
 }
 
-static int add(json_t *list, const nn_layer *l, bool is_last) {
+static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_last) {
     static const char *const classes[NN_KINDS] = {
         [NN_CONV] = "Conv2D",
         [NN_DENSE] = "Dense",
@@ -50,6 +75,9 @@ static int add(json_t *list, const nn_layer *l, bool is_last) {
         [NN_DROPOUT] = "Dropout",
         [NN_FLATTEN] = "Flatten",
         [NN_RELU] = "Activation",
+        [NN_ADD] = "Add",
+        [NN_CONCAT] = "Concatenate",
+        [NN_UPSAMPLE] = "UpSampling2D",
     };
     json_t *config = base_config(l->name);
     switch (l->kind) {
@@ -60,7 +88,17 @@ static int add(json_t *list, const nn_layer *l, bool is_last) {
         json_object_set_new(config, "padding", json_string(l->same ? "same" : "valid"));
         json_object_set_new(config, "data_format", json_string("channels_last"));
         json_object_set_new(config, "use_bias", json_boolean(l->bias));
-        set_activation(config, l->relu ? "relu" : "linear");
+        set_activation(config, is_last ? "softmax" : l->relu ? "relu" : "linear");
+        break;
+    case NN_ADD:
+        break;
+    case NN_CONCAT:
+        json_object_set_new(config, "axis", json_integer(-1));
+        break;
+    case NN_UPSAMPLE:
+        json_object_set_new(config, "size", pair(l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "data_format", json_string("channels_last"));
+        json_object_set_new(config, "interpolation", json_string("nearest"));
         break;
     case NN_DENSE:
         json_object_set_new(config, "units", json_integer(l->filters));
@@ -90,13 +128,22 @@ static int add(json_t *list, const nn_layer *l, bool is_last) {
         break;
     }
     int failed = add_layer(list, classes[l->kind], config);
-    /* Keras norms have no activation of their own. */
-    if (failed == 0 && l->relu && (l->kind == NN_BATCH_NORM || l->kind == NN_GROUP_NORM)) {
+    char a[NN_NAME_BYTES + 8], b[NN_NAME_BYTES + 8];
+    const char *inputs[2] = {a, b};
+    output_name(arch, l->sources[0], a);
+    if (l->sources[1] >= 0) output_name(arch, l->sources[1], b);
+    if (failed == 0 && arch->is_graph) {
+        add_nodes(json_array_get(list, json_array_size(list) - 1), inputs, l->sources[1] >= 0 ? 2 : 1);
+    }
+    /* Keras norms and sums have no activation of their own. */
+    if (failed == 0 && l->relu && (l->kind == NN_BATCH_NORM || l->kind == NN_GROUP_NORM || l->kind == NN_ADD)) {
         char name[NN_NAME_BYTES + 8];
         snprintf(name, sizeof name, "%s_relu", l->name);
         config = base_config(name);
         set_activation(config, "relu");
         failed = add_layer(list, "Activation", config);
+        inputs[0] = l->name;
+        if (failed == 0 && arch->is_graph) add_nodes(json_array_get(list, json_array_size(list) - 1), inputs, 1);
     }
     return failed;
 }
@@ -108,11 +155,19 @@ msfl_status nn_arch_keras(const nn_arch *arch, char **json) {
                               (json_int_t)arch->input.w, (json_int_t)arch->input.c, "dtype", "float32", "sparse", 0,
                               "ragged", 0, "name", "image");
     int failed = add_layer(list, "InputLayer", input);
+    if (failed == 0 && arch->is_graph) add_nodes(json_array_get(list, 0), NULL, 0);
     for (uint32_t i = 0; i < arch->n_layers && failed == 0; i++)
-        failed = add(list, &arch->layers[i], i + 1 == arch->n_layers);
-    json_t *root = failed != 0 ? NULL
-                               : json_pack("{s:s,s:{s:s,s:O}}", "class_name", "Sequential", "config", "name",
-                                           arch->name, "layers", list);
+        failed = add(list, arch, &arch->layers[i], i + 1 == arch->n_layers);
+    json_t *root = failed != 0
+                       ? NULL
+                       : json_pack("{s:s,s:{s:s,s:O}}", "class_name", arch->is_graph ? "Functional" : "Sequential",
+                                   "config", "name", arch->name, "layers", list);
+    if (root != NULL && arch->is_graph) {
+        json_t *config_of_all = json_object_get(root, "config");
+        json_object_set_new(config_of_all, "input_layers", json_pack("[[s,i,i]]", "image", 0, 0));
+        json_object_set_new(config_of_all, "output_layers",
+                            json_pack("[[s,i,i]]", arch->layers[arch->n_layers - 1].name, 0, 0));
+    }
     msfl_status status = root == NULL ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : msfl_json_text(root, true, json);
     json_decref(root);
     json_decref(list);

@@ -1,4 +1,4 @@
-/* The JSON of a Keras Sequential model as an architecture, where it has no layer that we have not. */
+/* The JSON of a Keras model, Sequential or Functional, as an architecture, where it has no layer that we have not. */
 #include "nn/arch.h"
 
 #include "base/error.h"
@@ -9,8 +9,17 @@
 
 enum { JSON_BYTES_MAX = 1 << 19 };
 
+/* What a Keras layer's output is with us: the image, or what a layer of ours makes. */
+typedef struct known {
+    const char *name; /* in the JSON */
+    int32_t layer;
+} known;
+
 typedef struct reader {
     const char *source, *layer;
+    bool functional;
+    known known[2 * NN_LAYERS_MAX + 2];
+    uint32_t n_known;
 } reader;
 
 static msfl_status cannot(const reader *r, const char *what) {
@@ -95,7 +104,7 @@ static msfl_status activation(const reader *r, const json_t *config, nn_layer *l
 static msfl_status read_linear(const reader *r, const json_t *config, nn_layer *l, bool *softmax) {
     bool conv = l->kind == NN_CONV;
     l->bias = !json_is_false(json_object_get(config, "use_bias"));
-    msfl_status status = activation(r, config, l, conv ? NULL : softmax);
+    msfl_status status = activation(r, config, l, softmax);
     if (!conv) return status == MSFL_OK ? whole(r, config, "units", NN_UNITS_MAX, &l->filters) : status;
     if (status == MSFL_OK) status = whole(r, config, "filters", NN_CHANNELS_MAX, &l->filters);
     if (status == MSFL_OK) status = pair(r, config, "kernel_size", &l->kernel_h, &l->kernel_w);
@@ -122,6 +131,67 @@ static msfl_status read_norm(const reader *r, const json_t *config, nn_layer *l)
         status = whole(r, config, "groups", NN_CHANNELS_MAX, &l->groups);
     }
     return status;
+}
+
+static msfl_status read_join(const reader *r, const json_t *config, nn_layer *l) {
+    const json_t *axis = json_object_get(config, "axis");
+    json_int_t a = axis == NULL ? -1 : json_integer_value(axis);
+    if (!r->functional) return cannot(r, "joins two layers, which a Sequential model cannot");
+    if (l->kind == NN_CONCAT && a != -1 && a != 3) return cannot(r, "does not concatenate channels");
+    return MSFL_OK;
+}
+
+static msfl_status read_upsampling(const reader *r, const json_t *config, nn_layer *l) {
+    if (json_object_get(config, "interpolation") != NULL && !text_is(config, "interpolation", "nearest")) {
+        return cannot(r, "enlarges by interpolation, which is not supported");
+    }
+    if (json_object_get(config, "data_format") != NULL && !text_is(config, "data_format", "channels_last")) {
+        return cannot(r, "has its channels first; only channels_last is supported");
+    }
+    return pair(r, config, "size", &l->kernel_h, &l->kernel_w);
+}
+
+static msfl_status remember(reader *r, const char *name, int32_t layer) {
+    if (r->n_known == sizeof r->known / sizeof r->known[0]) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %zu layers", r->source, sizeof r->known / sizeof r->known[0]);
+    }
+    r->known[r->n_known++] = (known){name, layer};
+    return MSFL_OK;
+}
+
+/* inbound_nodes of a layer that is used once: [[["name", 0, 0, {}], ...]]. */
+static msfl_status read_sources(const reader *r, const json_t *layer, uint32_t n, int32_t *sources) {
+    const json_t *nodes = json_object_get(layer, "inbound_nodes"), *node = json_array_get(nodes, 0);
+    if (json_array_size(nodes) != 1 || json_array_size(node) != n) {
+        return cannot(r, "is used more than once, or joins more or less than two layers");
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(node, i);
+        const char *name = json_string_value(json_array_get(one, 0));
+        uint32_t k = 0;
+        while (name != NULL && k < r->n_known && strcmp(r->known[k].name, name) != 0)
+            k++;
+        if (name == NULL || k == r->n_known || json_integer_value(json_array_get(one, 1)) != 0 ||
+            json_integer_value(json_array_get(one, 2)) != 0) {
+            return cannot(r, "reads a layer that is not before it");
+        }
+        sources[i] = r->known[k].layer;
+    }
+    return MSFL_OK;
+}
+
+/* Layer `l` is about to become number arch->n_layers. */
+static msfl_status connect(const reader *r, const json_t *layer, const nn_arch *arch, nn_layer *l) {
+    bool joins = l->kind == NN_ADD || l->kind == NN_CONCAT;
+    int32_t sources[2] = {NN_IMAGE, NN_IMAGE};
+    msfl_status status = read_sources(r, layer, joins ? 2 : 1, sources);
+    if (status != MSFL_OK) return status;
+    if ((sources[0] == NN_IMAGE && arch->n_layers > 0) || (joins && sources[1] == NN_IMAGE)) {
+        return cannot(r, "reads the image beside other layers, which is not supported");
+    }
+    if (sources[0] != NN_IMAGE) memcpy(l->from, arch->layers[sources[0]].name, NN_NAME_BYTES);
+    if (joins) memcpy(l->with, arch->layers[sources[1]].name, NN_NAME_BYTES);
+    return MSFL_OK;
 }
 
 static msfl_status read_input(const reader *r, const json_t *config, nn_arch *arch) {
@@ -152,6 +222,9 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
                    {"GroupNormalization", NN_GROUP_NORM},
                    {"Dropout", NN_DROPOUT},
                    {"Flatten", NN_FLATTEN},
+                   {"Add", NN_ADD},
+                   {"Concatenate", NN_CONCAT},
+                   {"UpSampling2D", NN_UPSAMPLE},
                    {"Activation", NN_RELU},
                    {"ReLU", NN_RELU}};
     enum { N_CLASSES = sizeof classes / sizeof classes[0] };
@@ -164,7 +237,8 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
     }
     r->layer = name;
     msfl_status status = read_input(r, config, arch);
-    if (status != MSFL_OK || strcmp(class_name, "InputLayer") == 0) return status;
+    if (status != MSFL_OK) return status;
+    if (strcmp(class_name, "InputLayer") == 0) return remember(r, name, NN_IMAGE);
     size_t k = 0;
     while (k < N_CLASSES && strcmp(classes[k].class_name, class_name) != 0)
         k++;
@@ -208,24 +282,39 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
             break;
         }
         status = activation(r, config, l, softmax);
-        if (status != MSFL_OK || *softmax || !l->relu) return status; /* no layer of ours */
+        if (status == MSFL_OK && (*softmax || !l->relu)) { /* no layer of ours: others read what it reads */
+            int32_t source = NN_IMAGE;
+            if (r->functional) status = read_sources(r, layer, 1, &source);
+            return status == MSFL_OK ? remember(r, name, source) : status;
+        }
         l->relu = false;
+        break;
+    case NN_ADD:
+    case NN_CONCAT:
+        status = read_join(r, config, l);
+        break;
+    case NN_UPSAMPLE:
+        status = read_upsampling(r, config, l);
         break;
     default: /* flatten, global pool: nothing to read */
         break;
     }
+    if (status == MSFL_OK && r->functional) status = connect(r, layer, arch, l);
+    if (status == MSFL_OK) status = remember(r, name, (int32_t)arch->n_layers);
     if (status == MSFL_OK) arch->n_layers++;
     return status;
 }
 
 static msfl_status read_model(const char *source, const json_t *root, nn_arch *arch) {
-    if (!text_is(root, "class_name", "Sequential")) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: only Keras Sequential models are supported", source);
+    bool functional = text_is(root, "class_name", "Functional") || text_is(root, "class_name", "Model");
+    if (!functional && !text_is(root, "class_name", "Sequential")) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: only Sequential and Functional models of Keras are supported",
+                         source);
     }
     const json_t *config = json_object_get(root, "config");
     const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
     if (!json_is_array(layers)) return msfl_fail(MSFL_ERR_FORMAT, "%s: model_config has no list of layers", source);
-    reader r = {source, ""};
+    reader r = {.source = source, .layer = "", .functional = functional};
     bool softmax = false;
     for (size_t i = 0; i < json_array_size(layers); i++) {
         msfl_status status = read_layer(&r, json_array_get(layers, i), arch, &softmax);
@@ -235,10 +324,12 @@ static msfl_status read_model(const char *source, const json_t *root, nn_arch *a
         return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: the Keras model does not say how large its images are", source);
     }
     const nn_layer *last = &arch->layers[arch->n_layers - 1];
-    if (last->kind != NN_DENSE || last->filters < 2 || last->filters > NN_CLASSES_MAX) {
+    if ((last->kind != NN_DENSE && last->kind != NN_CONV) || last->filters < 2 || last->filters > NN_CLASSES_MAX) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED,
-                         "%s: the Keras model does not end in a dense layer with one unit per class (2 to %d)", source,
-                         NN_CLASSES_MAX);
+                         "%s: the Keras model does not end in a dense layer with one unit per class (2 to %d), or a "
+                         "convolution with "
+                         "one filter per class of pixels",
+                         source, NN_CLASSES_MAX);
     }
     arch->n_classes = last->filters;
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";

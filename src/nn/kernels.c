@@ -54,6 +54,13 @@ static void add(float *restrict sum, const float *restrict x, size_t n) {
         sum[i] += x[i];
 }
 
+static void add2(float *restrict y, const float *a, const float *b, size_t n, bool with_relu) {
+    for (size_t i = 0; i < n; i++) {
+        float v = a[i] + b[i];
+        y[i] = with_relu && v < 0.0f ? 0.0f : v;
+    }
+}
+
 static bool all_finite(const float *x, size_t n) {
     uint32_t bad = 0;
     for (size_t i = 0; i < n; i++) {
@@ -316,6 +323,7 @@ const nn_kernels NN_TABLE = {.name = NN_TABLE_NAME,
                              .relu_backward = relu_backward,
                              .relu = relu,
                              .add = add,
+                             .add2 = add2,
                              .all_finite = all_finite,
                              .moments = moments,
                              .affine = affine,

@@ -23,6 +23,8 @@ typedef struct nn_kernels {
     void (*relu)(float *y, const float *x, size_t n);
     /** sum[i] += x[i] */
     void (*add)(float *sum, const float *x, size_t n);
+    /** y[i] = a[i] + b[i], then ReLU if asked */
+    void (*add2)(float *y, const float *a, const float *b, size_t n, bool relu);
     /** No NaN, no infinity. */
     bool (*all_finite)(const float *x, size_t n);
     /** s1[k] = sum (x - pivot[k]), s2[k] = sum (x - pivot[k])^2 over tile positions k. */

@@ -43,7 +43,9 @@ msfl_status nn_model_from_arch(const char *name, nn_arch *arch, msfl_model **out
                                     .n_layers = arch->n_layers,
                                     .n_tensors = arch->n_tensors,
                                     .n_values = arch->n_values,
-                                    .n_trainable = arch->n_trainable};
+                                    .n_trainable = arch->n_trainable,
+                                    .is_pixelwise = arch->is_pixelwise,
+                                    .n_targets = arch->n_targets};
     *out = model;
     return MSFL_OK;
 }

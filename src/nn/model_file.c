@@ -58,7 +58,7 @@ static void add_attribute(list *l, const char *name, char *text) {
 }
 
 static bool has_relu_layer(const nn_layer *layer) {
-    return layer->relu && (layer->kind == NN_BATCH_NORM || layer->kind == NN_GROUP_NORM);
+    return layer->relu && (layer->kind == NN_BATCH_NORM || layer->kind == NN_GROUP_NORM || layer->kind == NN_ADD);
 }
 
 static void add_layer_names(list *l, const nn_arch *arch) {

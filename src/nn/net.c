@@ -8,7 +8,8 @@
 
 enum {
     SHARDS_MAX = 16,           /* enough for the cores of a hospital's machine, few enough to add up quickly */
-    SHARD_GRADIENTS = 1 << 26, /* floats of all shards' gradients together, before there are fewer shards */
+    SHARD_GRADIENTS = 1 << 24, /* floats of all shards' gradients together, before there are fewer shards: large layers
+                                  read and write all their weights for each shard */
     LINE = 16                  /* floats per cache line: places in a workspace are multiples of it */
 };
 
@@ -60,16 +61,42 @@ static msfl_status compile_conv(nn_net *net, nn_op *op) {
     return MSFL_OK;
 }
 
+/* Which gradients are needed, where they stand, and who is the first to write them on the way back. */
+static void trace_gradients(nn_net *net) {
+    bool trains[NN_LAYERS_MAX], written[NN_LAYERS_MAX] = {false};
+    uint32_t readers[NN_LAYERS_MAX] = {0};
+    for (uint32_t i = 0; i < net->n_ops; i++) {
+        nn_op *op = &net->ops[i];
+        const nn_layer *l = &net->arch->layers[i];
+        trains[i] = l->n_tensors != 0;
+        for (int k = 0; k < 2; k++) {
+            if (l->sources[k] < 0) continue;
+            readers[l->sources[k]]++;
+            op->wanted[k] = trains[l->sources[k]];
+            trains[i] = trains[i] || op->wanted[k];
+        }
+        op->is_first = !op->wanted[0] && !op->wanted[1];
+    }
+    for (uint32_t i = net->n_ops; i-- > 0;) {
+        const nn_layer *l = &net->arch->layers[i];
+        for (int k = 0; k < 2; k++) {
+            if (l->sources[k] < 0) continue;
+            net->ops[i].writes[k] = !written[l->sources[k]];
+            written[l->sources[k]] = true;
+        }
+        bool only_next = readers[i] == 1 && nn_arch_reader(net->arch, i) == i + 1;
+        net->ops[i].kept = trains[i] && i + 1 < net->n_ops && !only_next;
+    }
+}
+
 static msfl_status compile_ops(nn_net *net) {
-    bool trainable_before = false;
+    trace_gradients(net);
     for (uint32_t i = 0; i < net->n_ops; i++) {
         nn_op *op = &net->ops[i];
         const nn_layer *l = &net->arch->layers[i];
         op->layer = l;
         op->in = volume(l->in);
         op->out = volume(l->out);
-        op->is_first = !trainable_before;
-        if (l->n_tensors != 0) trainable_before = true;
         op->pool = (nn_pool){l->in.h,     l->in.w,     l->out.h,    l->out.w,   l->in.c,
                              l->kernel_h, l->kernel_w, l->stride_h, l->stride_w};
         if (l->kind == NN_BATCH_NORM) {
@@ -81,8 +108,8 @@ static msfl_status compile_ops(nn_net *net) {
             if (status != MSFL_OK) return status;
         }
         /* A maximum that is not above 0 came out of a ReLU that was shut: the pool can withhold its gradient. */
-        if (i > 0 && l->kind == NN_MAX_POOL && net->arch->layers[i - 1].kind == NN_CONV &&
-            net->arch->layers[i - 1].relu) {
+        if (i > 0 && l->kind == NN_MAX_POOL && l->sources[0] == (int32_t)i - 1 && !net->ops[i - 1].kept &&
+            net->arch->layers[i - 1].kind == NN_CONV && net->arch->layers[i - 1].relu) {
             op->pool_has_relu = true;
             net->ops[i - 1].relu_in_pool = true;
         }
@@ -106,6 +133,7 @@ static void place_values(nn_net *net) {
     for (uint32_t i = 0; i < net->n_ops; i++) {
         nn_op *op = &net->ops[i];
         op->y = reserve(used, n * op->out);
+        if (op->kept) op->gradient = reserve(used, n * op->out);
         if (op->layer->kind == NN_DROPOUT) op->saved = reserve(used, n * op->out);
         if (op->layer->kind == NN_GROUP_NORM) op->saved = reserve(used, n * nn_group_norm_saved(op));
         if (op->out > largest) largest = op->out;

@@ -27,8 +27,12 @@ typedef struct nn_op {
     const nn_layer *layer;
     nn_conv *conv;
     nn_pool pool;
-    bool is_first;      /**< nothing before it needs a gradient */
-    bool relu_in_pool;  /**< its ReLU's gradient is taken care of by the pool behind it */
+    bool wanted[2];    /**< that source needs a gradient */
+    bool writes[2];    /**< on the way back, it is the first to write that source's gradient; else it adds to it */
+    bool kept;         /**< the gradient of its output has a place of its own, since not just the next layer reads it */
+    size_t gradient;   /**< that place */
+    bool is_first;     /**< nothing before it needs a gradient */
+    bool relu_in_pool; /**< its ReLU's gradient is taken care of by the pool behind it */
     bool pool_has_relu; /**< this pool does so */
     size_t in, out;     /**< floats per image */
     size_t y;           /**< place of the output in the workspace */
@@ -108,6 +112,10 @@ void nn_run_between(const nn_net *net, uint32_t phase, nn_sync *syncs, float *we
 /** Forward only, with moving statistics and without dropout; `*logits` points into the workspace. */
 msfl_status nn_run_predict(nn_run *run, const float **logits) MSFL_NODISCARD;
 
+/** Forward as in prediction, then back from the logit of one class to the output of layer `target`, behind which there
+ * is no batch normalisation; `*gradient` points into the workspace. `run->gradient` is overwritten. */
+msfl_status nn_run_explain(nn_run *run, uint32_t class_index, uint32_t target, const float **gradient) MSFL_NODISCARD;
+
 /* --- layers; x, y, dy, dx are those of the shard --- */
 
 msfl_status nn_conv_op_forward(const nn_op *op, const nn_run *run, const float *x, float *y) MSFL_NODISCARD;
@@ -127,6 +135,11 @@ void nn_batch_norm_predict(const nn_op *op, const nn_run *run, const float *x, f
 void nn_batch_norm_sums_backward(const nn_op *op, const nn_run *run, const float *x, const float *y, float *dy);
 void nn_batch_norm_between_backward(const nn_op *op, nn_sync *sync);
 void nn_batch_norm_backward(const nn_op *op, const nn_run *run, const float *x, const float *dy, float *dx);
+/** Add, concat, upsample. `x`: of both sources. Backward handles one source at a time: dx is written, or, `add`, grows.
+ */
+void nn_join_forward(const nn_op *op, const nn_run *run, const float *const x[2], float *y);
+void nn_join_mask(const nn_op *op, const nn_run *run, const float *y, float *dy);
+void nn_join_backward(const nn_op *op, const nn_run *run, int source, const float *dy, float *dx, bool add);
 /** Pools, global pool, relu, dropout, flatten. `training` false: no dropout. */
 void nn_simple_forward(const nn_op *op, const nn_run *run, bool training, const float *x, float *y);
 void nn_simple_backward(const nn_op *op, const nn_run *run, const float *x, const float *y, float *dy, float *dx);

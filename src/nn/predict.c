@@ -15,18 +15,34 @@ typedef struct work {
     double *losses; /* one per task */
 } work;
 
-static msfl_status predict_some(const work *w, size_t task, float *workspace) {
+/* Probabilities of one image, whose labels stand where they go: from the last pixel to the first, so that a label is
+ * read before its place is written. Returns the mean cross-entropy. */
+static double score_image(const work *w, size_t image, const float *logits) {
+    const nn_arch *arch = w->t->net->arch;
+    size_t n_classes = arch->n_classes, n_targets = arch->n_targets;
+    const nn_loss loss = {.n_classes = arch->n_classes};
+    float *p = w->probabilities + image * n_targets * n_classes;
+    double sum = 0.0;
+    for (size_t k = n_targets; k-- > 0;) {
+        uint32_t label, best;
+        memcpy(&label, p + k, sizeof label);
+        sum += nn_loss_sample(&loss, logits + k * n_classes, label, 0.0, NULL, p + k * n_classes, &best);
+        if (w->labels != NULL) w->labels[image * n_targets + k] = label;
+    }
+    return n_targets == 1 ? sum : sum / (double)n_targets;
+}
+
+static msfl_status predict_some(const work *w, size_t task, float *workspace, uint32_t *labels) {
     const nn_net *net = w->t->net;
-    uint32_t n_classes = net->arch->n_classes;
+    size_t n_targets = net->arch->n_targets, row = n_targets * net->arch->n_classes;
     size_t first = task * net->shard_images;
     size_t n = w->samples->n - first < net->shard_images ? w->samples->n - first : net->shard_images;
     float *x = workspace + net->input;
-    uint32_t label[1];
-    /* The labels wait for the predictions where probabilities will stand: an image has at least two of these. */
+    /* The labels wait for the predictions where probabilities will stand: a label has at least two of these. */
     for (size_t i = 0; i < n; i++) {
-        msfl_status status = nn_load(net, w->samples, (uint32_t)(first + i), 0, x + i * net->ops[0].in, label);
+        msfl_status status = nn_load(net, w->samples, (uint32_t)(first + i), 0, x + i * net->ops[0].in, labels);
         if (status != MSFL_OK) return status;
-        memcpy(w->probabilities + (first + i) * n_classes, label, sizeof label);
+        memcpy(w->probabilities + (first + i) * row, labels, n_targets * sizeof *labels);
     }
     memset(x + n * net->ops[0].in, 0, (net->shard_images - n) * net->ops[0].in * sizeof *x);
     nn_run run = {.net = net,
@@ -39,15 +55,10 @@ static msfl_status predict_some(const work *w, size_t task, float *workspace) {
     nn_single before = nn_single_enter();
     msfl_status status = nn_run_predict(&run, &logits);
     nn_single_leave(before);
-    nn_loss loss = {.n_classes = n_classes};
     for (size_t i = 0; i < n && status == MSFL_OK; i++) {
-        float *p = w->probabilities + (first + i) * n_classes;
-        uint32_t best;
-        memcpy(label, p, sizeof label);
-        double l = nn_loss_sample(&loss, logits + i * n_classes, label[0], 0.0, NULL, p, &best);
+        double l = score_image(w, first + i, logits + i * row);
         w->losses[task] += l;
-        if (w->labels != NULL) w->labels[first + i] = label[0];
-        if (!isfinite(l) || !net->kernels->all_finite(p, n_classes)) {
+        if (!isfinite(l) || !net->kernels->all_finite(w->probabilities + (first + i) * row, row)) {
             status = msfl_fail(MSFL_ERR_NUMERIC,
                                "the prediction for sample %zu is not finite; the weights are unusable", first + i);
         }
@@ -59,7 +70,10 @@ static msfl_status predict_task(void *ctx, size_t task) {
     const work *w = ctx;
     nn_slot_take(w->t->group);
     float *workspace = nn_net_workspace_take(w->t->net);
-    msfl_status status = workspace == NULL ? MSFL_ERR_MEMORY : predict_some(w, task, workspace);
+    uint32_t *labels = msfl_alloc(w->t->net->arch->n_targets, sizeof *labels);
+    msfl_status status = MSFL_ERR_MEMORY;
+    if (workspace != NULL && labels != NULL) status = predict_some(w, task, workspace, labels);
+    msfl_free(labels);
     nn_net_workspace_give(w->t->net, workspace);
     nn_slot_give(w->t->group);
     return status;
@@ -84,7 +98,8 @@ msfl_status msfl_predict(msfl_trainer *t, const float *weights, const msfl_sampl
         *loss /= samples->n;
     }
     if (status != MSFL_OK) {
-        memset(probabilities, 0, (size_t)samples->n * t->net->arch->n_classes * sizeof *probabilities);
+        memset(probabilities, 0,
+               (size_t)samples->n * t->net->arch->n_targets * t->net->arch->n_classes * sizeof *probabilities);
     }
     msfl_free(losses);
     return status;

@@ -100,6 +100,7 @@ static msfl_status resolve_window(const char *source, nn_layer *l) {
 
 static msfl_status resolve_conv(const char *source, nn_arch *arch, nn_layer *l) {
     msfl_status status = resolve_window(source, l);
+    if (l->filters == 0) l->filters = arch->n_classes;
     l->out.c = l->filters;
     uint32_t kernel[4] = {l->kernel_h, l->kernel_w, l->in.c, l->filters};
     if (status == MSFL_OK) status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, 4, kernel);
@@ -135,9 +136,46 @@ static msfl_status resolve_norm(const char *source, nn_arch *arch, nn_layer *l) 
     return status;
 }
 
+static msfl_status resolve_pair(const char *source, const nn_arch *arch, nn_layer *l) {
+    const nn_layer *other = &arch->layers[l->sources[1]];
+    nn_shape a = l->in, b = other->out;
+    bool concat = l->kind == NN_CONCAT;
+    if (a.h != b.h || a.w != b.w || l->flat != other->flat || (!concat && a.c != b.c)) {
+        return msfl_fail(MSFL_ERR_MISMATCH,
+                         "%s: layer '%s' cannot join %u x %u x %u with '%s', which is %u x %u x %u; where images were "
+                         "halved and doubled again, their sides must divide by two as often",
+                         source, l->name, a.h, a.w, a.c, l->with, b.h, b.w, b.c);
+    }
+    if (!concat) return MSFL_OK;
+    uint32_t most = l->flat ? NN_UNITS_MAX : NN_CHANNELS_MAX;
+    if (a.c + b.c > most) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes %u channels; at most %u are possible", source, l->name,
+                         a.c + b.c, most);
+    }
+    l->out.c = a.c + b.c;
+    return MSFL_OK;
+}
+
+static msfl_status resolve_upsample(const char *source, nn_layer *l) {
+    if ((uint64_t)l->in.h * l->kernel_h > NN_SIDE_MAX || (uint64_t)l->in.w * l->kernel_w > NN_SIDE_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes an image with a side above %d pixels", source, l->name,
+                         NN_SIDE_MAX);
+    }
+    l->out.h = l->in.h * l->kernel_h;
+    l->out.w = l->in.w * l->kernel_w;
+    return MSFL_OK;
+}
+
 static void describe(nn_layer *l) {
     char how[96] = "", out[48], values[40] = "";
     switch (l->kind) {
+    case NN_ADD:
+    case NN_CONCAT:
+        snprintf(how, sizeof how, " %s%s", l->with, l->relu ? " relu" : "");
+        break;
+    case NN_UPSAMPLE:
+        snprintf(how, sizeof how, " x %ux%u", l->kernel_h, l->kernel_w);
+        break;
     case NN_CONV:
         snprintf(how, sizeof how, " %ux%ux%u%s%s", l->kernel_h, l->kernel_w, l->filters, l->same ? " same" : "",
                  l->relu ? " relu" : "");
@@ -165,7 +203,8 @@ static void describe(nn_layer *l) {
         snprintf(out, sizeof out, "%ux%ux%u", l->out.h, l->out.w, l->out.c);
     }
     if (l->n_values != 0) snprintf(values, sizeof values, ", %llu values", (unsigned long long)l->n_values);
-    snprintf(l->text, sizeof l->text, "%s%s -> %s%s", nn_kind_words[l->kind], how, out, values);
+    snprintf(l->text, sizeof l->text, "%s%s%s%s -> %s%s", nn_kind_words[l->kind], l->from[0] != 0 ? " of " : "",
+             l->from, how, out, values);
 }
 
 static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l, nn_shape in, bool flat) {
@@ -179,11 +218,18 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
     case NN_CONV:
     case NN_MAX_POOL:
     case NN_AVG_POOL:
+    case NN_UPSAMPLE:
         if (flat) {
             return msfl_fail(MSFL_ERR_MISMATCH, "%s: layer '%s' wants an image, but comes after one that made a vector",
                              source, l->name);
         }
-        status = l->kind == NN_CONV ? resolve_conv(source, arch, l) : resolve_window(source, l);
+        status = l->kind == NN_CONV       ? resolve_conv(source, arch, l)
+                 : l->kind == NN_UPSAMPLE ? resolve_upsample(source, l)
+                                          : resolve_window(source, l);
+        break;
+    case NN_ADD:
+    case NN_CONCAT:
+        status = resolve_pair(source, arch, l);
         break;
     case NN_DENSE:
         status = resolve_dense(source, arch, l, flat);
@@ -215,32 +261,83 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
     return status;
 }
 
+/* A layer before `i` by name. */
+static msfl_status find_layer(const char *source, const nn_arch *arch, uint32_t i, const char *name, int32_t *out) {
+    for (uint32_t j = 0; j < i; j++) {
+        if (strcmp(arch->layers[j].name, name) != 0) continue;
+        *out = (int32_t)j;
+        return MSFL_OK;
+    }
+    return msfl_fail(MSFL_ERR_FORMAT, "%s: layer '%s' refers to '%s', and no layer before it is called so", source,
+                     arch->layers[i].name, name);
+}
+
+/* Who reads whom; everything that is made must be read. */
+static msfl_status connect(const char *source, nn_arch *arch) {
+    bool read[NN_LAYERS_MAX] = {false};
+    msfl_status status = MSFL_OK;
+    arch->is_graph = false;
+    for (uint32_t i = 0; i < arch->n_layers && status == MSFL_OK; i++) {
+        nn_layer *l = &arch->layers[i];
+        l->sources[0] = (int32_t)i - 1; /* NN_IMAGE for the first */
+        l->sources[1] = NN_NONE;
+        if (l->from[0] != 0) status = find_layer(source, arch, i, l->from, &l->sources[0]);
+        if (l->sources[0] == (int32_t)i - 1) l->from[0] = 0; /* the canonical form does not say what goes without */
+        if (status == MSFL_OK && l->with[0] != 0) status = find_layer(source, arch, i, l->with, &l->sources[1]);
+        for (int k = 0; k < 2 && status == MSFL_OK; k++) {
+            if (l->sources[k] >= 0) read[l->sources[k]] = true;
+        }
+        arch->is_graph = arch->is_graph || l->from[0] != 0 || l->with[0] != 0;
+    }
+    for (uint32_t i = 0; i + 1 < arch->n_layers && status == MSFL_OK; i++) {
+        if (arch->is_graph && strcmp(arch->layers[i].name, "image") == 0) {
+            status = msfl_fail(MSFL_ERR_FORMAT, "%s: no layer of a graph may be called 'image'", source);
+        } else if (!read[i]) {
+            status = msfl_fail(MSFL_ERR_MISMATCH, "%s: no layer reads what '%s' makes", source, arch->layers[i].name);
+        }
+    }
+    return status;
+}
+
+uint32_t nn_arch_reader(const nn_arch *arch, uint32_t i) {
+    for (uint32_t j = i + 1; j < arch->n_layers; j++) {
+        if (arch->layers[j].sources[0] == (int32_t)i || arch->layers[j].sources[1] == (int32_t)i) return j;
+    }
+    return arch->n_layers;
+}
+
 msfl_status nn_arch_resolve(const char *name, nn_arch *arch) {
     arch->n_tensors = 0;
     arch->n_values = arch->n_trainable = 0;
     msfl_status status = name_layers(name, arch);
-    nn_shape shape = arch->input;
-    bool flat = false;
+    if (status == MSFL_OK) status = connect(name, arch);
     for (uint32_t i = 0; i < arch->n_layers && status == MSFL_OK; i++) {
         nn_layer *l = &arch->layers[i];
-        status = resolve_layer(name, arch, l, shape, flat);
-        shape = l->out;
-        flat = l->flat;
+        const nn_layer *before = l->sources[0] < 0 ? NULL : &arch->layers[l->sources[0]];
+        status =
+            resolve_layer(name, arch, l, before == NULL ? arch->input : before->out, before != NULL && before->flat);
     }
     if (status != MSFL_OK) return status;
     const nn_layer *last = arch->n_layers == 0 ? NULL : &arch->layers[arch->n_layers - 1];
-    if (last == NULL || last->kind != NN_DENSE || last->relu) {
+    if (last == NULL || (last->kind != NN_DENSE && last->kind != NN_CONV) || last->relu) {
         return msfl_fail(
             MSFL_ERR_MISMATCH,
-            "%s: the last layer must be 'dense: {units: classes}' without activation; softmax is applied to "
-            "what it gives",
+            "%s: the last layer must be 'dense: {units: classes}' or, for a class per pixel, 'conv: {filters: classes, "
+            "...}', without activation; softmax is applied to what it gives",
             name);
+    }
+    arch->is_pixelwise = last->kind == NN_CONV;
+    arch->n_targets = arch->is_pixelwise ? last->out.h * last->out.w : 1;
+    if (arch->is_pixelwise && (last->out.h != arch->input.h || last->out.w != arch->input.w)) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s: the last layer gives classes to %u x %u pixels, the image has %u x %u",
+                         name, last->out.h, last->out.w, arch->input.h, arch->input.w);
     }
     if (last->filters != arch->n_classes) {
         return msfl_fail(MSFL_ERR_MISMATCH,
-                         "%s: the last layer has %u units, but there are %u classes; write 'units: "
+                         "%s: the last layer has %u %s, but there are %u classes; write '%s: "
                          "classes'",
-                         name, last->filters, arch->n_classes);
+                         name, last->filters, arch->is_pixelwise ? "filters" : "units", arch->n_classes,
+                         arch->is_pixelwise ? "filters" : "units");
     }
     return MSFL_OK;
 }

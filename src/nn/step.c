@@ -6,16 +6,17 @@
 
 msfl_status nn_load(const nn_net *net, const msfl_samples *samples, uint32_t i, uint64_t augment_seed, float *pixels,
                     uint32_t *label) {
-    uint32_t n_classes = net->arch->n_classes;
-    *label = 0;
+    uint32_t n_classes = net->arch->n_classes, n_targets = net->arch->n_targets;
+    memset(label, 0, n_targets * sizeof *label);
     msfl_status status = samples->load(samples->ctx, i, augment_seed, pixels, label);
     /* Looked for here, since a maximum or a ReLU further on may hide it. */
     if (status == MSFL_OK && !net->kernels->all_finite(pixels, net->ops[0].in)) {
         status = msfl_fail(MSFL_ERR_DATA, "sample %u has a pixel that is not a finite number", i);
     }
-    if (status == MSFL_OK && *label >= n_classes) {
+    for (uint32_t k = 0; k < n_targets && status == MSFL_OK; k++) {
+        if (label[k] < n_classes) continue;
         status = msfl_fail(MSFL_ERR_DATA, "sample %u has class %u, but the network knows %u classes (0 to %u)", i,
-                           *label, n_classes, n_classes - 1);
+                           label[k], n_classes, n_classes - 1);
     }
     return status;
 }
@@ -35,7 +36,8 @@ static msfl_status load_shard(const msfl_trainer *t, const msfl_samples *samples
         uint32_t sample = batch->order[i];
         /* Never 0, which would mean none. */
         uint64_t augment = batch->augment_key == 0 ? 0 : nn_mix(batch->augment_key, sample) | 1;
-        msfl_status status = nn_load(net, samples, sample, augment, batch->x + i * size, &batch->labels[i]);
+        msfl_status status =
+            nn_load(net, samples, sample, augment, batch->x + i * size, batch->labels + i * net->arch->n_targets);
         if (status != MSFL_OK) return status;
     }
     if (n > 0 && n < net->shard_images) {
@@ -97,7 +99,7 @@ msfl_status nn_step(msfl_trainer *t, const msfl_samples *samples, const nn_loss 
         nn_run *run = &t->runs[s];
         run->weights = weights;
         run->x = batch->x + (size_t)s * net->shard_images * net->ops[0].in;
-        run->labels = batch->labels + (size_t)s * net->shard_images;
+        run->labels = batch->labels + (size_t)s * net->shard_images * net->arch->n_targets;
         run->n_valid = shard_count(net, batch->n, s);
         run->loss = loss;
         run->loss_scale = loss_scale;

@@ -9,8 +9,13 @@
 #include <string.h>
 
 msfl_train_options msfl_train_options_default(void) {
-    return (msfl_train_options){
-        .optimizer = MSFL_ADAM, .learning_rate = 1e-3f, .momentum = 0.9f, .batch = 32, .n_epochs = 1, .seed = 1};
+    return (msfl_train_options){.optimizer = MSFL_ADAM,
+                                .learning_rate = 1e-3f,
+                                .momentum = 0.9f,
+                                .batch = 32,
+                                .n_epochs = 1,
+                                .seed = 1,
+                                .dice = 1.0f};
 }
 
 static msfl_status check_options(const msfl_trainer *t, const msfl_train_options *o, const msfl_samples *samples) {
@@ -41,6 +46,19 @@ static msfl_status check_options(const msfl_trainer *t, const msfl_train_options
             return msfl_fail(MSFL_ERR_USAGE, "the weight of class %u is %g; it must be finite and not negative", c,
                              (double)o->class_weights[c]);
         }
+    }
+    if (!(o->focal >= 0.0f && o->focal <= 10.0f) || !(o->dice >= 0.0f && o->dice <= 100.0f) ||
+        !(o->proximal >= 0.0f && o->proximal <= 1000.0f)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "a focal parameter of %g, a Dice weight of %g and a proximal weight of %g; 0 to 10, 0 to 100 "
+                         "and 0 to 1000 are possible",
+                         (double)o->focal, (double)o->dice, (double)o->proximal);
+    }
+    bool plain = t->net->arch->is_pixelwise;
+    if ((o->focal > 0.0f && (plain || o->label_smoothing > 0.0f)) || (plain && o->label_smoothing > 0.0f)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "focal loss and label smoothing exclude each other, and a network that gives a "
+                         "class to every pixel takes neither");
     }
     return samples->n == 0 ? msfl_fail(MSFL_ERR_DATA, "there are no images to train on") : MSFL_OK;
 }
@@ -75,9 +93,9 @@ typedef struct totals {
 static msfl_status one_step(msfl_trainer *t, const msfl_train_options *o, const msfl_samples *samples, int current,
                             uint64_t dropout_key, float *weights, totals *sum) {
     nn_batch *batch = &t->batches[current];
-    nn_loss loss = {t->net->arch->n_classes, o->label_smoothing, o->class_weights};
-    double weight = 0.0;
-    for (uint32_t i = 0; i < batch->n; i++)
+    const nn_loss loss = {t->net->arch->n_classes, o->label_smoothing, o->class_weights, o->focal, o->dice};
+    double weight = t->net->arch->is_pixelwise ? batch->n : 0.0;
+    for (uint32_t i = 0; i < batch->n && !t->net->arch->is_pixelwise; i++)
         weight += nn_loss_weight(&loss, batch->labels[i]);
     double scale = weight > 0.0 ? 1.0 / weight : 0.0;
     msfl_status status = nn_step(t, samples, &loss, current, scale, dropout_key, weights);
@@ -158,6 +176,7 @@ msfl_status msfl_train(msfl_trainer *t, const msfl_train_options *options, const
         if (epochs[i].order == NULL) status = MSFL_ERR_MEMORY;
     }
     if (status == MSFL_OK) status = nn_optimizer_prepare(t, options->optimizer);
+    if (status == MSFL_OK) status = nn_anchor_set(t, options, weights);
     if (status == MSFL_OK) status = nn_pack_all(t, weights);
     steps_before = t->n_steps;
     if (status == MSFL_OK && options->n_epochs > 0) {
@@ -165,7 +184,7 @@ msfl_status msfl_train(msfl_trainer *t, const msfl_train_options *options, const
     }
     if (status == MSFL_OK && result != NULL) {
         *result = (msfl_train_result){.loss = sum.weight > 0.0 ? sum.loss / sum.weight : 0.0,
-                                      .n_correct = sum.n_correct,
+                                      .n_correct = sum.n_correct / t->net->arch->n_targets,
                                       .n_seen = sum.n_seen,
                                       .n_steps = t->n_steps - steps_before};
     }

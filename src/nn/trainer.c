@@ -93,7 +93,7 @@ static msfl_status allocate(msfl_trainer *t) {
     }
     for (int i = 0; i < 2; i++) {
         t->batches[i].x = msfl_alloc(images * net->ops[0].in, sizeof(float));
-        t->batches[i].labels = msfl_alloc(images, sizeof(uint32_t));
+        t->batches[i].labels = msfl_alloc(images * net->arch->n_targets, sizeof(uint32_t));
         if (t->batches[i].x == NULL || t->batches[i].labels == NULL) return MSFL_ERR_MEMORY;
     }
     msfl_status status = allocate_syncs(t);
@@ -149,6 +149,7 @@ void msfl_trainer_free(msfl_trainer *t) {
         msfl_free(t->batches[i].x);
         msfl_free(t->batches[i].labels);
     }
+    msfl_free(t->anchor);
     msfl_free(t->units);
     msfl_free(t->sync_memory);
     msfl_free(t->syncs);
@@ -160,4 +161,19 @@ void msfl_trainer_free(msfl_trainer *t) {
     nn_net_free(t->net);
     group_free(t->group);
     msfl_free(t);
+}
+
+uint64_t msfl_trainer_bytes(const msfl_trainer *t, msfl_optimizer optimizer) {
+    const nn_net *net = t->net;
+    uint64_t images = (uint64_t)net->n_shards * net->shard_images, threads = msfl_pool_threads(t->group->pool);
+    uint64_t workspaces = net->n_syncs > 0 ? net->n_shards : threads < net->n_shards ? threads : net->n_shards;
+    uint64_t floats = workspaces * net->workspace_floats + net->packed_floats +
+                      ((uint64_t)net->n_shards + 1) * net->gradient_floats + net->arch->n_values +
+                      2 * images * (net->ops[0].in + net->arch->n_targets) +
+                      (optimizer == MSFL_ADAM ? 2 : 1) * net->arch->n_values;
+    return floats * sizeof(float);
+}
+
+uint32_t msfl_trainer_threads(const msfl_trainer *t) {
+    return msfl_pool_threads(t->group->pool);
 }

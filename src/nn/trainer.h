@@ -21,8 +21,8 @@ void nn_slot_give(nn_group *group);
 
 /** A batch being filled or worked on. */
 typedef struct nn_batch {
-    float *x; /* n_shards x shard_images images */
-    uint32_t *labels;
+    float *x;              /* n_shards x shard_images images */
+    uint32_t *labels;      /* n_targets of each image */
     const uint32_t *order; /* which samples: n of them */
     uint32_t n;
     uint64_t augment_key; /* 0: no augmentation */
@@ -51,11 +51,14 @@ struct msfl_trainer {
     msfl_optimizer optimizer;
     uint64_t n_steps;
     float *first, *second; /* n_values each, or NULL: momenta (SGD: velocity; Adam: m, v) */
+    float *anchor;         /* n_values, or NULL: what the proximal term pulls to */
 };
 
 /** Room for the state of this optimiser; a state of another one is dropped. */
 msfl_status nn_optimizer_prepare(msfl_trainer *t, msfl_optimizer optimizer) MSFL_NODISCARD;
 void nn_optimizer_drop(msfl_trainer *t);
+/** What the proximal term pulls to: these weights. Nothing where the options have none. */
+msfl_status nn_anchor_set(msfl_trainer *t, const msfl_train_options *options, const float *weights) MSFL_NODISCARD;
 
 /** Add up the shards' gradients in order, check them, and move the weights by one step. ERR_NUMERIC (without a place)
  * if a gradient is not finite. */

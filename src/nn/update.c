@@ -5,6 +5,7 @@
  *   Adam   m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  w <- w - rate decay w
  *          w <- w - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + 1e-8)                as PyTorch's AdamW
  * Decay touches kernels only.
+ *   A proximal term (Li et al. 2020) adds mu (w - w0) to g.
  */
 #include "base/error.h"
 #include "base/mem.h"
@@ -54,6 +55,15 @@ msfl_status nn_optimizer_prepare(msfl_trainer *t, msfl_optimizer optimizer) {
     return t->first == NULL || (optimizer == MSFL_ADAM && t->second == NULL) ? MSFL_ERR_MEMORY : MSFL_OK;
 }
 
+msfl_status nn_anchor_set(msfl_trainer *t, const msfl_train_options *options, const float *weights) {
+    size_t n = t->net->arch->n_values;
+    if (!(options->proximal > 0.0f)) return MSFL_OK;
+    if (t->anchor == NULL) t->anchor = msfl_alloc(n, sizeof *t->anchor);
+    if (t->anchor == NULL) return MSFL_ERR_MEMORY;
+    memcpy(t->anchor, weights, n * sizeof *weights);
+    return MSFL_OK;
+}
+
 typedef struct work {
     msfl_trainer *t;
     const msfl_train_options *options;
@@ -67,6 +77,8 @@ static void move(const work *w, const msfl_tensor *tensor, size_t at, size_t n) 
     const msfl_train_options *o = w->options;
     float *weights = w->weights + at;
     float decay = strcmp(tensor->name, "kernel") == 0 ? o->weight_decay : 0.0f;
+    for (size_t i = 0; o->proximal > 0.0f && i < n; i++)
+        t->gradient[at + i] += o->proximal * (weights[i] - t->anchor[at + i]);
     if (t->optimizer == MSFL_SGD) {
         t->net->kernels->sgd(weights, t->first + at, t->gradient + at, n, o->learning_rate, o->momentum, decay);
     } else {
@@ -86,8 +98,13 @@ static msfl_status update_unit(const work *w, const nn_unit *unit) {
     const msfl_tensor *tensor = &net->arch->tensors[unit->tensor];
     size_t from = segment->offset + unit->first;
     float *sum = segment->conv != NULL ? t->sums + from : t->gradient + tensor->offset + unit->first;
-    memcpy(sum, t->shard_gradients + from, unit->n * sizeof *sum);
-    for (uint32_t s = 1; s < w->n_shards; s++)
+    const float *first = t->shard_gradients + from;
+    if (w->n_shards == 1) {
+        memcpy(sum, first, unit->n * sizeof *sum);
+    } else {
+        net->kernels->add2(sum, first, first + net->gradient_floats, unit->n, false);
+    }
+    for (uint32_t s = 2; s < w->n_shards; s++)
         net->kernels->add(sum, t->shard_gradients + s * net->gradient_floats + from, unit->n);
     size_t n = unit->n, at = tensor->offset + unit->first;
     if (segment->conv != NULL) {

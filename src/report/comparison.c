@@ -31,7 +31,12 @@ typedef struct column {
     const char *key, *heading;
 } column;
 
-static const column columns[] = {
+bool msfl_is_segmentation(const json_t *result) {
+    const char *task = msfl_string_at(result, "task");
+    return task != NULL && strcmp(task, "segmentation") == 0;
+}
+
+static const column columns_of_images[] = {
     {"auc", "AUC"},
     {"accuracy", "Accuracy"},
     {"balanced_accuracy", "Balanced accuracy"},
@@ -41,7 +46,19 @@ static const column columns[] = {
     {"loss", "Loss"},
     {"calibration", "Calibration error"},
 };
-enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+static const column columns_of_masks[] = {
+    {"dice", "Dice"},
+    {"hausdorff95", "Hausdorff-95, pixels"},
+    {"accuracy", "Right pixels"},
+    {"loss", "Loss"},
+};
+
+static const column *columns_of(const msfl_page *page, size_t *n) {
+    bool masks = msfl_is_segmentation(page->result);
+    *n = masks ? sizeof columns_of_masks / sizeof columns_of_masks[0]
+               : sizeof columns_of_images / sizeof columns_of_images[0];
+    return masks ? columns_of_masks : columns_of_images;
+}
 
 /* --- forest plot: one row per way and hospital, on one axis --- */
 
@@ -226,7 +243,9 @@ static void put_row(msfl_page *page, const char *style, const char *name, bool n
         msfl_html_text_max(out, name, 60);
     msfl_put_text(out, "</th>");
     const json_t *intervals = msfl_at(figures, "intervals");
-    for (int c = 0; c < N_COLUMNS; c++) {
+    size_t n_columns;
+    const column *columns = columns_of(page, &n_columns);
+    for (size_t c = 0; c < n_columns; c++) {
         msfl_put_text(out, "<td>%s", msfl_fixed(msfl_number_at(figures, columns[c].key), 3).text);
         const json_t *ends = msfl_at(intervals, columns[c].key);
         double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);
@@ -241,7 +260,9 @@ static void put_row(msfl_page *page, const char *style, const char *name, bool n
 
 static void put_column_heads(msfl_page *page, const char *first) {
     msfl_put_text(page->out, "<thead><tr><th scope=\"col\">%s</th>", first);
-    for (int c = 0; c < N_COLUMNS; c++)
+    size_t n_columns;
+    const column *columns = columns_of(page, &n_columns);
+    for (size_t c = 0; c < n_columns; c++)
         msfl_put_text(page->out, "<th scope=\"col\">%s</th>", columns[c].heading);
     msfl_put_text(page->out, "<th scope=\"col\">Images</th></tr></thead>\n<tbody>\n");
 }
@@ -283,8 +304,64 @@ static void put_table(msfl_page *page) {
     msfl_table_end(page);
 }
 
+/* Every structure that masks tell apart, of the federated model. */
+static void put_structures(msfl_page *page) {
+    const msfl_way *way = msfl_main_way(page->result);
+    const json_t *list = way == NULL ? NULL : msfl_array_at(msfl_at(page->result, way->key), "structures");
+    if (list == NULL) return;
+    msfl_table_begin(page, "The federated model on every structure", "figures");
+    msfl_put_text(page->out, "<thead><tr><th scope=\"col\">Structure</th><th scope=\"col\">Dice</th><th "
+                             "scope=\"col\">Hausdorff-95, pixels</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < json_array_size(list) && i < MSFL_CLASSES_SHOWN_MAX; i++) {
+        static const char *const keys[2] = {"dice", "hausdorff95"};
+        const json_t *one = json_array_get(list, i);
+        msfl_put_text(page->out, "<tr><th scope=\"row\">%s</th>", msfl_whole(msfl_number_at(one, "class")).text);
+        for (int k = 0; k < 2; k++) {
+            const json_t *ends = msfl_at(msfl_at(one, "intervals"), keys[k]);
+            double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);
+            msfl_put_text(page->out, "<td>%s", msfl_fixed(msfl_number_at(one, keys[k]), 3).text);
+            if (!isnan(low) && !isnan(high)) {
+                msfl_put_text(page->out, "<span class=\"ends\">%s–%s</span>", msfl_fixed(low, 3).text,
+                              msfl_fixed(high, 3).text);
+            }
+            msfl_put_text(page->out, "</td>");
+        }
+        msfl_put_text(page->out, "</tr>\n");
+    }
+    msfl_put_text(page->out, "</tbody>");
+    msfl_table_end(page);
+}
+
+static void put_temperature(msfl_page *page) {
+    const json_t *t = msfl_at(page->result, "temperature");
+    double value = msfl_number_at(t, "value");
+    if (isnan(value)) return;
+    msfl_put_text(page->out,
+                  "<p>Confidence: at temperature <strong>%s</strong>, chosen on the hospitals’ validation images, the "
+                  "calibration error on the test images is %s instead of %s, and the loss %s instead of %s. The model "
+                  "with this temperature is <code>agg_model_calibrated.h5</code>.</p>\n",
+                  msfl_fixed(value, 2).text, msfl_fixed(msfl_number_at(t, "calibration_after"), 3).text,
+                  msfl_fixed(msfl_number_at(t, "calibration_before"), 3).text,
+                  msfl_fixed(msfl_number_at(t, "loss_after"), 3).text,
+                  msfl_fixed(msfl_number_at(t, "loss_before"), 3).text);
+}
+
+static void put_mask_help(msfl_page *page) {
+    msfl_put_text(
+        page->out,
+        "<p class=\"note\">Dice: twice the shared pixels by the pixels of both masks; 1 is best. Hausdorff-95: the "
+        "larger of the two 95th percentiles of distances from one surface to the other, in pixels of the source; "
+        "slices of a patient lie one pixel apart. Both are taken for every structure of every patient, and "
+        "averaged; a structure that is in neither mask is left out. Intervals are percentile bootstraps over "
+        "patients (over images where patients are not known).</p>\n");
+}
+
 static void put_reading_help(msfl_page *page) {
     msfl_buffer *out = page->out;
+    if (msfl_is_segmentation(page->result)) {
+        put_mask_help(page);
+        return;
+    }
     const json_t *classes = msfl_array_at(page->result, "data.classes");
     msfl_put_text(out, "<p class=\"note\">");
     if (json_array_size(classes) == 2 && msfl_string_in(classes, 1) != NULL) {
@@ -309,7 +386,7 @@ static void put_reading_help(msfl_page *page) {
 void msfl_section_comparison(msfl_page *page) {
     msfl_section_begin(page, "result", "Compared with the alternatives");
     const json_t *r = page->result;
-    bool has_auc = false, has_any = false;
+    bool has_auc = false, has_any = false, masks = msfl_is_segmentation(r);
     for (size_t k = 0; k < MSFL_N_WAYS; k++) {
         const json_t *figures = msfl_at(r, msfl_ways[k].key);
         has_any = has_any || figures != NULL;
@@ -319,11 +396,13 @@ void msfl_section_comparison(msfl_page *page) {
         msfl_html_missing(page->out, "figures of any training");
     } else {
         msfl_put_text(page->out, "<div class=\"pair\">\n<div>\n");
-        put_forest(page, has_auc ? "auc" : "accuracy", has_auc ? "AUC" : "Accuracy");
+        put_forest(page, masks ? "dice" : has_auc ? "auc" : "accuracy", masks ? "Dice" : has_auc ? "AUC" : "Accuracy");
         msfl_put_text(page->out, "</div>\n");
-        put_roc(page);
+        if (!masks) put_roc(page);
         msfl_put_text(page->out, "</div>\n");
         put_table(page);
+        put_structures(page);
+        put_temperature(page);
         put_reading_help(page);
     }
     msfl_section_end(page);

@@ -58,8 +58,17 @@ void msfl_section_examples(msfl_page *page) {
                                "public, it must not leave the hospital they come from.</p>\n<p class=\"note\">Test "
                                "images. ");
         }
-        msfl_put_text(out, "Below each: the class the model calls it, with its probability.</p>\n<div "
-                           "class=\"examples\">\n");
+        if (msfl_is_segmentation(page->result)) {
+            msfl_put_text(out,
+                          "On the left the true mask's outline, on the right what the model found; below, the Dice of "
+                          "this slice over all structures.</p>\n");
+        } else {
+            msfl_put_text(out,
+                          "Below each: the class the model calls it, with its probability. Where a picture stands "
+                          "twice, the glow on the right is a Grad-CAM: what spoke for that class, coarsely. It is a "
+                          "hint for people who read the model, and no finding.</p>\n");
+        }
+        msfl_put_text(out, "<div class=\"examples\">\n");
         for (size_t i = 0; i < page->n_pictures && i < MSFL_REPORT_PICTURES_MAX; i++)
             put_picture(page, &page->pictures[i]);
         msfl_put_text(out, "</div>\n");

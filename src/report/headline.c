@@ -14,6 +14,10 @@ static void put_outside(msfl_page *page, const char *before, const char *text, c
 /* "AUC" where there is one, else accuracy. */
 static const char *main_figure(const json_t *result, const msfl_way *way, const char **name) {
     const json_t *figures = msfl_at(result, way->key);
+    if (msfl_is_segmentation(result)) {
+        *name = "mean Dice";
+        return "dice";
+    }
     bool has_auc = !isnan(msfl_number_at(figures, "auc"));
     *name = has_auc ? "AUC" : "accuracy";
     return has_auc ? "auc" : "accuracy";
@@ -33,8 +37,8 @@ static void put_title(msfl_page *page, const msfl_way *way) {
         msfl_put_text(out, "<h1>%s: no figure of merit could be computed</h1>\n", who);
         return;
     }
-    msfl_put_text(out, "<h1>%s reaches an %s <span class=\"nobreak\">of %s</span></h1>\n", who, name,
-                  msfl_fixed(value, 3).text);
+    msfl_put_text(out, "<h1>%s reaches %s %s <span class=\"nobreak\">of %s</span></h1>\n", who,
+                  key[0] == 'a' ? "an" : "a", name, msfl_fixed(value, 3).text);
     const json_t *ends = msfl_at(msfl_at(figures, "intervals"), key);
     double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1), n = msfl_number_at(figures, "n");
     msfl_put_text(out, "<p class=\"lede\">");

@@ -46,6 +46,11 @@ static const section sections[] = {
 };
 enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 
+/* Masks are not mistaken for one another as wholes. */
+static bool applies(const section *s, const json_t *result) {
+    return s->write != msfl_section_confusion || !msfl_is_segmentation(result);
+}
+
 void msfl_put_head(msfl_page *page, const char *name, const char *what) {
     /* The policy forbids every request and script, so that a mistake in escaping would still reach nobody. */
     msfl_put_text(page->out,
@@ -79,11 +84,14 @@ msfl_status msfl_page_render(const json_t *result, const msfl_report_picture *pi
     msfl_put_text(out, "</p>\n");
     msfl_section_headline(&page);
     msfl_put_text(out, "</header>\n<nav aria-label=\"Sections\"><ul>");
-    for (int k = 0; k < N_SECTIONS; k++)
+    for (int k = 0; k < N_SECTIONS; k++) {
+        if (!applies(&sections[k], result)) continue;
         msfl_put_text(out, "<li><a href=\"#%s\">%s</a></li>", sections[k].id, sections[k].link);
+    }
     msfl_put_text(out, "</ul></nav>\n<main>\n");
-    for (int k = 0; k < N_SECTIONS && out->status == MSFL_OK; k++)
-        sections[k].write(&page);
+    for (int k = 0; k < N_SECTIONS && out->status == MSFL_OK; k++) {
+        if (applies(&sections[k], result)) sections[k].write(&page);
+    }
     msfl_put_text(out, "</main>\n<footer><p>Made by MedSecureFL ");
     const char *version = msfl_string_at(result, "version");
     msfl_html_text_max(out, version != NULL ? version : msfl_version(), 40);

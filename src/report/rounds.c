@@ -192,15 +192,18 @@ static unsigned ways_with(const json_t *rounds, const char *key) {
     return mask;
 }
 
-static const char *const figure_keys[2] = {"validation_loss", "validation_auc"};
-static const char *const figure_names[2] = {"Validation loss", "Validation AUC"};
+static const char *const figure_names[2][2] = {{"Validation loss", "Validation AUC"},
+                                               {"Validation loss", "Validation Dice"}};
+static const char *const figure_keys[2][2] = {{"validation_loss", "validation_auc"},
+                                              {"validation_loss", "validation_dice"}};
 
 static void put_cells(msfl_page *page, const json_t *round, const unsigned masks[2], bool is_encrypted) {
     msfl_buffer *out = page->out;
     for (int f = 0; f < 2; f++) {
         for (int k = 0; k < MSFL_WAY_ALONE; k++) {
             if ((masks[f] >> k & 1U) == 0) continue;
-            double v = msfl_number_at(msfl_at(round, msfl_ways[k].key), figure_keys[f]);
+            double v =
+                msfl_number_at(msfl_at(round, msfl_ways[k].key), figure_keys[msfl_is_segmentation(page->result)][f]);
             msfl_put_text(out, "<td>%s</td>", msfl_fixed(v, 3).text);
         }
     }
@@ -222,7 +225,9 @@ static void put_heads(msfl_page *page, const unsigned masks[2], bool is_encrypte
     msfl_put_text(out, "<thead><tr><th scope=\"col\" rowspan=\"2\">Round</th>");
     for (int f = 0; f < 2; f++) {
         int n = __builtin_popcount(masks[f]);
-        if (n > 0) msfl_put_text(out, "<th scope=\"colgroup\" colspan=\"%d\">%s</th>", n, figure_names[f]);
+        if (n > 0)
+            msfl_put_text(out, "<th scope=\"colgroup\" colspan=\"%d\">%s</th>", n,
+                          figure_names[msfl_is_segmentation(page->result)][f]);
     }
     if (is_encrypted) {
         msfl_put_text(out, "<th scope=\"col\" rowspan=\"2\">Sum</th><th scope=\"colgroup\" colspan=\"2\">Quantisation "
@@ -242,7 +247,8 @@ static void put_heads(msfl_page *page, const unsigned masks[2], bool is_encrypte
 static void put_table(msfl_page *page, const json_t *rounds) {
     msfl_buffer *out = page->out;
     bool is_encrypted = msfl_is_encrypted(page->result);
-    const unsigned masks[2] = {ways_with(rounds, figure_keys[0]), ways_with(rounds, figure_keys[1])};
+    const char *const *keys = figure_keys[msfl_is_segmentation(page->result)];
+    const unsigned masks[2] = {ways_with(rounds, keys[0]), ways_with(rounds, keys[1])};
     size_t n = json_array_size(rounds), every = (n + MSFL_ROUNDS_SHOWN_MAX - 1) / MSFL_ROUNDS_SHOWN_MAX;
     msfl_table_begin(page,
                      is_encrypted ? "Every round: validation figures, and the opened sum against the sum of the "
@@ -279,7 +285,8 @@ void msfl_section_rounds(msfl_page *page) {
         msfl_html_missing(page->out, "rounds");
     } else {
         msfl_put_text(page->out, "<div class=\"pair\">\n");
-        bool any = put_chart(page, rounds, "validation_auc", "Validation AUC", 1.0);
+        bool is_masks = msfl_is_segmentation(page->result);
+        bool any = put_chart(page, rounds, figure_keys[is_masks][1], figure_names[is_masks][1], 1.0);
         any = put_chart(page, rounds, "validation_loss", "Validation loss", 1e9) || any;
         msfl_put_text(page->out, "</div>\n");
         if (!any) msfl_html_missing(page->out, "validation figures by round");

@@ -28,6 +28,8 @@ extern const msfl_way msfl_ways[MSFL_N_WAYS];
 
 /** By the scheme; without one, whether there are figures of an encrypted run. */
 bool msfl_is_encrypted(const json_t *result);
+/** Whether the run was about masks: figures are Dice and distances then. */
+bool msfl_is_segmentation(const json_t *result);
 /** The federated run the page is about: "encrypted", or "plain" where nothing was encrypted; NULL when it has no
  * figures (the comparison run never takes its place). */
 const msfl_way *msfl_main_way(const json_t *result);

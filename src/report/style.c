@@ -211,7 +211,7 @@ const char msfl_style_sheet[] =
     ".confusion .right{font-weight:650}\n"
     ".confusion .ends{display:block;font-weight:400;color:var(--ink)}\n"
     /* examples */
-    ".examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr));gap:1.25rem 1rem}\n"
+    ".examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:1.25rem 1rem}\n"
     ".example img{display:block;width:100%;height:auto;background:var(--tint)}\n"
     ".example figcaption{margin:.35rem 0 0;font-size:.8125rem;overflow-wrap:anywhere}\n"
     ".example.wrong img{outline:2px solid var(--bad);outline-offset:1px}\n"

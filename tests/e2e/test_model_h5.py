@@ -70,11 +70,24 @@ def ours_is_theirs(model):
         assert text(file.attrs["backend"]) == "tensorflow"
         assert text(file.attrs["keras_version"]).startswith("2.")
         config = json.loads(text(file.attrs["model_config"]))
-        assert config["class_name"] == "Sequential"
+        graph = config["class_name"] == "Functional"
+        assert graph == (model in GRAPHS) and (graph or config["class_name"] == "Sequential")
         layers = config["config"]["layers"]
+        if graph:  # every layer reads layers before it, and all but the last are read
+            before, read = set(), set()
+            for layer in layers:
+                nodes = layer["inbound_nodes"]
+                assert layer["name"] == layer["config"]["name"] and len(nodes) == (layer is not layers[0])
+                sources = {n[0] for n in nodes[0]} if nodes else set()
+                assert sources <= before, layer
+                assert len(nodes[0]) == (2 if layer["class_name"] in ("Add", "Concatenate") else 1) if nodes else True
+                before.add(layer["name"])
+                read |= sources
+            assert before - read == {layers[-1]["name"]} == {config["config"]["output_layers"][0][0]}
+            assert config["config"]["input_layers"] == [[layers[0]["name"], 0, 0]]
         assert layers[0]["config"]["batch_input_shape"] == [None, info["height"], info["width"], info["channels"]]
-        assert layers[-1]["class_name"] == "Dense" and layers[-1]["config"]["activation"] == "softmax"
-        assert layers[-1]["config"]["units"] == info["n_classes"]
+        assert layers[-1]["class_name"] in ("Dense", "Conv2D") and layers[-1]["config"]["activation"] == "softmax"
+        assert layers[-1]["config"].get("units", layers[-1]["config"].get("filters")) == info["n_classes"]
         names = [layer["config"]["name"] for layer in layers[1:]]
         assert names == [text(n) for n in file["model_weights"].attrs["layer_names"]]
         found = list(tensors_of(file))
@@ -221,7 +234,40 @@ def refusals():
     run(CLI, "model", "info", path("text.h5"), fails="not an HDF5 file")
 
 
-for built_in in ["cnn-small", "medsecurefl-2022"]:
+def graph_refusals():
+    """Our own graph, damaged in its connections."""
+    run(PROBE, "init", "resnet8", 7, path("a.h5"), path("a.raw"))
+
+    def refuse(says, change):
+        with h5py.File(path("a.h5"), "r") as whole:
+            config = json.loads(text(whole.attrs["model_config"]))
+        layers = config["config"]["layers"]
+        change(config, layers, {layer["name"]: layer for layer in layers})
+        with open(path("a.h5"), "rb") as file, open(path("bad.h5"), "wb") as out:
+            out.write(file.read())
+        with h5py.File(path("bad.h5"), "r+") as file:
+            del file.attrs["medsecurefl_model"], file.attrs["model_config"]
+            file.attrs["model_config"] = json.dumps(config).encode()
+        run(CLI, "model", "info", path("bad.h5"), fails=says)
+
+    def inbound(name, *sources):
+        def change(config, layers, by_name):
+            by_name[name]["inbound_nodes"] = [[[s, 0, 0, {}] for s in sources]]
+        return change
+
+    refuse("reads a layer that is not before it", inbound("block1", "group_norm2", "block3"))
+    refuse("joins more or less than two", inbound("block1", "group_norm2"))
+    refuse("reads the image beside other layers", inbound("block1", "group_norm2", "image"))
+    refuse("no layer reads what", inbound("block1", "stem_relu", "stem_relu"))
+    refuse("is used more than once", lambda c, l, by: by["conv1"].update(inbound_nodes=by["conv1"]["inbound_nodes"] * 2))
+    refuse("reads a layer that is not before it", lambda c, l, by: by["conv1"].update(inbound_nodes=[[[7, 0, 0]]]))
+    refuse("a Sequential model cannot", lambda c, l, by: c.update(class_name="Sequential"))
+    refuse("only Sequential and Functional", lambda c, l, by: c.update(class_name="Model2"))
+
+
+GRAPHS = ["resnet8", "unet2d"]
+graph_refusals()
+for built_in in ["cnn-small", "medsecurefl-2022", *GRAPHS]:
     ours_is_theirs(built_in)
 with open(path("everything.yaml"), "w") as out:
     out.write(YAML)

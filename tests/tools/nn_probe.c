@@ -7,8 +7,8 @@
  *   nn_probe predict MODEL IN OUT                    probabilities (n x classes)
  *   nn_probe gradient MODEL IN OUT [key=value...]    loss (double), gradient, weights afterwards (moving statistics)
  *   nn_probe train MODEL IN OUT [key=value...]       weights after `steps` steps, all samples in one batch
- * IN: u32 n, n x u32 labels, images, weights. Keys: threads, optimizer (0 SGD, 1 Adam), rate, momentum, decay, steps,
- * smoothing, weight0, weight1, ... (of classes).
+ * IN: u32 n, n x u32 labels (of every pixel, where the model wants that), images, weights. Keys: threads, optimizer (0
+ * SGD, 1 Adam), rate, momentum, decay, steps, smoothing, focal, dice, proximal, weight0, weight1, ... (of classes).
  */
 #include "base/error.h"
 #include "base/file.h"
@@ -63,14 +63,14 @@ typedef struct input {
     const uint32_t *labels;
     const float *images;
     float *weights;
-    size_t image_floats;
+    size_t image_floats, n_targets;
 } input;
 
 static msfl_status load_sample(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
     (void)augment_seed;
     const input *in = ctx;
     memcpy(pixels, in->images + i * in->image_floats, in->image_floats * sizeof *pixels);
-    *label = in->labels[i];
+    memcpy(label, in->labels + i * in->n_targets, in->n_targets * sizeof *label);
     return MSFL_OK;
 }
 
@@ -92,7 +92,7 @@ static double gradient(msfl_trainer *t, const msfl_samples *samples, const nn_lo
     t->batches[0].n = samples->n;
     TRY(nn_batch_load(t, samples, &t->batches[0]));
     for (uint32_t i = 0; i < samples->n; i++)
-        weight += nn_loss_weight(loss, t->batches[0].labels[i]);
+        weight += t->net->arch->is_pixelwise ? 1.0 : nn_loss_weight(loss, t->batches[0].labels[i]);
     TRY(nn_pack_all(t, weights));
     TRY(nn_step(t, samples, loss, 0, 1.0 / weight, 1, weights));
     uint32_t n_shards = (samples->n + t->net->shard_images - 1) / t->net->shard_images;
@@ -110,12 +110,12 @@ static int run(const char *mode, int argc, char **argv) {
     uint8_t *bytes;
     size_t length;
     TRY(msfl_file_read(argv[1], (size_t)1 << 31, &bytes, &length));
-    input in = {.image_floats = (size_t)info->height * info->width * info->channels};
+    input in = {.image_floats = (size_t)info->height * info->width * info->channels, .n_targets = info->n_targets};
     memcpy(&in.n, bytes, sizeof in.n);
     in.labels = (const uint32_t *)(const void *)(bytes + 4);
-    in.images = (const float *)(const void *)(in.labels + in.n);
+    in.images = (const float *)(const void *)(in.labels + in.n * in.n_targets);
     in.weights = msfl_alloc(info->n_values, sizeof *in.weights);
-    size_t before = 4 + in.n * (4 + in.image_floats * 4);
+    size_t before = 4 + in.n * (in.n_targets * 4 + in.image_floats * 4);
     if (length != before + info->n_values * 4) stop("the input has another length than the model asks for");
     memcpy(in.weights, bytes + before, info->n_values * 4);
     msfl_samples samples = {.n = in.n, .ctx = &in, .load = load_sample};
@@ -130,12 +130,13 @@ static int run(const char *mode, int argc, char **argv) {
     float smoothing = (float)key(argc, argv, "smoothing", 0);
     size_t n = info->n_values * sizeof(float);
     if (strcmp(mode, "predict") == 0) {
-        float *probabilities = msfl_alloc((size_t)in.n * info->n_classes, sizeof *probabilities);
+        float *probabilities = msfl_alloc((size_t)in.n * info->n_targets * info->n_classes, sizeof *probabilities);
         TRY(msfl_predict(t, in.weights, &samples, probabilities, NULL, NULL));
-        write_raw(argv[2], probabilities, (size_t)in.n * info->n_classes * sizeof *probabilities);
+        write_raw(argv[2], probabilities, (size_t)in.n * info->n_targets * info->n_classes * sizeof *probabilities);
         msfl_free(probabilities);
     } else if (strcmp(mode, "gradient") == 0) {
-        nn_loss loss = {info->n_classes, smoothing, class_weights};
+        nn_loss loss = {info->n_classes, smoothing, class_weights, (float)key(argc, argv, "focal", 0),
+                        (float)key(argc, argv, "dice", 0)};
         uint8_t *out = msfl_alloc(2 * n + sizeof(double), 1);
         double value = gradient(t, &samples, &loss, in.weights);
         memcpy(out, &value, sizeof value);
@@ -151,7 +152,10 @@ static int run(const char *mode, int argc, char **argv) {
                                 .batch = in.n,
                                 .n_epochs = (uint32_t)key(argc, argv, "steps", 5),
                                 .label_smoothing = smoothing,
-                                .class_weights = class_weights};
+                                .class_weights = class_weights,
+                                .focal = (float)key(argc, argv, "focal", 0),
+                                .dice = (float)key(argc, argv, "dice", 0),
+                                .proximal = (float)key(argc, argv, "proximal", 0)};
         TRY(msfl_train(t, &o, &samples, in.weights, NULL, "probe", -1, NULL));
         write_raw(argv[2], in.weights, n);
     }

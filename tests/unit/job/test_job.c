@@ -1,11 +1,15 @@
 /* A job's description, plan and course: the same text for the same content, and nothing else taken. */
 #include "base/mem.h"
+#include "base/seeded.h"
 #include "job/figures.h"
+#include "job/norms.h"
 #include "job/plan.h"
+#include "job/temperature.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +49,137 @@ static void reads_back_to_itself(void **state) {
         job_spec_clear(&spec);
         job_spec_clear(&again);
     }
+}
+
+/* What came later is not in a text where it is not used, so that hashes stay. */
+static void later_fields(void **state) {
+    (void)state;
+    static const char *const words[] = {"augmentation", "balance", "focal", "local_norms", "proximal", "dice"};
+    job_spec spec, again;
+    char *text, *twice, longer[1000];
+    assert_int_equal(parse(simple, true, &spec), MSFL_OK);
+    assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        assert_null(strstr(text, words[i]));
+    msfl_free(text);
+    job_spec_clear(&spec);
+    snprintf(longer, sizeof longer,
+             "%saugmentation: \"strong,rotate=4.5\"\nbalance: true\nfocal: 2\nlocal_norms: true\nproximal: 0.01\n",
+             simple);
+    assert_int_equal(parse(longer, true, &spec), MSFL_OK);
+    assert_string_equal(spec.augmentation, "strong,rotate=4.5");
+    assert_true(spec.balance && spec.local_norms && spec.train.focal == 2 && spec.train.proximal == 0.01f);
+    assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
+    assert_int_equal(parse(text, false, &again), MSFL_OK);
+    assert_int_equal(job_spec_text(&again, &twice), MSFL_OK);
+    assert_string_equal(text, twice);
+    msfl_free(text);
+    msfl_free(twice);
+    job_spec_clear(&spec);
+    job_spec_clear(&again);
+    static const char *const bad[] = {"augmentation: a b\n",
+                                      "augmentation: \"\"\n",
+                                      "focal: 11\n",
+                                      "proximal: -1\n",
+                                      "focal: 1\nlabel_smoothing: 0.1\n",
+                                      "model: unet2d\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *base = strncmp(bad[i], "model", 5) == 0
+                               ? "format: medsecurefl-job\nversion: 1\nname: a\nsamples_max: 9\n"
+                               : simple;
+        snprintf(longer, sizeof longer, "%s%s", base, bad[i]);
+        assert_int_not_equal(parse(longer, true, &spec), MSFL_OK);
+        job_spec_clear(&spec);
+    }
+}
+
+static void norms_are_apart(void **state) {
+    (void)state;
+    msfl_model *model;
+    assert_int_equal(msfl_model_new("resnet8", 32, 32, 1, 2, &model), MSFL_OK);
+    uint64_t n = msfl_model_info_borrow(model)->n_values, n_norms = job_norms_count(model), changed = 0;
+    assert_int_equal(n_norms, 2 * (16 * 3 + 32 * 3 + 64 * 3));
+    float *a = msfl_alloc(n, sizeof *a), *b = msfl_alloc(n, sizeof *b), *norms = msfl_alloc(n_norms, sizeof *norms);
+    for (uint64_t i = 0; i < n; i++)
+        a[i] = (float)i + 1;
+    job_norms_take(model, a, norms);
+    job_norms_put(model, norms, b);
+    for (uint64_t i = 0; i < n; i++) {
+        assert_true(b[i] == 0 || b[i] == a[i]);
+        changed += b[i] != 0;
+    }
+    assert_int_equal(changed, n_norms);
+    msfl_free(a);
+    msfl_free(b);
+    msfl_free(norms);
+    msfl_model_free(model);
+}
+
+static void balanced_classes_weigh_alike(void **state) {
+    (void)state;
+    const uint32_t counts[4] = {60, 30, 0, 1};
+    float w[4];
+    job_balance(counts, 4, w);
+    assert_true(fabs(60 * (double)w[0] - 91.0 / 3) < 1e-4 && fabs(30 * (double)w[1] - 91.0 / 3) < 1e-4);
+    assert_true(w[2] == 1 && w[3] == 10); /* 30 would be right, and too much */
+}
+
+/* Predictions that are three times too sure are found to be, whoever holds which images. */
+static void temperature_from_sums(void **state) {
+    (void)state;
+    enum { N = 4000, K = 3 };
+    static float p[N * K];
+    static uint32_t labels[N];
+    msfl_seeded g;
+    msfl_seeded_init(&g, 4, "test.temperature", 0, 0, 0);
+    for (uint32_t i = 0; i < N; i++) {
+        double z[K], sum = 0, draw = msfl_seeded_unit(&g), at = 0;
+        for (uint32_t c = 0; c < K; c++)
+            sum += exp(z[c] = msfl_seeded_normal(&g));
+        labels[i] = K - 1;
+        for (uint32_t c = K; c-- > 0;) {
+            at += exp(z[c]) / sum;
+            if (at > draw) {
+                labels[i] = c;
+                break;
+            }
+        }
+        double sharp = 0;
+        for (uint32_t c = 0; c < K; c++)
+            sharp += exp(3 * z[c]);
+        for (uint32_t c = 0; c < K; c++)
+            p[i * K + c] = (float)(exp(3 * z[c]) / sharp);
+    }
+    uint64_t whole[JOB_TEMPERATURES] = {0}, parts[JOB_TEMPERATURES] = {0};
+    assert_true(job_temperature_best(whole) == 1);
+    job_temperature_add(p, labels, N, K, whole);
+    for (uint32_t i = 0; i < 4; i++)
+        job_temperature_add(p + i * 1000 * K, labels + i * 1000, 1000, K, parts);
+    for (int k = 0; k < JOB_TEMPERATURES; k++)
+        assert_true(llabs((long long)whole[k] - (long long)parts[k]) <= 4);
+    double t = job_temperature_best(whole);
+    assert_true(t > 2.7 && t < 3.3);
+    float before = p[1] / p[0];
+    job_temperature_apply(t, N, K, p);
+    for (uint32_t i = 0; i < N; i++)
+        assert_true(fabs((double)p[i * K] + (double)p[i * K + 1] + (double)p[i * K + 2] - 1) < 1e-5);
+    assert_true(fabs(log((double)before) / t - log((double)p[1] / (double)p[0])) < 1e-3);
+}
+
+static void mask_counters(void **state) {
+    (void)state;
+    const uint8_t found[8] = {0, 1, 1, 2, 0, 0, 2, 0}, truth[8] = {0, 1, 2, 2, 0, 1, 2, 0};
+    uint64_t c[JOB_EVAL_COUNTERS];
+    job_mask_counters(found, truth, 2, 4, 0.5, c);
+    assert_int_equal(c[JOB_EVAL_N], 2);
+    assert_int_equal(c[JOB_EVAL_CORRECT], 2); /* 6 of 8 pixels, of two images */
+    assert_int_equal(c[JOB_EVAL_LOSS], 1024);
+    /* class 1: both 1, true 2, found 2; class 2: both 2, true 3, found 2 */
+    assert_true(fabs(job_counters_dice(c) - (0.5 + 0.8) / 2) < 1e-12);
+    job_mask_counters(truth, truth, 1, 4, 0, c);
+    assert_true(job_counters_dice(c) == 1);
+    memset(c, 0, sizeof c);
+    assert_true(isnan(job_counters_dice(c)));
 }
 
 static void refuses(void **state) {
@@ -204,10 +339,17 @@ static void every_allocation_may_fail(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_back_to_itself),     cmocka_unit_test(refuses),
-        cmocka_unit_test(shape_of_a_network),       cmocka_unit_test(plans),
-        cmocka_unit_test(course_survives_bytes),    cmocka_unit_test(clip_follows_the_mean),
-        cmocka_unit_test(every_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_back_to_itself),
+                                       cmocka_unit_test(refuses),
+                                       cmocka_unit_test(shape_of_a_network),
+                                       cmocka_unit_test(plans),
+                                       cmocka_unit_test(course_survives_bytes),
+                                       cmocka_unit_test(clip_follows_the_mean),
+                                       cmocka_unit_test(later_fields),
+                                       cmocka_unit_test(norms_are_apart),
+                                       cmocka_unit_test(balanced_classes_weigh_alike),
+                                       cmocka_unit_test(temperature_from_sums),
+                                       cmocka_unit_test(mask_counters),
+                                       cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -377,6 +377,176 @@ static void every_allocation_may_fail(void **state) {
     msfl_model_free(model);
 }
 
+/* Noise, with a bright or a dark patch somewhere. */
+static void patch_of(uint32_t i, uint32_t *y, uint32_t *x, uint32_t *label) {
+    *label = i % 2;
+    *y = i * 7 % 12;
+    *x = i * 5 % 12;
+}
+
+static msfl_status load_patch(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
+    uint32_t y, x;
+    msfl_seeded g;
+    (void)ctx;
+    msfl_seeded_init(&g, 5, "test.patch", i, augment_seed, 0);
+    patch_of(i, &y, &x, label);
+    for (uint32_t k = 0; k < 256; k++) {
+        bool inside = k / 16 - y < 5 && k % 16 - x < 5; /* unsigned: also false before the patch */
+        pixels[k] = 0.3f * (float)msfl_seeded_normal(&g) + (!inside ? 0.0f : *label == 0 ? 1.5f : -1.5f);
+    }
+    return MSFL_OK;
+}
+
+/* The heat lies on the patch that makes the class, and explaining changes nothing. */
+static void explanation_finds_the_place(void **state) {
+    (void)state;
+    static const char *const yamls[] = {
+        "name: t\ninput: {height: 16, width: 16, channels: 1}\nclasses: 2\nlayers:\n"
+        "  - conv: {filters: 8, kernel: 3, padding: same, activation: relu}\n  - max_pool\n"
+        "  - conv: {filters: 8, kernel: 3, padding: same, activation: relu}\n  - global_avg_pool\n"
+        "  - dropout: {rate: 0.2}\n  - dense: {units: classes}\n",
+        "name: t\ninput: {height: 16, width: 16, channels: 1}\nclasses: 2\nlayers:\n"
+        "  - conv: {filters: 8, kernel: 3, padding: same, activation: relu, name: a}\n"
+        "  - conv: {filters: 8, kernel: 3, padding: same}\n  - group_norm: {groups: 2}\n"
+        "  - add: {with: a, activation: relu}\n  - max_pool\n  - flatten\n  - dense: {units: classes}\n"};
+    for (int n = 0; n < 2; n++) {
+        msfl_model *model = model_of(yamls[n]);
+        msfl_samples samples = {.n = 128, .load = load_patch};
+        msfl_trainer *t;
+        float *weights = calloc(msfl_model_info_borrow(model)->n_values, sizeof *weights);
+        msfl_model_init(model, 3, weights);
+        assert_ok(msfl_trainer_new(model, 16, 2, NULL, &t));
+        msfl_train_options o = msfl_train_options_default();
+        o.batch = 16;
+        o.n_epochs = 20;
+        o.learning_rate = 1e-2f;
+        msfl_train_result result;
+        assert_ok(msfl_train(t, &o, &samples, weights, NULL, "t", -1, &result));
+        assert_true(result.n_correct > 115);
+        int right = 0;
+        for (uint32_t i = 200; i < 240; i++) {
+            float pixels[256], map[256], again[256];
+            uint32_t label, y, x;
+            double inside = 0, outside = 0;
+            assert_ok(load_patch(NULL, i, 0, pixels, &label));
+            assert_ok(msfl_explain(t, weights, pixels, label, map));
+            assert_ok(msfl_explain(t, weights, pixels, label, again));
+            assert_memory_equal(map, again, sizeof map);
+            patch_of(i, &y, &x, &label);
+            for (uint32_t k = 0; k < 256; k++) {
+                assert_true(map[k] >= 0.0f && map[k] <= 1.0f);
+                *(k / 16 - y < 5 && k % 16 - x < 5 ? &inside : &outside) += (double)map[k];
+            }
+            right += inside / 25 > outside / 231;
+        }
+        assert_in_range(right, 34, 40);
+        float map[256], pixels[256] = {0};
+        assert_int_equal(msfl_explain(t, weights, pixels, 4, map), MSFL_ERR_UNSUPPORTED);
+        msfl_trainer_free(t);
+        msfl_model_free(model);
+        free(weights);
+    }
+}
+
+/* A class per pixel: learned, predicted in the order of the pixels, and refused what does not go with it. */
+static msfl_status load_stripes(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
+    (void)ctx;
+    (void)augment_seed;
+    for (uint32_t k = 0; k < 8 * 12; k++) {
+        label[k] = (k / 12 + i) % 4 == 0 ? 1 : k % 12 == i % 12 ? 2 : 0;
+        pixels[k] = label[k] == 1 ? 1.0f : label[k] == 2 ? -1.0f : 0.1f * (float)((int)((k * 7 + i) % 5) - 2);
+    }
+    return MSFL_OK;
+}
+
+static void pixels_have_classes(void **state) {
+    (void)state;
+    msfl_model *model = model_of("name: t\ninput: {height: 8, width: 12, channels: 1}\nclasses: 3\nlayers:\n"
+                                 "  - conv: {filters: 8, kernel: 3, padding: same, activation: relu}\n"
+                                 "  - conv: {filters: classes, kernel: 1}\n");
+    enum { N = 21, P = 8 * 12 };
+    msfl_samples samples = {.n = N, .load = load_stripes};
+    float *weights = calloc(msfl_model_info_borrow(model)->n_values, sizeof *weights);
+    float *probabilities = malloc(N * P * 3 * sizeof *probabilities);
+    uint32_t *labels = malloc(N * P * sizeof *labels), expected[P];
+    float pixels[P];
+    msfl_trainer *t;
+    msfl_train_result result;
+    msfl_model_init(model, 3, weights);
+    assert_ok(msfl_trainer_new(model, 8, 2, NULL, &t));
+    assert_true(msfl_trainer_bytes(t, MSFL_ADAM) > msfl_trainer_bytes(t, MSFL_SGD));
+    msfl_train_options o = msfl_train_options_default();
+    o.batch = 8;
+    o.n_epochs = 150;
+    o.learning_rate = 1e-2f;
+    assert_ok(msfl_train(t, &o, &samples, weights, NULL, "t", -1, &result));
+    assert_int_equal(result.n_seen, N);
+    assert_in_range(result.n_correct, N - 1, N);
+    double loss;
+    assert_ok(msfl_predict(t, weights, &samples, probabilities, labels, &loss));
+    assert_true(loss < 0.1);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_ok(load_stripes(NULL, i, 0, pixels, expected));
+        assert_memory_equal(labels + i * P, expected, sizeof expected);
+        for (uint32_t k = 0; k < P; k++) {
+            const float *p = probabilities + (i * P + k) * 3;
+            assert_true(fabs((double)p[0] + (double)p[1] + (double)p[2] - 1) < 1e-5);
+            assert_true(p[expected[k]] > 0.5f);
+        }
+    }
+    o.label_smoothing = 0.1f;
+    assert_int_equal(msfl_train(t, &o, &samples, weights, NULL, "t", -1, NULL), MSFL_ERR_USAGE);
+    o.label_smoothing = 0;
+    o.focal = 1;
+    assert_int_equal(msfl_train(t, &o, &samples, weights, NULL, "t", -1, NULL), MSFL_ERR_USAGE);
+    float map[P];
+    assert_int_equal(msfl_explain(t, weights, pixels, 0, map), MSFL_ERR_UNSUPPORTED);
+    msfl_trainer_free(t);
+    msfl_model_free(model);
+    free(weights);
+    free(probabilities);
+    free(labels);
+}
+
+/* Options at their neutral values change no bit, and a chain says the same when it names what goes without saying. */
+static void neutral_options_are_neutral(void **state) {
+    (void)state;
+    static const char *const yamls[] = {
+        "name: t\ninput: {height: 16, width: 16, channels: 1}\nclasses: 4\nlayers:\n"
+        "  - conv: {filters: 8, kernel: 3, activation: relu}\n  - max_pool\n  - batch_norm\n  - flatten\n"
+        "  - dropout: {rate: 0.2}\n  - dense: {units: classes}\n",
+        "name: t\ninput: {height: 16, width: 16, channels: 1}\nclasses: 4\nlayers:\n"
+        "  - conv: {filters: 8, kernel: 3, activation: relu}\n  - max_pool: {from: conv1}\n"
+        "  - batch_norm: {from: max_pool1}\n  - flatten\n  - dropout: {rate: 0.2}\n"
+        "  - dense: {units: classes, from: dropout1}\n"};
+    float *first = NULL;
+    for (int y = 0; y < 4; y++) {
+        msfl_model *model = model_of(yamls[y % 2]);
+        pictures p = {16, 16, 1, 4, 9};
+        msfl_samples samples = pictures_samples(&p, 37);
+        uint64_t n = msfl_model_info_borrow(model)->n_values;
+        msfl_trainer *t;
+        float *weights = calloc(n, sizeof *weights), ones[4] = {1, 1, 1, 1};
+        msfl_model_init(model, 3, weights);
+        assert_ok(msfl_trainer_new(model, 8, y, NULL, &t));
+        msfl_train_options o = msfl_train_options_default();
+        o.batch = 8;
+        o.n_epochs = 2;
+        if (y >= 2) o.class_weights = ones;
+        if (y == 3) o.dice = 0;
+        assert_ok(msfl_train(t, &o, &samples, weights, NULL, "t", -1, NULL));
+        if (first == NULL) {
+            first = weights;
+        } else {
+            assert_memory_equal(first, weights, n * sizeof *weights);
+            free(weights);
+        }
+        msfl_trainer_free(t);
+        msfl_model_free(model);
+    }
+    free(first);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bad_samples_end_training),
                                        cmocka_unit_test(divergence_is_named),
@@ -386,6 +556,9 @@ int main(void) {
                                        cmocka_unit_test(dropout_drops),
                                        cmocka_unit_test(moving_statistics_are_used_in_prediction),
                                        cmocka_unit_test(damaged_states_are_refused),
+                                       cmocka_unit_test(explanation_finds_the_place),
+                                       cmocka_unit_test(pixels_have_classes),
+                                       cmocka_unit_test(neutral_options_are_neutral),
                                        cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

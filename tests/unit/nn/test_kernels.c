@@ -42,6 +42,7 @@ static void use(const nn_kernels *k, data *d, size_t n, size_t c, const nn_pool 
     n = n / c * c;
     k->relu_backward(d->dy, d->y, n);
     k->add(d->y, d->x, n);
+    k->add2(d->c, d->y, d->x, n, n % 2 == 1);
     k->moments(d->x, n, tile, d->a, d->s1, d->s2, d->scratch);
     k->moments2(d->x, d->dy, n, tile, d->b, d->s1 + tile, d->s2 + tile, d->scratch);
     k->affine(d->x, d->y, n, tile, d->a, d->b, n % 2 == 0);

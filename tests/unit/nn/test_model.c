@@ -34,7 +34,7 @@ static void built_in_networks(void **state) {
     assert_null(model);
     assert_non_null(strstr(msfl_error_message(), "use larger images"));
     assert_int_equal(msfl_model_new("cnn-smal", 0, 0, 0, 0, &model), MSFL_ERR_MISSING);
-    assert_non_null(strstr(msfl_error_message(), "cnn-small, medsecurefl-2022"));
+    assert_non_null(strstr(msfl_error_message(), "cnn-small, medsecurefl-2022, resnet8, resnet18, unet2d"));
     assert_int_equal(msfl_model_new("cnn-small", 0, 0, 0, 1, &model), MSFL_ERR_LIMIT);
     assert_int_equal(msfl_model_new("cnn-small", 5000, 0, 0, 0, &model), MSFL_ERR_LIMIT);
 }
@@ -86,6 +86,81 @@ static void description_round_trips(void **state) {
     msfl_model_free(model);
 }
 
+static const char graph[] = "name: graph\n"
+                            "input: {height: 8, width: 12, channels: 1}\n"
+                            "classes: 3\n"
+                            "layers:\n"
+                            "  - conv: {filters: 4, kernel: 3, padding: same, name: a}\n"
+                            "  - max_pool\n"
+                            "  - conv: {from: max_pool1, filters: 6, kernel: 1, name: b}\n" /* goes without saying */
+                            "  - conv: {from: max_pool1, filters: 6, kernel: 1}\n"
+                            "  - add: {with: b, activation: relu}\n"
+                            "  - upsample: {size: 2}\n"
+                            "  - concat: {with: a}\n"
+                            "  - conv: {filters: classes, kernel: 1}\n";
+
+static void graphs_round_trip(void **state) {
+    (void)state;
+    msfl_model *model = model_of(graph);
+    const msfl_model_info *info = msfl_model_info_borrow(model);
+    assert_true(info->is_pixelwise);
+    assert_int_equal(info->n_targets, 8 * 12);
+    assert_int_equal(info->n_values, 40 + 2 * 30 + 33);
+    assert_string_equal(msfl_model_layer_text(model, 3), "conv of max_pool1 1x1x6 -> 4x6x6, 30 values");
+    assert_string_equal(msfl_model_layer_text(model, 4), "add b relu -> 4x6x6");
+    assert_string_equal(msfl_model_layer_text(model, 5), "upsample x 2x2 -> 8x12x6");
+    assert_string_equal(msfl_model_layer_text(model, 6), "concat a -> 8x12x10");
+    assert_null(strstr(msfl_model_yaml(model), "name: \"b\", from"));
+    assert_non_null(strstr(msfl_model_yaml(model), "name: \"conv3\", from: \"max_pool1\""));
+    msfl_model *again = model_of(msfl_model_yaml(model));
+    assert_string_equal(msfl_model_yaml(again), msfl_model_yaml(model));
+    msfl_model_free(again);
+    /* Another number of classes, and another size. */
+    assert_ok(msfl_model_parse("test", msfl_model_yaml(model), strlen(msfl_model_yaml(model)), 16, 4, 2, 5, &again));
+    assert_int_equal(msfl_model_info_borrow(again)->n_classes, 5);
+    assert_int_equal(msfl_model_info_borrow(again)->n_targets, 64);
+    msfl_model_free(again);
+    assert_int_equal(msfl_model_parse("test", graph, strlen(graph), 9, 12, 1, 3, &again), MSFL_ERR_MISMATCH);
+    assert_non_null(
+        strstr(msfl_error_message(), "layer 'concat1' cannot join 8 x 12 x 6 with 'a', which is 9 x 12 x 4"));
+    msfl_model_free(model);
+    static const char *const names[] = {"resnet8", "resnet18", "unet2d"};
+    static const uint64_t values[] = {77234, 11171266, 487730};
+    for (int i = 0; i < 3; i++) {
+        assert_ok(msfl_model_new(names[i], 0, 0, 0, 0, &model));
+        assert_int_equal(msfl_model_info_borrow(model)->n_values, values[i]);
+        again = model_of(msfl_model_yaml(model));
+        assert_string_equal(msfl_model_yaml(again), msfl_model_yaml(model));
+        msfl_model_free(again);
+        msfl_model_free(model);
+    }
+    /* From 28 to 256 pixels and with four channels. */
+    assert_ok(msfl_model_new("resnet18", 28, 28, 4, 9, &model));
+    msfl_model_free(model);
+    assert_ok(msfl_model_new("resnet8", 256, 256, 4, 2, &model));
+    msfl_model_free(model);
+}
+
+/* What a hospital signed and what lies in checkpoints must stay what it is. */
+static void hashes_of_chains_stay(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *hash;
+    } known[] = {{"cnn-small", "4b3a692e1ff4972f5bbc12e5918315802384a8b025435ea0d485fdb77e6a269f"},
+                 {"medsecurefl-2022", "26e8da6783889cb67db14bbbedf82670173b3e2500c5f8c355b5a1b3008145b2"}};
+    for (int i = 0; i < 2; i++) {
+        msfl_model *model;
+        uint8_t hash[MSFL_HASH_BYTES];
+        char hex[2 * MSFL_HASH_BYTES + 1] = "";
+        assert_ok(msfl_model_new(known[i].name, 0, 0, 0, 0, &model));
+        msfl_model_hash(model, hash);
+        for (int k = 0; k < MSFL_HASH_BYTES; k++)
+            snprintf(hex + 2 * k, 3, "%02x", hash[k]);
+        assert_string_equal(hex, known[i].hash);
+        msfl_model_free(model);
+    }
+}
+
 static void bad_descriptions_are_explained(void **state) {
     (void)state;
     static const struct {
@@ -125,6 +200,23 @@ static void bad_descriptions_are_explained(void **state) {
         {"  - flatten\n  - dense: {units: 3}\n", "the last layer has 3 units, but there are 2", MSFL_ERR_MISMATCH},
         {"  - flatten\n  - dense: {units: 1000000}\n  - dense: {units: 1000000}\n  - dense: {units: classes}\n",
          "more than 268435456 values", MSFL_ERR_LIMIT},
+        {"  - add\n", "add needs the key 'with'", MSFL_ERR_FORMAT},
+        {"  - relu\n  - add: {with: b}\n", "layer 'add1' refers to 'b', and no layer before it", MSFL_ERR_FORMAT},
+        {"  - relu\n  - add: {with: add1}\n", "layer 'add1' refers to 'add1'", MSFL_ERR_FORMAT},
+        {"  - relu: {from: flatten1}\n  - flatten\n", "layer 'relu1' refers to 'flatten1'", MSFL_ERR_FORMAT},
+        {"  - relu: {from: a/b}\n", "from must be 1 to 47 letters", MSFL_ERR_FORMAT},
+        {"  - relu\n  - max_pool\n  - flatten: {from: relu1}\n  - dense: {units: classes}\n",
+         "no layer reads what 'max_pool1' makes", MSFL_ERR_MISMATCH},
+        {"  - relu\n  - max_pool\n  - add: {with: relu1}\n", "cannot join 4 x 4 x 1 with 'relu1', which is 8 x 8 x 1",
+         MSFL_ERR_MISMATCH},
+        {"  - relu\n  - flatten\n  - concat: {with: relu1}\n", "cannot join", MSFL_ERR_MISMATCH},
+        {"  - relu: {name: image}\n  - add: {with: image}\n  - flatten\n  - dense: {units: classes}\n",
+         "no layer of a graph may be called 'image'", MSFL_ERR_FORMAT},
+        {"  - upsample: {size: 31}\n  - upsample: {size: 31}\n", "a side above 4096", MSFL_ERR_LIMIT},
+        {"  - flatten\n  - upsample\n", "wants an image", MSFL_ERR_MISMATCH},
+        {"  - conv: {filters: classes, kernel: 2}\n", "gives classes to 7 x 7 pixels, the image has 8 x 8",
+         MSFL_ERR_MISMATCH},
+        {"  - conv: {filters: 3, kernel: 1}\n", "the last layer has 3 filters, but there are 2", MSFL_ERR_MISMATCH},
         {"  []\n", "layers must be a list", MSFL_ERR_FORMAT},
         {"  - [[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]\n", "nested more than 16 deep", MSFL_ERR_LIMIT},
         {"  - conv: {filters: 4, kernel: 3\n", "line", MSFL_ERR_FORMAT},
@@ -218,8 +310,12 @@ static void every_allocation_may_fail(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(built_in_networks), cmocka_unit_test(description_round_trips),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(built_in_networks),
+                                       cmocka_unit_test(description_round_trips),
+                                       cmocka_unit_test(graphs_round_trip),
+                                       cmocka_unit_test(hashes_of_chains_stay),
                                        cmocka_unit_test(bad_descriptions_are_explained),
-                                       cmocka_unit_test(initial_weights), cmocka_unit_test(every_allocation_may_fail)};
+                                       cmocka_unit_test(initial_weights),
+                                       cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

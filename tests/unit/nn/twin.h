@@ -1,4 +1,4 @@
-/* A slow twin of the network engine: the same chain of layers in double precision, written as the formulas say it, with
+/* A slow twin of the network engine: the same layers in double precision, written as the formulas say it, with
  * nothing shared but the resolved description. For small networks. */
 #ifndef TEST_NN_TWIN_H
 #define TEST_NN_TWIN_H
@@ -92,7 +92,7 @@ static inline void twin_normalise(const twin *t, const nn_layer *l, double *x, d
     }
 }
 
-static inline void twin_layer(const twin *t, const nn_layer *l, double *x, double *y) {
+static inline void twin_layer(const twin *t, const nn_layer *l, double *x, const double *other, double *y) {
     size_t size = t->n * twin_volume(l->out);
     switch (l->kind) {
     case NN_CONV:
@@ -125,6 +125,27 @@ static inline void twin_layer(const twin *t, const nn_layer *l, double *x, doubl
             }
         }
         break;
+    case NN_ADD:
+        for (size_t i = 0; i < size; i++)
+            y[i] = x[i] + other[i];
+        break;
+    case NN_CONCAT:
+        for (size_t i = 0; i < size; i++) {
+            size_t p = i / l->out.c, c = i % l->out.c, rest = l->out.c - l->in.c;
+            y[i] = c < l->in.c ? x[p * l->in.c + c] : other[p * rest + c - l->in.c];
+        }
+        break;
+    case NN_UPSAMPLE:
+        for (size_t i = 0; i < t->n; i++) {
+            for (uint32_t oy = 0; oy < l->out.h; oy++) {
+                for (uint32_t ox = 0; ox < l->out.w; ox++) {
+                    for (uint32_t c = 0; c < l->out.c; c++)
+                        *twin_at(y, l->out, i, oy, ox, c) =
+                            *twin_at(x, l->in, i, oy / l->kernel_h, ox / l->kernel_w, c);
+                }
+            }
+        }
+        break;
     default:
         memcpy(y, x, size * sizeof *y);
         break;
@@ -133,29 +154,68 @@ static inline void twin_layer(const twin *t, const nn_layer *l, double *x, doubl
         y[i] = y[i] > 0.0 ? y[i] : 0.0;
 }
 
-/* Mean cross-entropy of a batch in training; logits too, when asked for. */
-static inline double twin_loss(const nn_arch *arch, const double *weights, const float *images, const uint32_t *labels,
-                               size_t n, double *logits) {
-    twin t = {arch, weights, n};
-    size_t size = n * twin_volume(arch->input);
-    double *x = malloc(size * sizeof *x);
-    for (size_t i = 0; i < size; i++)
-        x[i] = (double)images[i];
-    for (uint32_t k = 0; k < arch->n_layers; k++) {
-        double *y = malloc(n * twin_volume(arch->layers[k].out) * sizeof *y);
-        twin_layer(&t, &arch->layers[k], x, y);
-        free(x);
-        x = y;
-    }
-    double loss = 0.0;
-    for (size_t i = 0; i < n; i++) {
+/* What is minimised, as loss.h says it. Labels: n_targets for each image. */
+typedef struct twin_wish {
+    double focal, dice;
+    double weights[8]; /* of classes; all 0: none */
+} twin_wish;
+
+static inline double twin_weight(const twin_wish *wish, uint32_t c) {
+    double any = 0.0;
+    for (int i = 0; i < 8; i++)
+        any += wish->weights[i];
+    return any > 0.0 ? wish->weights[c] : 1.0;
+}
+
+static inline double twin_image_loss(const nn_arch *arch, const twin_wish *wish, const double *z,
+                                     const uint32_t *labels) {
+    size_t k = arch->n_classes;
+    double cross = 0.0, weight = 0.0, dice = 0.0, shared[8] = {0}, both[8] = {0};
+    for (size_t x = 0; x < arch->n_targets; x++) {
         double sum = 0.0;
-        for (size_t c = 0; c < arch->n_classes; c++)
-            sum += exp(x[i * arch->n_classes + c]);
-        loss += log(sum) - x[i * arch->n_classes + labels[i]];
+        for (size_t c = 0; c < k; c++)
+            sum += exp(z[x * k + c]);
+        double p = exp(z[x * k + labels[x]]) / sum, w = twin_weight(wish, labels[x]);
+        cross -= w * pow(1.0 - p, wish->focal) * log(p);
+        weight += w;
+        shared[labels[x]] += p;
+        both[labels[x]] += 1.0;
+        for (size_t c = 0; c < k; c++)
+            both[c] += exp(z[x * k + c]) / sum;
     }
-    if (logits != NULL) memcpy(logits, x, n * arch->n_classes * sizeof *x);
-    free(x);
+    if (!arch->is_pixelwise) return cross;
+    size_t n_there = 0;
+    for (size_t c = 1; c < k; c++) {
+        bool there = false;
+        for (size_t x = 0; x < arch->n_targets; x++)
+            there = there || labels[x] == c;
+        if (there) dice += (2.0 * shared[c] + 1.0) / (both[c] + 1.0), n_there++;
+    }
+    return cross / weight + (n_there > 0 ? wish->dice * (1.0 - dice / (double)n_there) : 0.0);
+}
+
+/* Mean loss of a batch in training (sum of the images' losses by their number); logits too, when asked for. */
+static inline double twin_loss(const nn_arch *arch, const double *weights, const float *images, const uint32_t *labels,
+                               size_t n, const twin_wish *wish, double *logits) {
+    twin t = {arch, weights, n};
+    size_t size = n * twin_volume(arch->input), row = (size_t)arch->n_targets * arch->n_classes;
+    double *picture = malloc(size * sizeof *picture), *made[NN_LAYERS_MAX];
+    for (size_t i = 0; i < size; i++)
+        picture[i] = (double)images[i];
+    for (uint32_t k = 0; k < arch->n_layers; k++) {
+        const nn_layer *l = &arch->layers[k];
+        made[k] = malloc(n * twin_volume(l->out) * sizeof *made[k]);
+        double *x = l->sources[0] == NN_IMAGE ? picture : made[l->sources[0]];
+        twin_layer(&t, l, x, l->sources[1] == NN_NONE ? NULL : made[l->sources[1]], made[k]);
+    }
+    const double *z = made[arch->n_layers - 1];
+    double loss = 0.0;
+    for (size_t i = 0; i < n; i++)
+        loss += twin_image_loss(arch, wish, z + i * row, labels + i * arch->n_targets);
+    if (logits != NULL) memcpy(logits, z, n * row * sizeof *z);
+    for (uint32_t k = 0; k < arch->n_layers; k++)
+        free(made[k]);
+    free(picture);
     return loss / (double)n;
 }
 

@@ -1,0 +1,111 @@
+/* medsecurefl data augment-preview: what training will see. */
+#include "base/error.h"
+#include "base/mem.h"
+#include "cmd_data.h"
+#include "medsecurefl/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Everything for one sheet. */
+typedef struct sheet {
+    const msfl_dataset *set;
+    const msfl_dataset_info *info;
+    msfl_augment augment;
+    uint32_t factor;
+    float *pixels;
+    uint32_t *classes;
+    uint8_t *bytes, *mask; /* one version, before it is painted */
+} sheet;
+
+/* As training gets it (`seed` 0: as it is), masks as outlines. */
+static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t *rgb) {
+    const msfl_dataset_info *info = s->info;
+    const msfl_augment *augment = seed == 0 ? NULL : &s->augment;
+    size_t n = (size_t)info->width * info->height;
+    msfl_status status = info->has_masks
+                             ? msfl_dataset_pixels_mask(s->set, image, NULL, augment, seed, s->pixels, s->classes)
+                             : msfl_dataset_pixels(s->set, image, augment, seed, s->pixels);
+    if (status != MSFL_OK) return status;
+    /* Without normalisation values go from 0 to 1, but for those of a recipe, which has a range of its own. */
+    float low = 0, high = 1;
+    for (size_t i = 0; info->recipe != NULL && i < n * info->channels; i++) {
+        if (i == 0 || s->pixels[i] < low) low = s->pixels[i];
+        if (i == 0 || s->pixels[i] > high) high = s->pixels[i];
+    }
+    float scale = high > low ? 255 / (high - low) : 0;
+    for (size_t i = 0; i < n * info->channels; i++) {
+        float v = scale * (s->pixels[i] - low) + 0.5f;
+        s->bytes[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    for (size_t i = 0; info->has_masks && i < n; i++)
+        s->mask[i] = (uint8_t)s->classes[i];
+    msfl_overlay_paint(s->bytes, info->height, info->width, info->channels,
+                       &(msfl_overlay){.outline = info->has_masks ? s->mask : NULL}, s->factor, rgb);
+    return MSFL_OK;
+}
+
+static msfl_status paint_all(const sheet *s, const cli_data_preview_options *o, uint32_t n_images, size_t bytes,
+                             uint8_t *rgb, msfl_report_picture *pictures, char (*names)[40]) {
+    uint32_t columns = o->n_versions + 1, k = 0;
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < n_images && status == MSFL_OK; i++) {
+        /* From all over the data, so that no class is missed that comes late; not in even steps, which would meet the
+         * same slice of every volume. */
+        uint64_t first = (uint64_t)i * s->info->n_images / n_images;
+        uint64_t end = (uint64_t)(i + 1) * s->info->n_images / n_images;
+        uint32_t image = (uint32_t)(first + (o->seed * 2654435761u + i * 40503u) % (end - first));
+        for (uint32_t v = 0; v < columns && status == MSFL_OK; v++, k++) {
+            uint64_t seed = v == 0 ? 0 : (o->seed * 1000003 + image) * 64 + v;
+            status = paint(s, image, seed, rgb + k * bytes);
+            snprintf(names[k], sizeof names[k], v == 0 ? "image %u" : "version %u", v == 0 ? image : v);
+            pictures[k] = (msfl_report_picture){.pixels = rgb + k * bytes,
+                                                .width = s->info->width * s->factor,
+                                                .height = s->info->height * s->factor,
+                                                .channels = 3,
+                                                .name = names[k]};
+        }
+    }
+    return status;
+}
+
+msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_options *o) {
+    sheet s = {.set = set, .info = msfl_dataset_info_borrow(set)};
+    const msfl_dataset_info *info = s.info;
+    if (o->out == NULL) return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
+    msfl_status status = msfl_augment_parse(o->augment, &s.augment);
+    if (status != MSFL_OK) return status;
+    uint32_t side = info->width > info->height ? info->width : info->height;
+    s.factor = side < 128 ? 128 / side : 1;
+    uint32_t n_images = o->n_images < info->n_images ? o->n_images : info->n_images;
+    uint32_t n = n_images * (o->n_versions + 1);
+    size_t size = (size_t)info->width * info->height, bytes = 3 * size * s.factor * s.factor;
+    char note[600];
+    snprintf(
+        note, sizeof note,
+        "Augmentation '%.200s'. On the left each image as it is, then as training may see it. This page holds images: "
+        "unless they are public, it must not leave the hospital they come from.",
+        o->augment);
+    s.pixels = msfl_alloc(size * info->channels, sizeof *s.pixels);
+    s.bytes = msfl_alloc(size * info->channels, 1);
+    s.classes = msfl_alloc(size, sizeof *s.classes);
+    s.mask = msfl_alloc(size, 1);
+    uint8_t *rgb = msfl_alloc(n, bytes);
+    msfl_report_picture *pictures = msfl_alloc(n, sizeof *pictures);
+    char(*names)[40] = msfl_alloc(n, sizeof *names);
+    status = MSFL_ERR_MEMORY;
+    if (s.pixels != NULL && s.bytes != NULL && s.classes != NULL && s.mask != NULL && rgb != NULL && pictures != NULL &&
+        names != NULL) {
+        status = paint_all(&s, o, n_images, bytes, rgb, pictures, names);
+    }
+    if (status == MSFL_OK) status = msfl_sheet_write(o->out, "Augmentation", note, pictures, n, o->n_versions + 1);
+    if (status == MSFL_OK) printf("%u images in %u versions: %s\n", n_images, o->n_versions, o->out);
+    msfl_free(s.pixels);
+    msfl_free(s.bytes);
+    msfl_free(s.classes);
+    msfl_free(s.mask);
+    msfl_free(rgb);
+    msfl_free(pictures);
+    msfl_free(names);
+    return status;
+}

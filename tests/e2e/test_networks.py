@@ -1,0 +1,200 @@
+"""Segmentation, augmentation in words, and the options of training that came later, through the command line."""
+import json
+import os
+import re
+import unittest
+
+import numpy as np
+
+from common import CliTest, main, run
+
+FEW = ("--clients", 3, "--threads", 2, "--compare", "none", "--bootstrap", 50, "--quiet")
+
+
+def discs(path, n_patients=30, slices=4, empty=1, height=16, width=24, seed=1, masks="masks", **more):
+    """Volumes of two bright structures: a disc that grows and shrinks from slice to slice, and a bar beside it."""
+    rng = np.random.RandomState(seed)
+    yy, xx = np.mgrid[:height, :width]
+    images, labels, groups = [], [], []
+    for patient in range(n_patients):
+        cy, cx = rng.uniform(5, height - 5), rng.uniform(5, width - 9)
+        for z in range(slices):
+            mask = np.zeros((height, width), np.uint8)
+            if empty <= z:
+                mask[(yy - cy) ** 2 + (xx - cx) ** 2 < 14 - 3 * (z - 2) ** 2] = 1
+                mask[(abs(yy - cy) < 4) & (xx - cx > 4) & (xx - cx < 8)] = 2
+            image = 60 + 70.0 * (mask == 1) + 140.0 * (mask == 2) + 12 * rng.randn(height, width)
+            images.append(image.clip(0, 255).astype(np.uint8))
+            labels.append(mask)
+            groups.append(patient)
+    arrays = dict(images=np.array(images), group=np.array(groups), **more)
+    if masks:
+        arrays[masks] = np.array(labels)
+    np.savez(path, **arrays)
+    return arrays
+
+
+class Segmentation(CliTest):
+    def simulate(self, out, *options):
+        result = self.ok("simulate", "--data", self.path("discs.npz"), "--model", "unet2d", "--out", self.path(out),
+                         "--rounds", 3, "--local-epochs", 2, "--lr", 0.01, "--batch", 8, "--validation-fraction", 0.3, *FEW,
+                         "--json", *options)
+        return json.loads(result.stdout)
+
+    def bytes(self, *names):
+        with open(self.path(*names), "rb") as file:
+            return file.read()
+
+    def test_learns_and_reports(self):
+        discs(self.path("discs.npz"))
+        r = self.simulate("a")
+        self.assertEqual(r["task"], "segmentation")
+        self.assertTrue(r["sum_exact"])
+        figures = r["encrypted"]
+        self.assertGreater(figures["dice"], 0.8)
+        self.assertLess(figures["hausdorff95"], 4)
+        self.assertEqual([s["class"] for s in figures["structures"]], [1, 2])
+        low, high = figures["intervals"]["dice"]
+        self.assertTrue(low <= figures["dice"] <= high)
+        # Dice again, from masks that the model file makes: 'evaluate' sees the same test patients.
+        again = self.ok_json("evaluate", "--model", self.path("a", "agg_model.h5"), "--data", self.path("discs.npz"),
+                             "--part", "all", "--bootstrap", 0)
+        self.assertEqual(again["patients"], 30)
+        self.assertGreater(again["dice"], 0.8)
+        self.assertEqual(r["rounds"][0]["encrypted"]["validation_dice"] is None, False)
+        self.assertNotIn("validation_auc", r["rounds"][0]["encrypted"])
+        page = self.bytes("a", "report.html").decode()
+        self.assertIn("Hausdorff-95", page)
+        self.assertIn("mean Dice", page)
+        self.assertNotIn("id=\"confusion\"", page)
+        self.assertGreaterEqual(page.count("data:image/png"), 6)
+        self.assertFalse(os.path.exists(self.path("a", "agg_model_calibrated.h5")))
+        # One thread or two, and in two parts: the same bytes.
+        self.simulate("b", "--threads", 1)
+        self.assertEqual(self.bytes("a", "agg_model.h5"), self.bytes("b", "agg_model.h5"))
+        # A single picture has no class.
+        self.fails(16, "'evaluate' judges masks", "predict", "--model", self.path("a", "agg_model.h5"), "x.png")
+
+    def test_masks_that_are_none(self):
+        def refuse(code, text, *options, **changes):
+            discs(self.path("discs.npz"), n_patients=18, slices=1, empty=0, **changes)
+            self.fails(code, text, "simulate", "--data", self.path("discs.npz"), "--model", "unet2d", "--out",
+                       self.path("x"), *FEW, *options)
+
+        n = 18
+        y = np.arange(n) % 2
+        refuse(12, "no masks", masks=None, y=y)
+        refuse(12, "only empty masks", masks=None, mask=np.zeros((n, 16, 24), np.uint8), y=y)
+        refuse(12, "which is not one mask for each image", masks=None, mask=np.zeros((n, 16, 20), np.uint8), y=y)
+        refuse(12, "masks are whole numbers", masks=None, mask=np.full((n, 16, 24), 0.5), y=y)
+        refuse(12, "masks are whole numbers", masks=None, mask=np.full((n, 16, 24), -1, np.int16), y=y)
+        refuse(12, "too many classes", masks=None, mask=np.full((n, 16, 24), 200, np.uint8), y=y)
+        refuse(2, "classes of images are balanced", "--balance")
+
+    def test_other_sizes_and_layouts(self):
+        a = discs(self.path("discs.npz"), n_patients=18, slices=1, empty=0)
+        plain = self.ok_json("data", "inspect", "--data", self.path("discs.npz"), "--quiet")
+        self.assertEqual(plain["images"] if "images" in plain else plain["n_images"], 18)
+        # In Fortran order and as 64-bit integers it is the same set; resized it still trains.
+        np.savez(self.path("turned.npz"), images=np.asfortranarray(a["images"]), group=a["group"],
+                 masks=np.asfortranarray(a["masks"].astype(np.int64)))
+        for name, out in (("discs", "p"), ("turned", "q")):
+            self.ok("simulate", "--data", self.path(name + ".npz"), "--model", "unet2d", "--out", self.path(out),
+                    "--rounds", 1, *FEW)
+        self.assertEqual(self.bytes("p", "agg_model.h5"), self.bytes("q", "agg_model.h5"))
+        self.ok("simulate", "--data", self.path("discs.npz"), "--model", "unet2d", "--size", 32, "--out", self.path("s"),
+                "--rounds", 1, *FEW)
+        self.fails(7, "their sides must divide by two", "simulate", "--data", self.path("discs.npz"), "--model", "unet2d",
+                   "--size", 20, "--out", self.path("t"), "--rounds", 1, *FEW)
+
+
+class Options(CliTest):
+    def simulate(self, out, *options):
+        result = self.ok("simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 2, "--size", 32, "--out",
+                         self.path(out), *FEW, "--json", *options)
+        return json.loads(result.stdout)
+
+    def model(self, out):
+        with open(self.path(out, "agg_model_last.h5"), "rb") as file:
+            return file.read()
+
+    def test_each_changes_training_and_is_recorded(self):
+        plain = self.simulate("plain")
+        self.assertEqual(set(plain["config"]) & {"augmentation", "balance", "focal", "dice", "proximal", "local_norms"},
+                         set())
+        seen = {self.model("plain")}
+        for words, key, value in ((("--focal", 2), "focal", 2), (("--proximal", 0.5), "proximal", 0.5),
+                                  (("--balance",), "balance", True), (("--local-norms",), "local_norms", True),
+                                  (("--augment", "strong,flip-horizontal"), "augmentation", "strong,flip-horizontal")):
+            r = self.simulate(key, *words)
+            self.assertEqual(r["config"][key], value)
+            self.assertEqual(r["training"][key], value)
+            self.assertTrue(r["sum_exact"])
+            seen.add(self.model(key))
+            # The run can be continued as it was, and not as another.
+            self.simulate(key, *words, "--resume")
+            self.fails(13, key, "simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 2, "--size", 32,
+                       "--out", self.path(key), *FEW, "--resume")
+        self.assertEqual(len(seen), 6)
+        # At their neutral values they are not there.
+        self.simulate("neutral", "--focal", 0, "--proximal", 0, "--augment", "default", "--dice", 3)
+        self.assertEqual(self.model("neutral"), self.model("plain"))
+
+    def test_local_norms_survive_a_stop(self):
+        whole = self.simulate("whole", "--local-norms", "--rounds", 3)
+        self.simulate("parts", "--local-norms", "--rounds", 3)
+        state = self.path("parts", "state", "encrypted.state")
+        with open(state, "rb") as file:
+            kept = file.read()
+        self.assertEqual(self.simulate("parts", "--local-norms", "--rounds", 3, "--resume")["per_hospital"],
+                         whole["per_hospital"])
+        with open(state, "wb") as file:
+            file.write(kept[:-40] + bytes(8) + kept[-32:])
+        self.fails(5, "damaged", "simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 3, "--size", 32,
+                   "--out", self.path("parts"), *FEW, "--local-norms", "--resume")
+
+    def test_temperature(self):
+        r = self.simulate("t", "--rounds", 3)
+        t = r["temperature"]
+        self.assertLessEqual(t["loss_after"], t["loss_before"] + 0.05)
+        before, after = (self.ok_json("evaluate", "--model", self.path("t", name), "--data", "phantom",
+                                      "--phantom-images", 200, "--part", "test", "--bootstrap", 0)
+                         for name in ("agg_model.h5", "agg_model_calibrated.h5"))
+        self.assertAlmostEqual(before["calibration"], t["calibration_before"], 5)
+        self.assertAlmostEqual(after["calibration"], t["calibration_after"], 3)
+        self.assertAlmostEqual(after["loss"], t["loss_after"], 3)
+        self.assertEqual(before["accuracy"], after["accuracy"])
+
+    def test_wrong_words(self):
+        for words, text in ((("--augment", "sharpen=3"), "what is 'sharpen=3'"), (("--focal", 11), "focal"),
+                            (("--focal", 1, "--label-smoothing", 0.1), "exclude each other"),
+                            (("--local-norms", "--model", "medsecurefl-2022", "--size", 256, "--channels", 1),
+                             "no normalisation layer")):
+            self.fails(2, text, "simulate", "--data", "phantom", "--phantom-images", 60, "--out", self.path(words[0]), *FEW,
+                       *words)
+
+    def test_contact_sheet(self):
+        discs(self.path("discs.npz"), n_patients=3, slices=4)
+        sheets = []
+        for _ in range(2):
+            out = self.ok("data", "augment-preview", "--data", self.path("discs.npz"), "--augment", "strong", "--images", 3,
+                          "--versions", 4, "--out", self.path("sheet.html"), "--quiet").stdout
+            with open(self.path("sheet.html")) as file:
+                sheets.append(file.read())
+        self.assertIn("3 images in 4 versions", out)
+        self.assertEqual(sheets[0], sheets[1])
+        pictures = re.findall(r"data:image/png;base64,([^\"]+)", sheets[0])
+        self.assertEqual(len(pictures), 15)
+        self.assertEqual(len(set(pictures)), 15)
+        self.fails(2, "--out SHEET.html", "data", "augment-preview", "--data", "phantom", "--quiet")
+
+    def test_bench(self):
+        r = self.ok_json("bench", "train", "--model", "resnet8", "--size", 32, "--batch", 8, "--seconds", 0.1,
+                         "--threads", 1, "--quiet")
+        self.assertEqual(r["values"], 77234)
+        self.assertTrue(r["train_images_per_second"] > 0 and r["predict_images_per_second"] > 0)
+        self.assertTrue(0 < r["trainer_bytes"] < r["peak_bytes"])
+
+
+if __name__ == "__main__":
+    main()
