@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { CONNECTED_MS = 40000 }; /* a long poll lasts 25 s */
+enum {
+    CONNECTED_MS = 40000, /* a long poll lasts 25 s */
+    WHOLE_JOBS = 20,      /* the newest, with their history; the others would make the answer too long */
+};
 
 static json_t *time_json(uint64_t ms) {
     return ms == 0 ? json_null() : json_integer((json_int_t)ms);
@@ -245,7 +248,9 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
     json_object_set_new(o, "security_bits", json_integer(encrypts(job) ? job->spec.security_bits : 0));
     put_parameters(e, job, o);
     json_object_set_new(o, "rounds", json_integer(job->spec.rule.n_rounds));
-    json_object_set_new(o, "round", json_integer(coord_job_plan(job).round));
+    /* A job that has ended has no next round. */
+    const uint32_t round = coord_job_plan(job).round, last = job->spec.rule.n_rounds;
+    json_object_set_new(o, "round", json_integer(round < last ? round : last));
     json_object_set_new(o, "min_cohort", json_integer(job->spec.min_cohort));
     json_object_set_new(o, "target_cohort",
                         json_integer(job->spec.target_cohort != 0 ? job->spec.target_cohort : v->n_clients));
@@ -315,7 +320,8 @@ static json_t *status_json(coord_service *s, bool whole) {
         if (!whole && j != current && j->version <= s->published) continue;
         /* The driver may have changed since the view was taken: then there is nothing to show of it. */
         const bool viewed = j == current && j->driver == driver;
-        json_array_append_new(jobs, job_json(e, j, viewed ? &view : &none, now_ms, whole || !viewed));
+        const bool history = viewed ? whole : i + WHOLE_JOBS >= e->n_entries;
+        json_array_append_new(jobs, job_json(e, j, viewed ? &view : &none, now_ms, history));
     }
     json_object_set_new(o, "jobs", jobs);
     json_object_set_new(o, "log", log_json(e));

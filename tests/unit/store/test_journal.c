@@ -26,7 +26,8 @@ static char folder[64], path[96];
 
 static int make_folder(void **state) {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/msfl-store-XXXXXX");
+    /* A kill is not a power cut: memory keeps what a disk would, and faster. */
+    snprintf(folder, sizeof folder, "%s/msfl-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/state.db", folder);
     return 0;
