@@ -22,7 +22,7 @@ void msfl_observe_text(const msfl_observer *observer, msfl_event_kind kind, cons
 }
 
 msfl_status msfl_check_cancel(const msfl_observer *observer) {
-    if (observer != NULL && observer->cancel != NULL && *observer->cancel != 0) {
+    if (observer != NULL && msfl_is_set(observer->cancel)) {
         return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
     }
     return MSFL_OK;

@@ -5,6 +5,14 @@
 #include "medsecurefl/observe.h"
 #include "medsecurefl/status.h"
 
+/** Whether a flag is set that another thread or a signal handler sets, with msfl_set_flag or plainly; NULL: no. */
+static inline bool msfl_is_set(const volatile int *flag) {
+    return flag != NULL && __atomic_load_n(flag, __ATOMIC_ACQUIRE) != 0;
+}
+static inline void msfl_set_flag(volatile int *flag) {
+    __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
+}
+
 /** Hand `event` to the observer, if any. The caller serialises calls of one job. */
 void msfl_observe(const msfl_observer *observer, const msfl_event *event);
 

@@ -84,13 +84,14 @@ static msfl_status follow(client *c, const client_job_line *lines, size_t n) {
     for (uint32_t i = 0; i < RUNS_MAX; i++) {
         if (c->runs[i] == NULL) continue;
         client_run *run = c->runs[i];
-        if (run->over == 0 && !is_running(lines, n, run->id)) {
+        if (!msfl_is_set(&run->over) && !is_running(lines, n, run->id)) {
             client_say(run, MSFL_EVENT_PHASE, "the job is over");
-            run->over = 1;
+            msfl_set_flag(&run->over);
         }
         const bool failed = atomic_load(&run->failed);
-        if (failed && c->hub.o->once && c->hub.o->job != NULL) run->over = 1; /* nobody waits for its duty */
-        if (atomic_load(&run->ended)) end_run(c, &c->runs[i], failed || run->over == 0);
+        if (failed && c->hub.o->once && c->hub.o->job != NULL)
+            msfl_set_flag(&run->over); /* nobody waits for its duty */
+        if (atomic_load(&run->ended)) end_run(c, &c->runs[i], failed || !msfl_is_set(&run->over));
     }
     for (size_t i = 0; i < n; i++) {
         const client_job_line *line = &lines[i];
@@ -154,7 +155,7 @@ static msfl_status work(client *c) {
     for (;;) {
         bool idle;
         msfl_status status = step(c, &idle);
-        if (*c->cancel != 0) return MSFL_OK;
+        if (msfl_is_set(c->cancel)) return MSFL_OK;
         if (status == MSFL_OK) {
             c->failures = 0;
             if (idle && c->hub.o->once) return c->worst;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/observe.h"
 #include "round/message.h"
 
 #include <string.h>
@@ -140,7 +141,7 @@ void client_duty(client_run *run) {
     if (status == MSFL_ERR_POLICY) {
         client_say(run, MSFL_EVENT_WARNING, "committee: this job is none to sign for: %s", msfl_error_message());
     }
-    while (run->over == 0) {
+    while (!msfl_is_set(&run->over)) {
         status = step(&d);
         if (status == MSFL_ERR_CANCELLED) break;
         if (status == MSFL_OK) {

@@ -19,11 +19,11 @@ uint64_t client_now_ms(void) {
 msfl_status client_pause(const volatile int *stop, uint32_t ms) {
     enum { STEP_MS = 50 };
     for (uint32_t slept = 0; slept < ms; slept += STEP_MS) {
-        if (*stop != 0) return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
+        if (msfl_is_set(stop)) return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
         struct timespec pause = {.tv_nsec = (long)STEP_MS * 1000000};
         (void)nanosleep(&pause, NULL);
     }
-    return *stop != 0 ? msfl_fail(MSFL_ERR_CANCELLED, "stopped on request") : MSFL_OK;
+    return msfl_is_set(stop) ? msfl_fail(MSFL_ERR_CANCELLED, "stopped on request") : MSFL_OK;
 }
 
 static void forward(void *ctx, const msfl_event *event) {

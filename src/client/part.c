@@ -365,7 +365,7 @@ msfl_status client_part(client_run *run) {
                    p.seat.info->n_clients);
         client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
     }
-    while (!plain && run->over == 0 && !is_final(&p, status)) {
+    while (!plain && !msfl_is_set(&run->over) && !is_final(&p, status)) {
         if (status == MSFL_OK) status = step(&p);
         if (status == MSFL_OK) {
             failures = 0;
@@ -378,8 +378,8 @@ msfl_status client_part(client_run *run) {
         p.seen = 0;
         status = MSFL_OK;
     }
-    if (run->over != 0) {
-        if (run->stop == 0) last_record(&p);
+    if (msfl_is_set(&run->over)) {
+        if (!msfl_is_set(&run->stop)) last_record(&p);
         status = MSFL_OK;
     }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());

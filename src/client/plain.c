@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/observe.h"
 #include "client/tally.h"
 #include "client/weights.h"
 
@@ -129,7 +130,7 @@ msfl_status client_plain(client_part_state *p) {
     if (status != MSFL_OK) return status;
     client_say(p->run, MSFL_EVENT_WARNING,
                "this job is NOT ENCRYPTED: the coordinator sees this hospital's update; policy.yaml allows it");
-    while (p->run->over == 0) {
+    while (!msfl_is_set(&p->run->over)) {
         status = step(p);
         if (status == MSFL_ERR_CANCELLED) break;
         if (status == MSFL_OK) {

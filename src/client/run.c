@@ -144,8 +144,8 @@ msfl_status client_run_new(client_hub *hub, const char *id, const uint8_t hash[M
 }
 
 void client_run_stop(client_run *run) {
-    run->over = 1;
-    run->stop = 1;
+    msfl_set_flag(&run->over);
+    msfl_set_flag(&run->stop);
 }
 
 void client_run_free(client_run *run) {

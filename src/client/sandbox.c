@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/observe.h"
 #include "client/landlock.h"
 
 #include <dirent.h>
@@ -208,7 +209,7 @@ static bool wait_until(running *r, uint64_t until_ns, const volatile int *cancel
         (void)poll(&p, 1, 50);
         drain(r);
         if (has_ended(r, wait_status)) return true;
-        if (msfl_now_ns() >= until_ns || (cancel != NULL && *cancel != 0)) return false;
+        if (msfl_now_ns() >= until_ns || msfl_is_set(cancel)) return false;
         /* Who has closed its output would make poll return at once. */
         if ((p.revents & (POLLHUP | POLLERR)) != 0) (void)poll(NULL, 0, 50);
     }
@@ -257,7 +258,7 @@ static msfl_status supervise(const client_sandbox *s, running *r, client_outcome
     msfl_status status = MSFL_OK;
     bool ended = wait_until(r, msfl_now_ns() + s->timeout_s * second, s->cancel, &wait_status);
     if (!ended) {
-        status = s->cancel != NULL && *s->cancel != 0
+        status = msfl_is_set(s->cancel)
                      ? msfl_fail(MSFL_ERR_CANCELLED, "stopped on request")
                      : msfl_fail(MSFL_ERR_LIMIT, "the trainer was not done after %u s (timeout_s in site.yaml)",
                                  s->timeout_s);

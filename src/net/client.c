@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/observe.h"
 #include "base/private.h"
 #include "base/sodium.h"
 
@@ -134,7 +135,7 @@ msfl_status net_attempts_wait(net_client *c, net_attempts *a, net_call *call, ui
     if (++a->n >= c->options.retry.attempts_max || passed + delay > c->options.retry.total_ms) return failure;
     if (c->options.notice != NULL) c->options.notice(c->options.ctx, msfl_error_message(), delay);
     for (uint32_t slept = 0; slept < delay; slept += STEP_MS) {
-        if (c->options.cancel != NULL && *c->options.cancel != 0) {
+        if (msfl_is_set(c->options.cancel)) {
             return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
         }
         uint32_t ms = delay - slept < STEP_MS ? delay - slept : STEP_MS;

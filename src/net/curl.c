@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/observe.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -90,7 +91,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx) {
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t e) {
     const net_curl *c = ctx;
     (void)a, (void)b, (void)d, (void)e;
-    return c->cancel != NULL && *c->cancel != 0;
+    return msfl_is_set(c->cancel);
 }
 
 /* --- the handle --- */

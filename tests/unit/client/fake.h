@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/observe.h"
 #include "base/sodium.h"
 #include "job/aggregate.h"
 #include "job/figures.h"
@@ -544,9 +545,18 @@ typedef struct fake_site {
 static inline void fake_observe(void *ctx, const msfl_event *e) {
     fake_site *s = ctx;
     if (e->text == NULL) return;
+    pthread_mutex_lock(&s->f->lock);
     const size_t used = strlen(s->log);
     snprintf(s->log + used, sizeof s->log - used, "%s: %s\n", e->track, e->text);
+    pthread_mutex_unlock(&s->f->lock);
     if (getenv("MSFL_TEST_LOG") != NULL) fprintf(stderr, "[site-%d] %s: %s\n", s->index, e->track, e->text);
+}
+
+static inline bool fake_said(fake_site *s, const char *words) {
+    pthread_mutex_lock(&s->f->lock);
+    const bool said = strstr(s->log, words) != NULL;
+    pthread_mutex_unlock(&s->f->lock);
+    return said;
 }
 
 static inline void *fake_run(void *ctx) {
@@ -585,7 +595,7 @@ static inline void fake_join(fake_site *s) {
 }
 
 static inline void fake_stop(fake_site *s) {
-    s->cancel = 1;
+    msfl_set_flag(&s->cancel);
     fake_join(s);
 }
 

@@ -87,7 +87,7 @@ static void lied_to(void (*lie)(fake *f), const char *policy, const char *words,
     fake_open(&f, JOB_UPDATE, 1);
     fake_start(&f, &site, 0);
     /* until it has said why, at most ten seconds */
-    for (int i = 0; i < 1000 && strstr(site.log, words) == NULL; i++)
+    for (int i = 0; i < 1000 && !fake_said(&site, words); i++)
         usleep(10000);
     for (int i = 0; i < 300 && told; i++) {
         pthread_mutex_lock(&f.lock);
@@ -215,7 +215,7 @@ static void test_lock(void **state) {
     fake_new(&f, job);
     fake_data(&f, 0);
     fake_start(&f, &one, 0);
-    for (int i = 0; i < 500 && strstr(one.log, "taking part") == NULL; i++)
+    for (int i = 0; i < 500 && !fake_said(&one, "taking part"); i++)
         usleep(10000);
     fake_start(&f, &two, 0);
     fake_join(&two);
