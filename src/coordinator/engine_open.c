@@ -11,12 +11,26 @@
 #include <inttypes.h>
 #include <math.h>
 
+enum { SLICE = 1 << 20 }; /* values of the old weights in memory at a time */
+
 typedef struct opened {
     uint64_t counters[MSFL_COUNTERS_MAX];
     uint8_t result[MSFL_HASH_BYTES]; /* as msfl_result_hash */
     float *mean;                     /* n_values; NULL for figures */
     uint32_t cohort;
 } opened;
+
+/** As msfl_hash_add_u64 of each, many at a time: 25 million calls would take longer than the hash. */
+static void add_totals(msfl_hash *h, const uint64_t *totals, uint32_t n) {
+    enum { MANY = 1024 };
+    uint8_t bytes[MANY * sizeof *totals];
+    for (uint32_t i = 0; i < n;) {
+        uint32_t k = 0;
+        for (; k < MANY && i < n; k++, i++)
+            msfl_store64(bytes + k * sizeof *totals, totals[i]);
+        msfl_hash_add(h, bytes, k * sizeof *totals);
+    }
+}
 
 /** Decode all chunks. ERR_NUMERIC: totals that no hospitals could have made. */
 static msfl_status decode(coord_entry *j, const job_plan *plan, opened *o) {
@@ -37,8 +51,7 @@ static msfl_status decode(coord_entry *j, const job_plan *plan, opened *o) {
         const uint32_t n = coord_driver_chunk_slots(j->driver, n_slots, c);
         status = coord_driver_total(j->driver, c, totals);
         if (status != MSFL_OK) break;
-        for (uint32_t i = 0; i < n; i++)
-            msfl_hash_add_u64(&h, totals[i]);
+        add_totals(&h, totals, n);
         /* The hash is of all totals, also of those that make no sense. */
         if (bad == MSFL_OK) bad = msfl_update_decode(decoder, first, n, totals, o->mean);
         first += n;
@@ -69,7 +82,12 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) return status;
     job_clip_next(&bounds, plan->clip, o->mean, o->counters[JOB_CLIPPED], o->cohort, clip);
-    rule->apply(global, o->mean, job->shape->n_values, o->mean);
+    const uint64_t n_values = job->shape->n_values;
+    for (uint64_t i = 0; i < n_values; i += SLICE) {
+        const uint64_t n = n_values - i < SLICE ? n_values - i : SLICE;
+        rule->apply(global + i, o->mean + i, n, o->mean + i);
+        coord_job_passed(global, i, n);
+    }
     coord_job_unmap(job, global);
     job_weights_hash(job->shape, o->mean, hash);
     return coord_job_save(job, plan->round, o->mean);

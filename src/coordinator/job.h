@@ -100,6 +100,8 @@ msfl_status coord_job_save(const coord_job *job, uint32_t index, const float *we
 /** Weights, mapped read-only: n_values of them, until coord_job_unmap. ERR_MISSING, ERR_FORMAT (another length). */
 msfl_status coord_job_map(const coord_job *job, uint32_t index, const float **weights) MSFL_NODISCARD;
 void coord_job_unmap(const coord_job *job, const float *weights);
+/** Values [first, first + n) of mapped weights were read and need not stay in memory; `first` a multiple of 2^20. */
+void coord_job_passed(const float *weights, uint64_t first, uint64_t n);
 /** Forget weights that nothing needs any more: all but the first, the best, the newest and the one before. */
 void coord_job_tidy(const coord_job *job);
 

@@ -58,6 +58,11 @@ msfl_status coord_job_map(const coord_job *j, uint32_t index, const float **weig
     return status;
 }
 
+void coord_job_passed(const float *weights, uint64_t first, uint64_t n) {
+    (void)madvise((void *)(weights + first), n * sizeof *weights,
+                  MADV_DONTNEED); /* a page of a file: read again if need be */
+}
+
 void coord_job_unmap(const coord_job *j, const float *weights) {
     if (weights != NULL) (void)munmap((void *)weights, j->shape->n_values * sizeof *weights);
 }

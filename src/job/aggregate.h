@@ -6,7 +6,8 @@
 
 typedef struct job_aggregate {
     const char *name, *summary;
-    /** `next` = the new global weights from `global` and the weighted mean of the updates. */
+    /** `next` = the new global weights from `global` and the weighted mean of the updates. Value by value: a caller may
+     *  give the vector in slices. `next` may be `mean`. */
     void (*apply)(const float *global, const float *mean, uint64_t n_values, float *next);
 } job_aggregate;
 
