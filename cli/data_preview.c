@@ -23,11 +23,19 @@ static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t 
     const msfl_dataset_info *info = s->info;
     const msfl_augment *augment = seed == 0 ? NULL : &s->augment;
     size_t n = (size_t)info->width * info->height;
-    msfl_status status = info->has_masks ? msfl_dataset_pixels_mask(s->set, image, augment, seed, s->pixels, s->classes)
-                                         : msfl_dataset_pixels(s->set, image, augment, seed, s->pixels);
+    msfl_status status = info->has_masks
+                             ? msfl_dataset_pixels_mask(s->set, image, NULL, augment, seed, s->pixels, s->classes)
+                             : msfl_dataset_pixels(s->set, image, augment, seed, s->pixels);
     if (status != MSFL_OK) return status;
+    /* Without normalisation values go from 0 to 1, but for those of a recipe, which has a range of its own. */
+    float low = 0, high = 1;
+    for (size_t i = 0; info->recipe != NULL && i < n * info->channels; i++) {
+        if (i == 0 || s->pixels[i] < low) low = s->pixels[i];
+        if (i == 0 || s->pixels[i] > high) high = s->pixels[i];
+    }
+    float scale = high > low ? 255 / (high - low) : 0;
     for (size_t i = 0; i < n * info->channels; i++) {
-        float v = 255 * s->pixels[i] + 0.5f;
+        float v = scale * (s->pixels[i] - low) + 0.5f;
         s->bytes[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
     for (size_t i = 0; info->has_masks && i < n; i++)

@@ -67,7 +67,11 @@ static msfl_status explain(const fed_job *job, msfl_trainer *trainer, const floa
     size_t n = (size_t)info->width * info->height;
     float *pixels = msfl_alloc(n * info->channels, sizeof *pixels), *map = msfl_alloc(n, sizeof *map);
     msfl_status status = pixels == NULL || map == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
-    if (status == MSFL_OK) status = msfl_dataset_pixels(job->dataset, image, NULL, 0, pixels);
+    const msfl_indices one = {.at = &image, .n = 1};
+    fed_samples storage;
+    const msfl_samples samples = fed_samples_of(job, &one, &storage);
+    uint32_t label;
+    if (status == MSFL_OK) status = samples.load(samples.ctx, 0, 0, pixels, &label);
     if (status == MSFL_OK) status = msfl_explain(trainer, weights, pixels, class_index, map);
     if (status == MSFL_OK) put_panel(s, 1, &(msfl_overlay){.heat = map});
     if (status == MSFL_ERR_UNSUPPORTED) {
