@@ -116,9 +116,12 @@ static msfl_status make_spool(client_part_state *p) {
 
 msfl_status client_part_sit_down(client_part_state *p) {
     client_hub *hub = p->run->hub;
+    uint8_t before[MSFL_HASH_BYTES];
+    memcpy(before, p->seat.task, sizeof before);
     stand_up(p);
     msfl_status status = client_seat_take(hub, p->run->hash, &p->seat);
     if (status != MSFL_OK) return status;
+    if (memcmp(before, p->seat.task, sizeof before) != 0) p->skipped = 0; /* numbers begin anew */
     if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
     const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);

@@ -132,6 +132,14 @@ static bool is_passing(msfl_status status) {
     return status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY;
 }
 
+/* Numbers begin anew under a new roster: only the whole announcement tells rounds apart. */
+static bool is_same(const msfl_announcement *a, const msfl_announcement *b) {
+    uint8_t one[MSFL_HASH_BYTES], other[MSFL_HASH_BYTES];
+    msfl_announcement_id(a, one);
+    msfl_announcement_id(b, other);
+    return memcmp(one, other, sizeof one) == 0;
+}
+
 msfl_status client_round_take(client_part_state *p) {
     const msfl_announcement a = *msfl_site_round(p->site);
     const uint64_t number = a.info.number;
@@ -164,7 +172,7 @@ msfl_status client_round_take(client_part_state *p) {
     status = client_part_ask(p);
     if (status != MSFL_OK) goto failed;
     const msfl_announcement *now = p->site == NULL ? NULL : msfl_site_round(p->site);
-    if (now == NULL || msfl_site_phase_of(p->site) != MSFL_SITE_OFFERED || now->info.number != number) {
+    if (now == NULL || msfl_site_phase_of(p->site) != MSFL_SITE_OFFERED || !is_same(now, &a)) {
         client_say(p->run, MSFL_EVENT_WARNING, "round %" PRIu64 " was closed before this hospital was done", number);
         p->seen = 0;
         goto done;
