@@ -1,5 +1,5 @@
-/* What the files of the engine share: engine.c (jobs, questions), engine_run.c (steps of a job), engine_open.c (from an
- * opened sum to what follows from it), status.c. */
+/* What the files of the engine share: engine.c (jobs, changes), engine_submit.c, engine_parties.c (questions),
+ * engine_run.c (steps of a job), engine_open.c (from an opened sum to what follows from it), status.c. */
 #ifndef MSFL_COORDINATOR_ENGINE_PRIVATE_H
 #define MSFL_COORDINATOR_ENGINE_PRIVATE_H
 
@@ -77,6 +77,15 @@ void coord_notice(coord_engine *e, coord_entry *j);
 /** With the lock. NULL. */
 coord_entry *coord_find(const coord_engine *e, const char *id);
 
+msfl_status coord_no_job(const char *id) MSFL_NODISCARD;
+/** The list of jobs in the store, and the key of a job's state. */
+#define COORD_KEY_JOBS "jobs"
+void coord_state_key(const coord_job *j, char key[JOB_ID_MAX + 8]);
+/** With the lock, unless nobody else knows the engine yet. Takes the job. */
+msfl_status coord_add_entry(coord_engine *e, coord_job *job, coord_entry **out) MSFL_NODISCARD;
+/** With the lock: false when the time is over. */
+bool coord_wait_until(coord_engine *e, pthread_cond_t *condition, uint64_t end_ns);
+
 /* --- a change of a job's state that must be kept --- */
 
 /* Use: lock; change fields of j->job; coord_change_begin; unlock; hand `also` to the driver, or coord_change_keep;
@@ -111,6 +120,10 @@ msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t
 msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) MSFL_NODISCARD;
 /** With the lock: the round is over with this figure of the newest weights; what comes next. */
 void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms);
+
+/* --- engine_parties.c --- */
+/** Without a driver: ERR_CANCELLED while there will be one soon, else ERR_POLICY. */
+msfl_status coord_not_now(coord_engine *e, const coord_entry *j) MSFL_NODISCARD;
 
 /* --- engine_plain.c --- */
 /** Uploads that were complete when the last process died, before the round had taken them. */
