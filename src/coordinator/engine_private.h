@@ -1,5 +1,5 @@
-/* What the files of the engine share: engine.c (jobs, questions), engine_run.c (steps of a job), engine_open.c (from an
- * opened sum to what follows from it), status.c. */
+/* What the files of the engine share: engine.c (jobs, changes), engine_submit.c, engine_parties.c (questions),
+ * engine_run.c (steps of a job), engine_open.c (from an opened sum to what follows from it), status.c. */
 #ifndef MSFL_COORDINATOR_ENGINE_PRIVATE_H
 #define MSFL_COORDINATOR_ENGINE_PRIVATE_H
 
@@ -76,6 +76,15 @@ void coord_changed(coord_engine *e, coord_entry *j, bool list);
 void coord_notice(coord_engine *e, coord_entry *j);
 /** With the lock. NULL. */
 coord_entry *coord_find(const coord_engine *e, const char *id);
+
+msfl_status coord_no_job(const char *id) MSFL_NODISCARD;
+/** The list of jobs in the store, and the key of a job's state. */
+#define COORD_KEY_JOBS "jobs"
+void coord_state_key(const coord_job *j, char key[JOB_ID_MAX + 8]);
+/** With the lock, unless nobody else knows the engine yet. Takes the job. */
+msfl_status coord_add_entry(coord_engine *e, coord_job *job, coord_entry **out) MSFL_NODISCARD;
+/** With the lock: false when the time is over. */
+bool coord_wait_until(coord_engine *e, pthread_cond_t *condition, uint64_t end_ns);
 
 /* --- a change of a job's state that must be kept --- */
 
