@@ -145,6 +145,20 @@ msfl_status coord_driver_leave(coord_driver *d, msfl_status status) {
     return status;
 }
 
+/** The last upload is in: the round goes on at once, and not with the next tick. What fails here is tried again there.
+ */
+static void close_if_all_in(coord_driver *d, uint64_t now_ms) {
+    size_t n;
+    if (d->machine == NULL || msfl_coordinator_phase(d->machine) != MSFL_PHASE_COLLECTING) return;
+    (void)msfl_coordinator_cohort(d->machine, &n);
+    if (n < d->r->n_clients) return;
+    msfl_effects effects = {0};
+    if (msfl_coordinator_tick(d->machine, now_ms, &effects) == MSFL_OK) {
+        (void)!carry_out(d, coord_owner_coordinator, &effects, MSFL_COORDINATOR, NULL, NULL);
+    }
+    msfl_effects_clear(&effects);
+}
+
 msfl_status coord_driver_receive(coord_driver *d, uint64_t now_ms, uint32_t party, const uint8_t *message,
                                  size_t length, msfl_buffer *frames) {
     msfl_effects effects = {0};
@@ -157,6 +171,7 @@ msfl_status coord_driver_receive(coord_driver *d, uint64_t now_ms, uint32_t part
         d->bytes_in += length;
         if (party < d->r->n_clients) d->changed_ms[party] = coord_now_ms();
         status = carry_out(d, coord_owner_coordinator, &effects, party, frames, NULL);
+        if (status == MSFL_OK) close_if_all_in(d, now_ms);
     }
     msfl_effects_clear(&effects);
     return coord_driver_leave(d, status);

@@ -1,6 +1,7 @@
 #include "coordinator/frames.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 
 static msfl_status head(coord_frames *f) {
     f->wanted = msfl_load32(f->head);
@@ -9,6 +10,17 @@ static msfl_status head(coord_frames *f) {
         return msfl_fail(MSFL_ERR_LIMIT, "a message of %u bytes: a party's has at most %d", f->wanted,
                          COORD_MESSAGE_BYTES_MAX);
     }
+    return MSFL_OK;
+}
+
+/** All of it at once: growing by doubling would hold it up to three times. Pages that nothing comes for are not in
+ *  memory. */
+static msfl_status make_room(coord_frames *f) {
+    if (f->message.capacity > f->wanted) return MSFL_OK;
+    msfl_buffer_clear(&f->message);
+    f->message.bytes = msfl_alloc((size_t)f->wanted + 1, 1);
+    if (f->message.bytes == NULL) return MSFL_NO_MEMORY;
+    f->message.capacity = (size_t)f->wanted + 1;
     return MSFL_OK;
 }
 
@@ -21,6 +33,10 @@ msfl_status coord_frames_take(coord_frames *f, const uint8_t *bytes, size_t leng
             msfl_status status = f->n_head == sizeof f->head ? head(f) : MSFL_OK;
             if (status != MSFL_OK) return status;
             continue;
+        }
+        if (f->message.length == 0) {
+            msfl_status status = make_room(f);
+            if (status != MSFL_OK) return status;
         }
         const size_t left = f->wanted - f->message.length, n = length < left ? length : left;
         msfl_put_bytes(&f->message, bytes, n);

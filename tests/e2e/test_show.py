@@ -10,11 +10,11 @@ from common import CLI, SANITIZED, SOURCE, CliTest, main
 FAULT = os.path.join(SOURCE, "tests", "fault")
 
 
-class Federation(CliTest):
+class Show(CliTest):
     def test_show(self):
         out = self.path("out")
         r = subprocess.run([sys.executable, "-B", os.path.join(FAULT, "show.py"), "--hospitals", "4", "--rounds", "4", "--size", "16",
-                            "--images", "200", "--out", out], capture_output=True, text=True, timeout=900, env=os.environ)
+                            "--images", "400", "--out", out], capture_output=True, text=True, timeout=900, env=os.environ)
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         for words in ("kill -9 hospital-c", "kill -9 coordinator", "the coordinator is back", "http://127.0.0.1:", "agg_model.h5"):
             self.assertIn(words, r.stdout)

@@ -141,13 +141,13 @@ def explained(job):
     """Whatever did not go as planned has words for people."""
     if job["state"] in ("failed", "aborted"):
         assert job["why"].strip(), job
-    for a in job["attempts"]:
+    for a in job.get("attempts", []):  # jobs that are long over are told in brief
         assert a["why"].strip() and a["outcome"] == "aborted", a
-    for h in job["hospitals"]:
+    for h in job.get("hospitals", []):
         assert h["state"], h
         if h["state"] in ("refused", "failed"):
             assert h["text"].strip(), h
-    assert job["phase_text"].strip() or job["state"] != "running", job
+    assert job["state"] != "running" or job["phase_text"].strip(), job
 
 
 def weights(fed, job_id):
