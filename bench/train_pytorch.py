@@ -66,7 +66,7 @@ class Net(nn.Module):
             elif kind == "dropout":
                 part = nn.Dropout(float(keys["rate"]))
             elif kind == "upsample":
-                part = nn.Upsample(scale_factor=numbers(keys["size"]), mode="nearest")
+                part = nn.Upsample(scale_factor=tuple(numbers(keys["size"])), mode="nearest")
                 h, w = h * numbers(keys["size"])[0], w * numbers(keys["size"])[1]
             elif kind == "concat":
                 c += sizes[keys["with"]][2]

@@ -29,13 +29,17 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
         if (status == MSFL_OK && kind == MSFL_JOURNAL_HISTORY) p->history = sequence;
         return status;
     }
-    /* How often this hospital took part is counted with the record that uses a round's number up; what is before it
-     * is over, but for the last history. */
+    /* How often this hospital took part, and what the round was about, is kept with the record that uses a round's
+     * number up; what is before it is over, but for the last history. */
+    const msfl_announcement *a = msfl_site_round(p->site);
+    if (a == NULL) return msfl_fail(MSFL_ERR_MISMATCH, "a round was joined that nobody announced");
+    const client_subject about = {p->run->hash, a->info.model, a->info.layout};
     status = store_begin(s);
     if (status != MSFL_OK) return status;
     status = store_append(s, p->seat.task, "site", e->bytes, e->length, &sequence);
     if (status == MSFL_OK) status = store_cut(s, p->seat.task, "site", sequence, p->history);
     if (status == MSFL_OK) status = client_tally_add(s, p->run->id);
+    if (status == MSFL_OK) status = client_course_add(s, &about, p->plan.kind, p->plan.round);
     if (status == MSFL_OK) return store_commit(s);
     store_rollback(s);
     return status;
@@ -116,9 +120,12 @@ static msfl_status make_spool(client_part_state *p) {
 
 msfl_status client_part_sit_down(client_part_state *p) {
     client_hub *hub = p->run->hub;
+    uint8_t before[MSFL_HASH_BYTES];
+    memcpy(before, p->seat.task, sizeof before);
     stand_up(p);
     msfl_status status = client_seat_take(hub, p->run->hash, &p->seat);
     if (status != MSFL_OK) return status;
+    if (memcmp(before, p->seat.task, sizeof before) != 0) p->skipped = 0; /* numbers begin anew */
     if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
     const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);

@@ -132,6 +132,14 @@ static bool is_passing(msfl_status status) {
     return status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY;
 }
 
+/* Numbers begin anew under a new roster: only the whole announcement tells rounds apart. */
+static bool is_same(const msfl_announcement *a, const msfl_announcement *b) {
+    uint8_t one[MSFL_HASH_BYTES], other[MSFL_HASH_BYTES];
+    msfl_announcement_id(a, one);
+    msfl_announcement_id(b, other);
+    return memcmp(one, other, sizeof one) == 0;
+}
+
 msfl_status client_round_take(client_part_state *p) {
     const msfl_announcement a = *msfl_site_round(p->site);
     const uint64_t number = a.info.number;
@@ -142,6 +150,12 @@ msfl_status client_round_take(client_part_state *p) {
     if (status == MSFL_ERR_MISSING) return client_part_ask(p); /* it is over; the inbox says what is now */
     if (status == MSFL_OK) {
         status = client_policy_round(&p->run->hub->policy, p->run->shape, p->seat.info, &a, &p->plan, &so_far);
+    }
+    const client_subject about = {p->run->hash, a.info.model, a.info.layout};
+    if (status == MSFL_OK) status = client_course_check(p->run->hub->store, &about, p->plan.kind, p->plan.round);
+    if (status == MSFL_OK && !p->run->hub->policy.second_sums) {
+        /* As a member this hospital would not release it: nothing has to be trained for that. */
+        status = client_released_check(p->run->hub->store, &about, p->plan.kind == JOB_UPDATE);
     }
     if (status == MSFL_OK) status = job_plan_layout(&p->plan, p->run->shape, &layout);
     if (status == MSFL_OK) status = check_layout(&a, layout);
@@ -164,7 +178,7 @@ msfl_status client_round_take(client_part_state *p) {
     status = client_part_ask(p);
     if (status != MSFL_OK) goto failed;
     const msfl_announcement *now = p->site == NULL ? NULL : msfl_site_round(p->site);
-    if (now == NULL || msfl_site_phase_of(p->site) != MSFL_SITE_OFFERED || now->info.number != number) {
+    if (now == NULL || msfl_site_phase_of(p->site) != MSFL_SITE_OFFERED || !is_same(now, &a)) {
         client_say(p->run, MSFL_EVENT_WARNING, "round %" PRIu64 " was closed before this hospital was done", number);
         p->seen = 0;
         goto done;

@@ -1,5 +1,5 @@
-/* From an opened sum to what follows from it: the next weights, or figures. Memory: one vector of floats beside the
- * machine's sum; totals are decoded chunk by chunk into it, and the global weights are mapped from their file. */
+/* From an opened sum to what follows from it: the next weights, or figures. Memory: slices beside the machine's sum.
+ * Totals are decoded chunk by chunk into the file of the next weights, the global ones come from theirs. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -11,12 +11,12 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { SLICE = 1 << 20 }; /* values of the old weights in memory at a time */
+enum { SLICE = 1 << 20 }; /* values of weights in memory at a time: whole pages */
 
 typedef struct opened {
     uint64_t counters[MSFL_COUNTERS_MAX];
     uint8_t result[MSFL_HASH_BYTES]; /* as msfl_result_hash */
-    float *mean;                     /* n_values; NULL for figures */
+    float *mean;                     /* n_values, a draft; NULL for figures */
     uint32_t cohort;
 } opened;
 
@@ -45,7 +45,8 @@ static msfl_status decode(coord_entry *j, const job_plan *plan, opened *o) {
     msfl_hash h;
     msfl_hash_init(&h, "msfl.round.result.v1");
     msfl_hash_add_u64(&h, n_slots);
-    uint64_t first = 0;
+    uint64_t first = 0, passed = 0; /* slots; values that were let go */
+    const uint64_t n_before = n_slots - msfl_update_values(layout);
     msfl_status bad = MSFL_OK;
     for (uint64_t c = 0; c < n_chunks && status == MSFL_OK; c++) {
         const uint32_t n = coord_driver_chunk_slots(j->driver, n_slots, c);
@@ -55,6 +56,8 @@ static msfl_status decode(coord_entry *j, const job_plan *plan, opened *o) {
         /* The hash is of all totals, also of those that make no sense. */
         if (bad == MSFL_OK) bad = msfl_update_decode(decoder, first, n, totals, o->mean);
         first += n;
+        for (; o->mean != NULL && passed + SLICE + n_before <= first; passed += SLICE)
+            coord_job_passed(o->mean, passed, SLICE);
     }
     msfl_hash_final(&h, o->result);
     const uint32_t n_counters = plan->kind == JOB_UPDATE ? JOB_UPDATE_COUNTERS : JOB_EVAL_COUNTERS;
@@ -71,26 +74,53 @@ static double span(const coord_view *v, msfl_phase from, msfl_phase to) {
     return a == 0 || b < a ? NAN : (double)(b - a);
 }
 
+static uint64_t slice(uint64_t from, uint64_t end) {
+    return end - from < SLICE ? end - from : SLICE;
+}
+
+/** The next bounds, from the largest of each tensor. */
+static msfl_status bound(const coord_job *job, const job_plan *plan, const opened *o, float *clip) {
+    const job_clip_rule rule = coord_job_clip_rule(job);
+    float *most = msfl_alloc(rule.n_tensors, sizeof *most);
+    if (most == NULL) return MSFL_NO_MEMORY;
+    uint64_t at = 0, passed = 0;
+    for (uint32_t t = 0; t < rule.n_tensors && job_clip_follows(&rule); t++) {
+        const uint64_t end = at + rule.counts[t];
+        while (at < end) {
+            for (const uint64_t stop = at + slice(at, end); at < stop; at++)
+                most[t] = fmaxf(most[t], fabsf(o->mean[at]));
+            for (; passed + SLICE <= at; passed += SLICE)
+                coord_job_passed(o->mean, passed, SLICE);
+        }
+    }
+    job_clip_next_most(&rule, plan->clip, most, o->counters[JOB_CLIPPED], o->cohort, clip);
+    msfl_free(most);
+    return MSFL_OK;
+}
+
 /** The new weights on disk, their hash, and the next bounds. */
 static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, float *clip,
                              uint8_t hash[MSFL_HASH_BYTES]) {
     const coord_job *job = j->job;
     const job_aggregate *rule;
     const float *global = NULL;
-    const job_clip_rule bounds = coord_job_clip_rule(job);
+    const uint64_t n_values = job->shape->n_values;
     msfl_status status = job_aggregate_find(job->spec.aggregate, &rule);
+    if (status == MSFL_OK) status = bound(job, plan, o, clip);
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) return status;
-    job_clip_next(&bounds, plan->clip, o->mean, o->counters[JOB_CLIPPED], o->cohort, clip);
-    const uint64_t n_values = job->shape->n_values;
+    msfl_hash h;
+    job_weights_hash_begin(job->shape, &h);
     for (uint64_t i = 0; i < n_values; i += SLICE) {
-        const uint64_t n = n_values - i < SLICE ? n_values - i : SLICE;
+        const uint64_t n = slice(i, n_values);
         rule->apply(global + i, o->mean + i, n, o->mean + i);
+        msfl_hash_add(&h, o->mean + i, n * sizeof *o->mean);
         coord_job_passed(global, i, n);
+        coord_job_passed(o->mean, i, n);
     }
+    msfl_hash_final(&h, hash);
     coord_job_unmap(job, global);
-    job_weights_hash(job->shape, o->mean, hash);
-    return coord_job_save(job, plan->round, o->mean);
+    return coord_job_draft_keep(job, plan->round, o->mean);
 }
 
 static double ratio(uint64_t a, uint64_t b, double unit) {
@@ -177,11 +207,12 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     if (status != MSFL_OK) goto done;
     o.cohort = v.n_in;
     if (plan.kind == JOB_UPDATE) {
-        o.mean = msfl_alloc(j->job->shape->n_values, sizeof *o.mean);
+        status = coord_job_draft(j->job, &o.mean);
         pthread_mutex_lock(&e->lock); /* others look at the list */
-        status = o.mean == NULL ? MSFL_NO_MEMORY
-                                : msfl_grow((void **)&j->job->history, &j->job->history_capacity,
-                                            (size_t)j->job->n_history + 1, sizeof *j->job->history);
+        if (status == MSFL_OK) {
+            status = msfl_grow((void **)&j->job->history, &j->job->history_capacity, (size_t)j->job->n_history + 1,
+                               sizeof *j->job->history);
+        }
         pthread_mutex_unlock(&e->lock);
     }
     if (status == MSFL_OK && strcmp(j->job->spec.scheme, "plain") == 0) {
@@ -220,7 +251,7 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
               nonsense ? ", and the sum makes no sense" : "");
 done:
     coord_view_clear(&v);
-    msfl_free(o.mean);
+    coord_job_draft_free(j->job, o.mean);
     msfl_free(clip);
     return status;
 }

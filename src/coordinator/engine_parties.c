@@ -43,12 +43,20 @@ msfl_status coord_engine_party(coord_engine *e, const char *id, const char *name
     return status;
 }
 
+msfl_status coord_not_now(coord_engine *e, const coord_entry *j) {
+    pthread_mutex_lock(&e->lock);
+    const bool soon = j->job->state == COORD_RUNNING;
+    pthread_mutex_unlock(&e->lock);
+    if (soon) return msfl_fail(MSFL_ERR_CANCELLED, "job %s changes its roster: try again", j->job->id);
+    return msfl_fail(MSFL_ERR_POLICY, "no round of job %s is open", j->job->id);
+}
+
 msfl_status coord_engine_receive(coord_engine *e, const char *id, const char *name, const uint8_t *message,
                                  size_t length, msfl_buffer *frames) {
     visit v;
     msfl_status status = enter(e, id, name, &v);
     if (status != MSFL_OK) return status;
-    if (v.driver == NULL) return msfl_fail(MSFL_ERR_POLICY, "no round of job %s is open", id);
+    if (v.driver == NULL) return coord_not_now(e, v.j);
     const size_t before = frames->length;
     status = coord_driver_receive(v.driver, coord_now_ms(), v.party, message, length, frames);
     coord_notice(e, v.j);

@@ -91,10 +91,11 @@ msfl_status coord_engine_plain(coord_engine *e, const char *id, const char *name
     if (status != MSFL_OK) return status;
     pthread_mutex_lock(&e->lock);
     coord_entry *j = coord_find(e, id);
-    const bool open = j->job->open && j->job->number == number && j->driver != NULL;
+    const bool named = j->job->open && j->job->number == number, open = named && j->driver != NULL;
     const job_kind kind = j->job->stage;
     if (open) driver = coord_driver_hold(j->driver);
     pthread_mutex_unlock(&e->lock);
+    if (named && !open) return coord_not_now(e, j);
     if (!open) return msfl_fail(MSFL_ERR_POLICY, "round %" PRIu64 " of %s is not open", number, id);
     status = check(j->job, kind, path);
     if (status == MSFL_OK) status = coord_driver_take(driver, number, party, path);

@@ -121,6 +121,10 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) MSF
 /** With the lock: the round is over with this figure of the newest weights; what comes next. */
 void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms);
 
+/* --- engine_parties.c --- */
+/** Without a driver: ERR_CANCELLED while there will be one soon, else ERR_POLICY. */
+msfl_status coord_not_now(coord_engine *e, const coord_entry *j) MSFL_NODISCARD;
+
 /* --- engine_plain.c --- */
 /** Uploads that were complete when the last process died, before the round had taken them. */
 void coord_plain_sweep(coord_engine *e, coord_entry *j);

@@ -97,6 +97,15 @@ void coord_job_attempt(coord_job *job, const char *why, uint64_t now_ms);
 char *coord_job_model_path(const coord_job *job, uint32_t index);
 /** Write weights so that they are there whole or not at all. */
 msfl_status coord_job_save(const coord_job *job, uint32_t index, const float *weights) MSFL_NODISCARD;
+/**
+ * A vector of n_values zeros for weights that are to be made, one at a time for a job: pages of a file, so that what
+ * coord_job_passed was told costs no memory. The room on disk is taken at once. ERR_IO for a full disk.
+ */
+msfl_status coord_job_draft(const coord_job *job, float **weights) MSFL_NODISCARD;
+/** Durable, and in its place: coord_job_map finds it. The mapping stays until coord_job_draft_free. */
+msfl_status coord_job_draft_keep(const coord_job *job, uint32_t index, float *weights) MSFL_NODISCARD;
+/** Also without keep; NULL is fine. */
+void coord_job_draft_free(const coord_job *job, float *weights);
 /** Weights, mapped read-only: n_values of them, until coord_job_unmap. ERR_MISSING, ERR_FORMAT (another length). */
 msfl_status coord_job_map(const coord_job *job, uint32_t index, const float **weights) MSFL_NODISCARD;
 void coord_job_unmap(const coord_job *job, const float *weights);

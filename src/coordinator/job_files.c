@@ -58,6 +58,71 @@ msfl_status coord_job_map(const coord_job *j, uint32_t index, const float **weig
     return status;
 }
 
+/* --- weights that are being made --- */
+
+static char *draft_path(const coord_job *j) {
+    return msfl_format("%s/models/draft", j->folder);
+}
+
+msfl_status coord_job_draft(const coord_job *j, float **weights) {
+    const size_t length = j->shape->n_values * sizeof **weights;
+    char *folder = msfl_path_join(j->folder, "models"), *path = draft_path(j);
+    int fd = -1, error;
+    void *at = MAP_FAILED;
+    *weights = NULL;
+    msfl_status status = folder == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(folder);
+    if (status != MSFL_OK) goto done;
+    (void)unlink(path); /* of a process that ended in the middle */
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        status = msfl_fail_errno(errno, "weights cannot be written: %s", path);
+        goto done;
+    }
+    /* All of it now: a disk that fills up later would end the process at the page that has no room. */
+    error = posix_fallocate(fd, 0, (off_t)length);
+    if (error == 0) at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (error != 0 || at == MAP_FAILED) {
+        status = msfl_fail_errno(error != 0 ? error : errno, "there is no room for the next weights: %s", path);
+        (void)unlink(path);
+        goto done;
+    }
+    *weights = at;
+done:
+    if (fd >= 0) close(fd);
+    msfl_free(folder);
+    msfl_free(path);
+    return status;
+}
+
+msfl_status coord_job_draft_keep(const coord_job *j, uint32_t index, float *weights) {
+    char *folder = msfl_path_join(j->folder, "models"), *from = draft_path(j), *to = coord_job_model_path(j, index);
+    msfl_status status = folder == NULL || from == NULL || to == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK && msync(weights, j->shape->n_values * sizeof *weights, MS_SYNC) != 0) {
+        status = msfl_fail_errno(errno, "weights cannot be written: %s", from);
+    }
+    const int fd = status == MSFL_OK ? open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (status == MSFL_OK && (fd < 0 || fsync(fd) != 0 || rename(from, to) != 0)) {
+        status = msfl_fail_errno(errno, "weights cannot be written: %s", to);
+    }
+    if (fd >= 0) close(fd);
+    const int at = status == MSFL_OK ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (status == MSFL_OK && (at < 0 || (fsync(at) != 0 && errno != EINVAL && errno != EROFS))) {
+        status = msfl_fail_errno(errno, "weights cannot be written: %s", folder);
+    }
+    if (at >= 0) close(at);
+    msfl_free(folder);
+    msfl_free(from);
+    msfl_free(to);
+    return status;
+}
+
+void coord_job_draft_free(const coord_job *j, float *weights) {
+    char *path = weights == NULL ? NULL : draft_path(j);
+    if (weights != NULL) (void)munmap(weights, j->shape->n_values * sizeof *weights);
+    if (path != NULL) (void)unlink(path); /* what was kept is called otherwise by now */
+    msfl_free(path);
+}
+
 void coord_job_passed(const float *weights, uint64_t first, uint64_t n) {
     (void)madvise((void *)(weights + first), n * sizeof *weights,
                   MADV_DONTNEED); /* a page of a file: read again if need be */

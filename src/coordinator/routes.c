@@ -366,7 +366,8 @@ msfl_status coord_plain_complete(void *ctx, const pki_peer *peer, const char *ke
     if (dot == NULL || dot[1] != 'r' || !net_number(dot + 2, INT64_MAX, &number)) return MSFL_ERR_FORMAT;
     *dot = 0;
     msfl_status status = coord_engine_plain(s->engine, job, peer->name, number, path);
-    if (status != MSFL_OK) (void)unlink(path); /* it may be sent again */
+    /* It may be sent again, unless it waits here for its round (coord_plain_sweep). */
+    if (status != MSFL_OK && status != MSFL_ERR_CANCELLED) (void)unlink(path);
     return status;
 }
 

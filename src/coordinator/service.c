@@ -164,6 +164,11 @@ static msfl_status start_server(parts *p, const msfl_serve_options *options) {
     if (status == MSFL_OK) status = make_spools(s);
     if (status != MSFL_OK) return status;
     add_routes(s);
+    /* Whoever comes back finds its round: what fails here is told, and tried again, by the loop. */
+    uint32_t wait_ms;
+    if (coord_engine_step(s->engine, coord_now_ms(), &wait_ms) != MSFL_OK) {
+        log_job(&p->logger, COORD_ERROR, "", msfl_error_message());
+    }
     const net_server_options o = {.address = options->address != NULL ? options->address : "0.0.0.0",
                                   .port = (uint16_t)port,
                                   .ca = s->kit->ca,

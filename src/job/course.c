@@ -85,20 +85,31 @@ void job_clip_init(const job_clip_rule *rule, float *clip) {
         clip[i] = adaptive(rule) && rule->weight[i] ? clip_first : fixed;
 }
 
-void job_clip_next(const job_clip_rule *rule, const float *clip, const float *mean, uint64_t n_clipped, uint32_t cohort,
-                   float *next) {
+bool job_clip_follows(const job_clip_rule *rule) {
+    return adaptive(rule);
+}
+
+void job_clip_next_most(const job_clip_rule *rule, const float *clip, const float *most, uint64_t n_clipped,
+                        uint32_t cohort, float *next) {
     if (!adaptive(rule)) {
         memcpy(next, clip, rule->n_tensors * sizeof *next);
         return;
     }
     bool many_clipped = (double)n_clipped > 1e-3 * (double)cohort * (double)rule->n_values;
     for (uint32_t i = 0; i < rule->n_tensors; i++) {
-        float most = 0;
-        for (uint64_t k = 0; k < rule->counts[i]; k++)
-            most = fmaxf(most, fabsf(mean[k]));
-        mean += rule->counts[i];
-        float wanted = fmaxf(margin * most, clip_least);
+        float wanted = fmaxf(margin * most[i], clip_least);
         if (many_clipped) wanted = fmaxf(wanted, 2.0f * clip[i]);
         next[i] = fminf(wanted, clip_wide);
     }
+}
+
+void job_clip_next(const job_clip_rule *rule, const float *clip, const float *mean, uint64_t n_clipped, uint32_t cohort,
+                   float *next) {
+    for (uint32_t i = 0; i < rule->n_tensors; i++) {
+        next[i] = 0;
+        for (uint64_t k = 0; k < rule->counts[i]; k++)
+            next[i] = fmaxf(next[i], fabsf(mean[k]));
+        mean += rule->counts[i];
+    }
+    job_clip_next_most(rule, clip, next, n_clipped, cohort, next);
 }

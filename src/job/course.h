@@ -45,5 +45,10 @@ void job_clip_init(const job_clip_rule *rule, float *clip);
 /** Bounds for the round after the one whose opened mean update and number of clipped values these are. */
 void job_clip_next(const job_clip_rule *rule, const float *clip, const float *mean, uint64_t n_clipped, uint32_t cohort,
                    float *next);
+/** The same from the largest magnitude in each tensor of that mean: for who does not hold it whole. */
+void job_clip_next_most(const job_clip_rule *rule, const float *clip, const float *most, uint64_t n_clipped,
+                        uint32_t cohort, float *next);
+/** Whether bounds follow the mean at all; if not, `most` is not looked at. */
+bool job_clip_follows(const job_clip_rule *rule);
 
 #endif

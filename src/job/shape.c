@@ -106,23 +106,28 @@ msfl_status job_shape_layout(const job_shape *s, const float *clip, msfl_update_
     return status;
 }
 
-void job_weights_hash(const job_shape *s, const float *weights, uint8_t out[MSFL_HASH_BYTES]) {
-    msfl_hash h;
-    msfl_hash_init(&h, "msfl.global.v1");
+void job_weights_hash_begin(const job_shape *s, msfl_hash *h) {
+    msfl_hash_init(h, "msfl.global.v1");
     if (s->model != NULL) {
         uint8_t architecture[MSFL_HASH_BYTES];
         msfl_model_hash(s->model, architecture);
-        msfl_hash_add(&h, architecture, sizeof architecture);
+        msfl_hash_add(h, architecture, sizeof architecture);
     } else {
-        msfl_hash_add_u64(&h, s->n_tensors);
+        msfl_hash_add_u64(h, s->n_tensors);
         for (uint32_t i = 0; i < s->n_tensors; i++) {
             const job_tensor *t = &s->spec->tensors[i];
-            msfl_hash_add_field(&h, t->name, strlen(t->name));
-            msfl_hash_add_u64(&h, t->rank);
+            msfl_hash_add_field(h, t->name, strlen(t->name));
+            msfl_hash_add_u64(h, t->rank);
             for (uint32_t k = 0; k < t->rank; k++)
-                msfl_hash_add_u64(&h, t->shape[k]);
+                msfl_hash_add_u64(h, t->shape[k]);
         }
     }
-    msfl_hash_add_field(&h, weights, s->n_values * sizeof *weights);
+    msfl_hash_add_u64(h, s->n_values * sizeof(float));
+}
+
+void job_weights_hash(const job_shape *s, const float *weights, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_hash h;
+    job_weights_hash_begin(s, &h);
+    msfl_hash_add(&h, weights, s->n_values * sizeof *weights);
     msfl_hash_final(&h, out);
 }

@@ -3,6 +3,7 @@
 #ifndef MSFL_JOB_SPEC_H
 #define MSFL_JOB_SPEC_H
 
+#include "base/sodium.h"
 #include "job/course.h"
 #include "medsecurefl/machine.h"
 #include "medsecurefl/train.h"
@@ -94,5 +95,7 @@ msfl_status job_shape_initial(const job_shape *shape, float *weights) MSFL_NODIS
 msfl_status job_shape_layout(const job_shape *shape, const float *clip, msfl_update_layout **out) MSFL_NODISCARD;
 /** Model hash of an announcement: tensors and weights. */
 void job_weights_hash(const job_shape *shape, const float *weights, uint8_t out[MSFL_HASH_BYTES]);
+/** The same in steps: all weights are to follow, in order, through msfl_hash_add. */
+void job_weights_hash_begin(const job_shape *shape, msfl_hash *h);
 
 #endif

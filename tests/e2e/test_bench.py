@@ -207,8 +207,8 @@ class Round(CliTest):
 
 class Refusals(CliTest):
     def test_wrong_use(self):
-        self.fails(2, "he, compare, layers and round", "bench")
-        self.fails(2, "he, compare, layers and round", "bench", "hex")
+        self.fails(2, "he, compare, layers, round and train", "bench")
+        self.fails(2, "he, compare, layers, round and train", "bench", "hex")
         self.fails(2, "did you mean --seconds", "bench", "he", "--second", 1)
         self.fails(2, "--clients takes 2 to", "bench", "he", "--clients", 1)
         self.fails(2, "rot13", "bench", "he", "--scheme", "rot13")
