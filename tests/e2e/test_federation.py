@@ -263,7 +263,7 @@ class TestFour(Federation):
     def test_roster_changes(self):
         """A hospital is revoked while a round is open: the round is given up, the job goes on as another task."""
         self.start_hub()
-        job = self.submit(rounds=2)
+        job = self.submit(rounds=2, deadline=20)  # who trips over the change comes with the next attempt
         for name in self.hospitals[:2]:
             self.start_hospital(name)
         before = self.wait(job, lambda j: sum(h["state"] == "uploaded" for h in j["hospitals"]) == 2)
