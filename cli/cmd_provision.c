@@ -121,6 +121,32 @@ static msfl_status print_request(const args *a, const char *name, const uint8_t 
     return MSFL_OK;
 }
 
+/* Of a request that was just made. */
+static msfl_status print_new_request(const args *a, const char *name, const uint8_t *fingerprint) {
+    msfl_status status = print_request(a, name, fingerprint);
+    if (status == MSFL_OK && !a->json) {
+        printf(
+            "written      %s; the two private keys beside it stay there\n"
+            "next         send the .request file to the authority, which approves it, and read the fingerprint out by "
+            "telephone\n",
+            a->out);
+    }
+    return status;
+}
+
+/* As the site reads it out and as it is shown: groups may stand apart, in quotes. */
+static msfl_status parse_fingerprint(const char *text, uint8_t fingerprint[MSFL_KEY_ID_BYTES]) {
+    char digits[2 * MSFL_KEY_ID_BYTES + 1];
+    size_t n = 0;
+    for (; *text != 0 && n < sizeof digits - 1; text++)
+        if (*text != ' ') digits[n++] = *text;
+    digits[n] = 0;
+    while (*text == ' ')
+        text++;
+    if (*text == 0 && cli_key_id_parse(digits, fingerprint) == MSFL_OK) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_USAGE, "--fingerprint takes 32 hexadecimal digits; with spaces between them, in quotes");
+}
+
 static msfl_status need(const char *value, const char *what) {
     if (value != NULL) return MSFL_OK;
     return msfl_fail(MSFL_ERR_USAGE, "provision takes %s here; see --help", what);
@@ -146,7 +172,7 @@ static msfl_status run_renewal(const args *a, const msfl_unlock *kits) {
         return msfl_fail(MSFL_ERR_USAGE, "with --kit, name, federation and role are the kit's");
     }
     msfl_status status = msfl_provision_request_renewal(a->kit, a->out, a->same_key, kits, fingerprint);
-    return status == MSFL_OK ? print_request(a, a->kit, fingerprint) : status;
+    return status == MSFL_OK ? print_new_request(a, a->kit, fingerprint) : status;
 }
 
 static msfl_status run_request(const args *a) {
@@ -167,7 +193,7 @@ static msfl_status run_request(const args *a) {
     } else if (status == MSFL_OK) {
         status = msfl_provision_request(a->federation, a->name, a->role != NULL ? a->role : "hospital", a->out, kits,
                                         fingerprint);
-        if (status == MSFL_OK) status = print_request(a, a->name, fingerprint);
+        if (status == MSFL_OK) status = print_new_request(a, a->name, fingerprint);
     }
     msfl_unlock_free(kits);
     return status;
@@ -179,9 +205,7 @@ static msfl_status run_approve(const args *a, const msfl_provision_options *opti
     msfl_status status = a->n_words == 2 ? MSFL_OK : msfl_fail(MSFL_ERR_USAGE, "provision approve takes a request");
     if (status == MSFL_OK) status = need(a->ca, "--ca FOLDER");
     if (status == MSFL_OK) status = need(a->out, "--out FOLDER");
-    if (status == MSFL_OK && a->fingerprint != NULL && cli_key_id_parse(a->fingerprint, fingerprint) != MSFL_OK) {
-        status = msfl_fail(MSFL_ERR_USAGE, "--fingerprint takes 32 hexadecimal digits without spaces");
-    }
+    if (status == MSFL_OK && a->fingerprint != NULL) status = parse_fingerprint(a->fingerprint, fingerprint);
     if (status == MSFL_OK) {
         status = msfl_provision_approve(a->words[1], a->ca, a->out, a->fingerprint != NULL ? fingerprint : NULL,
                                         a->certificate_only ? MSFL_ROTATE_CERTIFICATE

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/tally.h"
+#include "round/journal.h"
 #include "round/message.h"
 
 #include <string.h>
@@ -51,12 +53,45 @@ static msfl_status sit_down(duty *d) {
     return status;
 }
 
+/* What a proposal or a request to release is about: the machine checks who signed it. */
+static msfl_status subject(const msfl_frame *frame, msfl_announcement *out) {
+    msfl_reader body = frame->body;
+    const uint8_t *bytes = msfl_get_bytes(&body, MSFL_ANNOUNCEMENT_BYTES);
+    return bytes == NULL ? msfl_fail(MSFL_ERR_FORMAT, "proposal: cut off") : msfl_announcement_read(bytes, out);
+}
+
+static bool is_update(const duty *d, const msfl_announcement *a) {
+    return a->info.n_values == d->run->shape->update_slots;
+}
+
+/* That an answer is given, and on which model: one step, so that no two jobs get one. */
+static msfl_status journal(duty *d, const msfl_announcement *about, const msfl_effect *e) {
+    client_hub *hub = d->run->hub;
+    msfl_journal_kind kind;
+    msfl_reader body;
+    msfl_status status = msfl_journal_read(e->bytes, e->length, d->seat.task, &kind, &body);
+    if (status != MSFL_OK) return status;
+    if (kind != MSFL_JOURNAL_ANSWERED) {
+        return store_append(hub->store, d->seat.task, "member", e->bytes, e->length, NULL);
+    }
+    status = store_begin(hub->store);
+    if (status != MSFL_OK) return status;
+    const client_subject s = {d->run->hash, about->info.model, about->info.layout};
+    if (!hub->policy.second_sums) status = client_released_check(hub->store, &s, is_update(d, about));
+    if (status == MSFL_OK) status = client_released_add(hub->store, &s, is_update(d, about));
+    if (status == MSFL_OK) status = store_append(hub->store, d->seat.task, "member", e->bytes, e->length, NULL);
+    if (status == MSFL_OK) return store_commit(hub->store);
+    store_rollback(hub->store);
+    return status;
+}
+
 /* Journal, then collect what is to be sent. When the journal fails, the machine knows more than the disk: it goes. */
-static msfl_status carry_out(duty *d, const msfl_effects *effects, msfl_buffer *frames) {
+static msfl_status carry_out(duty *d, const msfl_announcement *about, const msfl_effects *effects,
+                             msfl_buffer *frames) {
     for (size_t i = 0; i < effects->n; i++) {
         const msfl_effect *e = &effects->items[i];
         if (e->kind == MSFL_EFFECT_JOURNAL) {
-            msfl_status status = store_append(d->run->hub->store, d->seat.task, "member", e->bytes, e->length, NULL);
+            msfl_status status = journal(d, about, e);
             if (status != MSFL_OK) return status;
         }
         if (e->kind == MSFL_EFFECT_SEND && e->to == MSFL_COORDINATOR) client_frame_put(frames, e->bytes, e->length);
@@ -87,9 +122,16 @@ static msfl_status hear(duty *d, const uint8_t *message, size_t length, msfl_buf
     }
     if (d->member == NULL) return MSFL_OK;
     msfl_effects effects = {0};
-    msfl_status status = msfl_member_receive(d->member, MSFL_COORDINATOR, message, length, &effects);
+    msfl_announcement about;
+    client_hub *hub = d->run->hub;
+    msfl_status status = subject(&frame, &about);
+    if (status == MSFL_OK && !hub->policy.second_sums) {
+        const client_subject s = {d->run->hash, about.info.model, about.info.layout};
+        status = client_released_check(hub->store, &s, is_update(d, &about));
+    }
+    if (status == MSFL_OK) status = msfl_member_receive(d->member, MSFL_COORDINATOR, message, length, &effects);
     if (status == MSFL_OK) {
-        status = carry_out(d, &effects, frames);
+        status = carry_out(d, &about, &effects, frames);
         if (status != MSFL_OK) stand_up(d);
     } else if (status != MSFL_ERR_MEMORY) {
         refuse(d, message, length);

@@ -29,13 +29,17 @@ static msfl_status journal(client_part_state *p, const msfl_effect *e) {
         if (status == MSFL_OK && kind == MSFL_JOURNAL_HISTORY) p->history = sequence;
         return status;
     }
-    /* How often this hospital took part is counted with the record that uses a round's number up; what is before it
-     * is over, but for the last history. */
+    /* How often this hospital took part, and what the round was about, is kept with the record that uses a round's
+     * number up; what is before it is over, but for the last history. */
+    const msfl_announcement *a = msfl_site_round(p->site);
+    if (a == NULL) return msfl_fail(MSFL_ERR_MISMATCH, "a round was joined that nobody announced");
+    const client_subject about = {p->run->hash, a->info.model, a->info.layout};
     status = store_begin(s);
     if (status != MSFL_OK) return status;
     status = store_append(s, p->seat.task, "site", e->bytes, e->length, &sequence);
     if (status == MSFL_OK) status = store_cut(s, p->seat.task, "site", sequence, p->history);
     if (status == MSFL_OK) status = client_tally_add(s, p->run->id);
+    if (status == MSFL_OK) status = client_course_add(s, &about, p->plan.kind, p->plan.round);
     if (status == MSFL_OK) return store_commit(s);
     store_rollback(s);
     return status;

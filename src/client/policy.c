@@ -83,9 +83,9 @@ static msfl_status read_models(const char *name, const msfl_yaml *list, client_p
 }
 
 msfl_status client_policy_parse(const char *name, const char *text, size_t length, client_policy *out) {
-    static const char *const keys[] = {
-        "schemes",    "custody", "delivery", "min_cohort", "security_bits", "sums_per_job", "sums_per_day",
-        "values_max", "models",  "trainers", NULL};
+    static const char *const keys[] = {"schemes",       "custody",      "delivery",     "min_cohort",
+                                       "security_bits", "sums_per_job", "sums_per_day", "values_max",
+                                       "models",        "trainers",     "second_sums",  NULL};
     static const word schemes[] = {{"packed", 1}, {"plain", 2}, {NULL, 0}};
     static const word custodies[] = {{"committee", 1}, {"authority", 2}, {"coordinator", 4}, {NULL, 0}};
     static const word deliveries[] = {{"coordinator", 1}, {"clients", 2}, {NULL, 0}};
@@ -107,6 +107,10 @@ msfl_status client_policy_parse(const char *name, const char *text, size_t lengt
     if (status == MSFL_OK) status = number(name, root, "sums_per_day", 0, 1000000, &out->sums_per_day);
     if (status == MSFL_OK) status = number(name, root, "values_max", 1, UINT32_MAX, &values);
     if (status == MSFL_OK) status = read_models(name, msfl_yaml_get(root, "models"), out);
+    const msfl_yaml *second = msfl_yaml_get(root, "second_sums");
+    if (status == MSFL_OK && second != NULL) {
+        status = msfl_yaml_bool(name, second, "second_sums", &out->second_sums);
+    }
     out->packed = (scheme & 1) != 0;
     out->plain = (scheme & 2) != 0;
     out->committee = (custody & 1) != 0;
@@ -143,13 +147,15 @@ char *client_policy_text(const client_policy *p) {
     if (!p->any_model) (void)snprintf(models, sizeof models, "%" PRIu32 " named", p->n_models);
     return msfl_format(
         "%s: schemes%s%s; custody%s%s%s; delivery%s%s; %" PRIu32 " hospitals or more; %" PRIu32
-        " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64 " values; models: %s; trainers%s%s",
+        " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64
+        " values; models: %s; trainers%s%s%s",
         p->from_file ? "policy.yaml" : "no policy.yaml, so the strict defaults", p->packed ? " packed" : "",
         p->plain ? " plain (NOT encrypted)" : "", p->committee ? " committee" : "", p->authority ? " authority" : "",
         p->coordinator ? " coordinator (which could open single updates)" : "", p->to_coordinator ? " coordinator" : "",
         p->to_clients ? " clients" : "", p->min_cohort, p->security_bits, p->sums_per_job, p->sums_per_day,
         p->values_max, models, (p->trainers & CLIENT_BUILTIN) != 0 ? " built-in" : "",
-        (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "");
+        (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "",
+        p->second_sums ? "; second sums on a model (which can open single updates)" : "");
 }
 
 /* --- a job --- */

@@ -21,6 +21,7 @@ typedef struct client_policy {
     uint32_t sums_per_job, sums_per_day; /**< encrypted sums that this hospital takes part in: training and figures */
     uint64_t values_max;                 /**< of a network */
     uint32_t trainers;                   /**< bits of client_trainer_kind */
+    bool second_sums;                    /**< releases sums of two jobs on one model: see client_released_check */
     bool any_model;
     char *models[CLIENT_MODELS_MAX]; /**< n_models names, or hashes of descriptions in hexadecimal */
     uint32_t n_models;

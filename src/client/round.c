@@ -151,6 +151,12 @@ msfl_status client_round_take(client_part_state *p) {
     if (status == MSFL_OK) {
         status = client_policy_round(&p->run->hub->policy, p->run->shape, p->seat.info, &a, &p->plan, &so_far);
     }
+    const client_subject about = {p->run->hash, a.info.model, a.info.layout};
+    if (status == MSFL_OK) status = client_course_check(p->run->hub->store, &about, p->plan.kind, p->plan.round);
+    if (status == MSFL_OK && !p->run->hub->policy.second_sums) {
+        /* As a member this hospital would not release it: nothing has to be trained for that. */
+        status = client_released_check(p->run->hub->store, &about, p->plan.kind == JOB_UPDATE);
+    }
     if (status == MSFL_OK) status = job_plan_layout(&p->plan, p->run->shape, &layout);
     if (status == MSFL_OK) status = check_layout(&a, layout);
     if (status == MSFL_OK) status = check_start(p, &a);

@@ -181,8 +181,8 @@ msfl_status client_site_read(const char *folder, client_site *out) {
     msfl_status status = msfl_file_read(path, MSFL_YAML_BYTES_MAX, &text, &length);
     if (status == MSFL_ERR_MISSING) {
         status = msfl_fail(MSFL_ERR_MISSING,
-                           "%s is not there: write into it where this hospital's images are, such as\n"
-                           "data:\n  path: /data/chest",
+                           "%s is not there: write into it where this hospital's images are, such as "
+                           "data: {path: /data/chest}",
                            path);
     } else if (status == MSFL_OK) {
         status = client_site_parse(path, (const char *)text, length, out);

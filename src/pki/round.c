@@ -92,10 +92,12 @@ static msfl_status no_round(const pki_roster *r) {
     }
     char *text = awaited_text(r);
     if (text == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = msfl_fail(MSFL_ERR_MISSING,
-                                   "no round can be run under the roster of epoch %u yet: the authority waits for the "
-                                   "requests of %s",
-                                   r->epoch, text);
+    msfl_status status =
+        msfl_fail(MSFL_ERR_MISSING,
+                  "no round can be run under the roster of epoch %u yet: the authority waits for the "
+                  "requests of %s. If they have come since, this roster is old: a client that runs takes "
+                  "the newest from the coordinator",
+                  r->epoch, text);
     msfl_free(text);
     return status;
 }

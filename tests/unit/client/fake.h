@@ -71,6 +71,7 @@ typedef struct fake {
     /* lies */
     uint32_t lie_min_cohort;
     bool lie_text, lie_model, lie_plan_rate, lie_plan_clip;
+    bool lie_clip;      /* other bounds, in announcement and plan alike */
     uint64_t cut_after; /* bytes of an outbox body after which the connection is refused, once */
 } fake;
 
@@ -348,6 +349,52 @@ static inline unsigned fake_port(void) {
     }
 }
 
+/* The job, and a machine for it. */
+static inline void fake_take(fake *f, const char *job) {
+    ok(job_spec_parse("job", job, strlen(job), true, &f->spec));
+    ok(job_spec_text(&f->spec, &f->text));
+    job_hash(f->text, strlen(f->text), f->hash);
+    job_task(f->hash, msfl_roster_hash(f->roster), f->task);
+    job_id(&f->spec, f->hash, f->id);
+    ok(job_shape_new(&f->spec, &f->shape));
+    msfl_params params;
+    ok(job_shape_params(f->shape, f->info, &params));
+    ok(msfl_packed_new(&params, &f->ctx));
+    f->n_spool = msfl_packed_chunks(f->ctx, f->shape->update_slots) + 1;
+    f->spool = calloc(FAKE_SITES * f->n_spool, sizeof *f->spool);
+    msfl_coordinator_config config = {
+        .roster = f->roster, .secret = f->secret, .ctx = f->ctx, .spool = {f, fake_put, fake_get}, .resend_ms = 200};
+    memcpy(config.task, f->task, sizeof config.task);
+    ok(msfl_coordinator_new(&config, &f->machine));
+    f->models[0] = msfl_alloc(f->shape->n_values, sizeof(float));
+    if (f->shape->model != NULL) ok(job_shape_initial(f->shape, f->models[0]));
+    f->state = "running";
+    f->version++;
+}
+
+static inline void fake_drop(fake *f) {
+    msfl_coordinator_free(f->machine);
+    for (size_t i = 0; i < FAKE_SITES * f->n_spool; i++)
+        msfl_free(f->spool[i]);
+    free(f->spool);
+    for (int i = 0; i < FAKE_MODELS; i++) {
+        msfl_free(f->models[i]);
+        f->models[i] = NULL;
+    }
+    msfl_packed_free(f->ctx);
+    job_shape_free(f->shape);
+    job_spec_clear(&f->spec);
+    msfl_free(f->text);
+}
+
+/* Another job for the same hospitals; none of them is running. */
+static inline void fake_next(fake *f, const char *job) {
+    pthread_mutex_lock(&f->lock);
+    fake_drop(f);
+    fake_take(f, job);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static inline void fake_new(fake *f, const char *job) {
     char plan[512], path[160];
     memset(f, 0, sizeof *f);
@@ -372,39 +419,14 @@ static inline void fake_new(fake *f, const char *job) {
     ok(pki_round_secret(f->kit->identity, &f->secret));
     ok(pki_roster_round(f->kit->roster, &f->roster));
     f->info = msfl_roster_borrow(f->roster);
-    ok(job_spec_parse("job", job, strlen(job), true, &f->spec));
-    ok(job_spec_text(&f->spec, &f->text));
-    job_hash(f->text, strlen(f->text), f->hash);
-    job_task(f->hash, msfl_roster_hash(f->roster), f->task);
-    job_id(&f->spec, f->hash, f->id);
-    ok(job_shape_new(&f->spec, &f->shape));
-    msfl_params params;
-    ok(job_shape_params(f->shape, f->info, &params));
-    ok(msfl_packed_new(&params, &f->ctx));
-    f->n_spool = msfl_packed_chunks(f->ctx, f->shape->update_slots) + 1;
-    f->spool = calloc(FAKE_SITES * f->n_spool, sizeof *f->spool);
-    msfl_coordinator_config config = {
-        .roster = f->roster, .secret = f->secret, .ctx = f->ctx, .spool = {f, fake_put, fake_get}, .resend_ms = 200};
-    memcpy(config.task, f->task, sizeof config.task);
-    ok(msfl_coordinator_new(&config, &f->machine));
-    f->models[0] = msfl_alloc(f->shape->n_values, sizeof(float));
-    if (f->shape->model != NULL) ok(job_shape_initial(f->shape, f->models[0]));
+    fake_take(f, job);
     fake_serve(f);
 }
 
 static inline void fake_free(fake *f) {
     char command[128];
     net_server_stop(f->server);
-    msfl_coordinator_free(f->machine);
-    for (size_t i = 0; i < FAKE_SITES * f->n_spool; i++)
-        msfl_free(f->spool[i]);
-    free(f->spool);
-    for (int i = 0; i < FAKE_MODELS; i++)
-        msfl_free(f->models[i]);
-    msfl_packed_free(f->ctx);
-    job_shape_free(f->shape);
-    job_spec_clear(&f->spec);
-    msfl_free(f->text);
+    fake_drop(f);
     msfl_roster_free(f->roster);
     msfl_identity_free(f->secret);
     pki_gate_free(f->gate);
@@ -429,6 +451,7 @@ static inline void fake_open(fake *f, job_kind kind, uint32_t round) {
                                 .weight = f->shape->weight,
                                 .n_values = f->shape->n_values};
     job_clip_init(&rule, clip);
+    if (f->lie_clip) clip[0] *= 1.0001F;
     if (kind == JOB_UPDATE) plan.clip = clip;
     msfl_update_layout *layout;
     ok(job_plan_layout(&plan, f->shape, &layout));

@@ -1,4 +1,5 @@
 /* Hospitals over the network against a small coordinator: rounds, and what they keep. */
+#include "client/tally.h"
 #include "fake.h"
 #include "medsecurefl/audit.h"
 
@@ -226,9 +227,115 @@ static void test_lock(void **state) {
     fake_free(&f);
 }
 
+/* The same job once more: trained the same, so that a cohort with one hospital less would open its update. Who released
+ * the first sum neither trains nor releases; where the hospitals allow it, or the job begins elsewhere, all goes on. */
+static void test_twice(void **state) {
+    static const char once[] = "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\n"
+                               "classes: [normal, opacity]\ninput: {height: 16, width: 16, channels: 1}\nrounds: 1\n"
+                               "validation_fraction: 0.2\nsamples_max: 64\nlearning_rate: 0.05\n";
+    static const struct {
+        const char *more;
+        bool allowed, opens;
+    } cases[] = {{"seed: 5\n", false, true},
+                 {"seed: 5\nlocal_epochs: 2\n", false, false},
+                 {"seed: 6\n", false, true},
+                 {"seed: 5\nlocal_epochs: 3\n", true, true}};
+    char text[512];
+    fake f;
+    fake_site sites[FAKE_SITES];
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        snprintf(text, sizeof text, "%s%s", once, cases[k].more);
+        if (k == 0) fake_new(&f, text);
+        if (k > 0) fake_next(&f, text);
+        f.reports[0] = 0;
+        for (int i = 0; i < FAKE_SITES; i++) {
+            fake_data(&f, i);
+            fake_write(&f, i, "policy.yaml", cases[k].allowed ? "second_sums: true\n" : "{}\n");
+            fake_start(&f, &sites[i], i);
+        }
+        fake_open(&f, JOB_UPDATE, 1);
+        assert_int_equal(fake_opened(&f, cases[k].opens ? 60000 : 3000), cases[k].opens);
+        fake_end(&f);
+        for (int i = 0; i < FAKE_SITES; i++)
+            fake_join(&sites[i]);
+        assert_int_equal(strstr(f.reports, "policy second_sums: ") == NULL, cases[k].opens);
+    }
+    fake_free(&f);
+}
+
+/* A round that was opened, asked for again under bounds that differ by a little: the same update, so a cohort with one
+ * hospital less would open it. */
+static void test_other_bounds(void **state) {
+    fake f;
+    fake_site sites[FAKE_SITES];
+    uint64_t counters[JOB_UPDATE_COUNTERS];
+    (void)state;
+    fake_new(&f, job);
+    float *mean = msfl_alloc(f.shape->n_values, sizeof *mean);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_data(&f, i);
+        fake_start(&f, &sites[i], i);
+    }
+    fake_open(&f, JOB_UPDATE, 1);
+    assert_true(fake_opened(&f, 60000));
+    fake_close(&f, JOB_UPDATE, 1, mean, counters, JOB_UPDATE_COUNTERS);
+    const uint64_t posts = f.posts;
+    f.lie_clip = true;
+    fake_open(&f, JOB_UPDATE, 1);
+    assert_false(fake_opened(&f, 3000));
+    assert_int_equal(f.posts, posts);
+    fake_end(&f);
+    for (int i = 0; i < FAKE_SITES; i++) {
+        fake_join(&sites[i]);
+        assert_non_null(strstr(sites[i].log, "of other weights or clipping bounds"));
+    }
+    msfl_free(mean);
+    fake_free(&f);
+}
+
+/* What a key holder and a hospital remember, and what they then refuse. */
+static void test_remembered(void **state) {
+    static const uint8_t a[MSFL_HASH_BYTES] = {1}, b[MSFL_HASH_BYTES] = {2}, model[MSFL_HASH_BYTES] = {3},
+                         other[MSFL_HASH_BYTES] = {4}, layout[MSFL_HASH_BYTES] = {5}, wide[MSFL_HASH_BYTES] = {6};
+    const client_subject first = {a, model, layout}, bounds = {a, model, wide}, job_b = {b, model, layout},
+                         wiggled = {a, other, layout};
+    char folder[] = "/tmp/msfl-tally-XXXXXX", path[64];
+    store *s;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/client.db", folder);
+    ok(store_open(path, &s));
+    ok(client_released_check(s, &first, true));
+    ok(client_released_add(s, &first, true));
+    ok(client_course_check(s, &first, JOB_UPDATE, 2));
+    ok(client_course_add(s, &first, JOB_UPDATE, 2));
+    store_close(s);
+    ok(store_open(path, &s)); /* also by the next process */
+    ok(client_released_check(s, &first, true));
+    ok(client_released_check(s, &wiggled, true)); /* no rule on hashes sees that; the course does */
+    assert_int_equal(client_released_check(s, &bounds, true), MSFL_ERR_POLICY);
+    assert_int_equal(client_released_check(s, &job_b, true), MSFL_ERR_POLICY);
+    ok(client_released_check(s, &job_b, false));
+    ok(client_released_add(s, &first, false));
+    ok(client_released_check(s, &bounds, false)); /* figures of test images after those of validation images */
+    assert_int_equal(client_released_check(s, &job_b, false), MSFL_ERR_POLICY);
+    ok(client_course_check(s, &first, JOB_UPDATE, 2));
+    assert_int_equal(client_course_check(s, &wiggled, JOB_UPDATE, 2), MSFL_ERR_MISMATCH);
+    assert_int_equal(client_course_check(s, &bounds, JOB_UPDATE, 2), MSFL_ERR_MISMATCH);
+    ok(client_course_check(s, &wiggled, JOB_UPDATE, 3));
+    ok(client_course_check(s, &wiggled, JOB_EVALUATE, 2));
+    ok(client_course_check(s, &job_b, JOB_UPDATE, 2)); /* another job has a course of its own */
+    store_close(s);
+    char command[80];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_lies),
-                                       cmocka_unit_test(test_cut), cmocka_unit_test(test_again),
-                                       cmocka_unit_test(test_lock)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds),       cmocka_unit_test(test_lies),
+                                       cmocka_unit_test(test_cut),          cmocka_unit_test(test_again),
+                                       cmocka_unit_test(test_lock),         cmocka_unit_test(test_twice),
+                                       cmocka_unit_test(test_other_bounds), cmocka_unit_test(test_remembered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
