@@ -114,6 +114,7 @@ static msfl_status write_result(const coord_engine *e, const coord_job *j, coord
 
 msfl_status coord_write_products(const coord_engine *e, const coord_entry *entry, coord_state state, const char *why) {
     const coord_job *j = entry->job;
+    if (coord_is_sealed(j)) return write_result(e, j, state, why); /* the models are the hospitals' */
     msfl_status status = save_model(j, "agg_model", j->course.best_round);
     if (status == MSFL_OK) status = save_model(j, "agg_model_last", j->newest);
     return status == MSFL_OK ? write_result(e, j, state, why) : status;

@@ -117,6 +117,12 @@ static void phase_text(const coord_entry *j, const coord_view *v, uint64_t now_m
         (void)snprintf(out, 200, "%u of %u members have sent their sums of shares", answered, v->k);
     } else if (v->phase == MSFL_PHASE_OPENED) {
         (void)snprintf(out, 200, "the sum is opened; the next model is being made of it");
+    } else if (v->phase == MSFL_PHASE_DELIVERING) {
+        uint32_t reported = 0;
+        for (uint32_t i = 0; i < v->n_clients; i++)
+            reported += v->clients[i].reported;
+        (void)snprintf(out, 200, "%u of %u hospitals have opened the sum; %u must say the same", reported, v->n_clients,
+                       v->min_cohort);
     } else {
         (void)snprintf(out, 200, "between two rounds");
     }
@@ -403,7 +409,7 @@ void coord_metrics_put(coord_service *s, msfl_buffer *b) {
     for (int i = 0; i <= COORD_FAILED; i++)
         msfl_put_text(b, "msfl_jobs{state=\"%s\"} %u\n", coord_state_name((coord_state)i), states[i]);
     msfl_put_text(b, "# TYPE msfl_round_phase gauge\n");
-    for (int i = 0; i <= MSFL_PHASE_OPENED; i++)
+    for (int i = 0; i <= MSFL_PHASE_DELIVERING; i++)
         msfl_put_text(b, "msfl_round_phase{phase=\"%s\"} %d\n", phase_names[i], driver != NULL && (int)view.phase == i);
     msfl_put_text(b,
                   "# TYPE msfl_rounds_total counter\nmsfl_rounds_total{outcome=\"opened\"} %" PRIu64
