@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum {
-    OTHERS_MS = 3000,      /* once enough agree, the others are waited for so long: later they catch up */
+    OTHERS_MS = 3000, /* once enough agree, the others are waited for so long: later they catch up */
     CLAIM_BYTES = 8 + 4 + 4
 };
 
@@ -24,8 +24,9 @@ bool coord_is_sealed(const coord_job *j) {
 msfl_status coord_sealed_fits(const coord_job *j, const msfl_roster *roster) {
     const job_clip_rule clip = coord_job_clip_rule(j);
     if (strcmp(j->spec.scheme, "packed") != 0) {
-        return msfl_fail(MSFL_ERR_PARAMS, "delivery: clients is for scheme packed: in another the coordinator sees what "
-                                          "it adds");
+        return msfl_fail(MSFL_ERR_PARAMS,
+                         "delivery: clients is for scheme packed: in another the coordinator sees what "
+                         "it adds");
     }
     if (!job_clip_is_fixed(&clip)) {
         return msfl_fail(MSFL_ERR_PARAMS,
@@ -34,8 +35,9 @@ msfl_status coord_sealed_fits(const coord_job *j, const msfl_roster *roster) {
                          j->spec.value_bits);
     }
     if (roster != NULL && msfl_roster_borrow(roster)->custody == MSFL_CUSTODY_COORDINATOR) {
-        return msfl_fail(MSFL_ERR_PARAMS, "delivery: clients cannot be kept from a coordinator that holds the keys: the "
-                                          "roster's custody must be a committee or an authority");
+        return msfl_fail(MSFL_ERR_PARAMS,
+                         "delivery: clients cannot be kept from a coordinator that holds the keys: the "
+                         "roster's custody must be a committee or an authority");
     }
     return MSFL_OK;
 }
@@ -224,8 +226,9 @@ static bool agreed_claim(coord_engine *e, coord_entry *j, uint32_t min, coord_cl
         if (c->number != j->job->number) continue;
         if (n > 0 && (c->more != out->more || c->best != out->best)) {
             const char *name = pki_round_name(j->members->pki, i);
-            (void)snprintf(why, COORD_WHY_MAX + 1, "%s says something else of the course than others: their programs or "
-                                                   "machines differ",
+            (void)snprintf(why, COORD_WHY_MAX + 1,
+                           "%s says something else of the course than others: their programs or "
+                           "machines differ",
                            name == NULL ? "a hospital" : name);
         }
         if (n++ == 0) *out = *c;
@@ -332,8 +335,9 @@ msfl_status coord_sealed_attend(coord_engine *e, coord_entry *j, const coord_vie
     const bool all = d.n_reports == v->n_clients;
     if (!d.agreed) {
         if (all) {
-            (void)snprintf(why, COORD_WHY_MAX + 1, "the hospitals opened different sums, or made different models of "
-                                                   "one: at most %u of %u say the same",
+            (void)snprintf(why, COORD_WHY_MAX + 1,
+                           "the hospitals opened different sums, or made different models of "
+                           "one: at most %u of %u say the same",
                            d.n_agree, d.n_reports);
         }
         return MSFL_OK;

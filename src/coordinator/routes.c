@@ -347,9 +347,9 @@ static msfl_status post_claim(void *ctx, net_request *request) {
                       (best == NULL || (json_is_integer(best) && json_integer_value(best) > 0 &&
                                         json_integer_value(best) <= UINT32_MAX));
     if (good) {
-        status = coord_engine_claim(s->engine, net_request_param(request, 0), name,
-                                    (uint64_t)json_integer_value(number), json_is_true(more),
-                                    best == NULL ? 0 : (uint32_t)json_integer_value(best));
+        status =
+            coord_engine_claim(s->engine, net_request_param(request, 0), name, (uint64_t)json_integer_value(number),
+                               json_is_true(more), best == NULL ? 0 : (uint32_t)json_integer_value(best));
     } else {
         status = msfl_fail(MSFL_ERR_FORMAT, "a claim has number, more and perhaps best");
     }

@@ -214,9 +214,9 @@ static json_t *attempts_json(const coord_job *j) {
 
 static json_t *test_json(const coord_job *j) {
     if (!j->test.known) return json_null();
-    return json_pack("{s:o,s:o,s:o,s:I}", "auc", msfl_json_real(j->test.auc), "accuracy",
+    return json_pack("{s:o,s:o,s:o,s:o}", "auc", msfl_json_real(j->test.auc), "accuracy",
                      msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n",
-                     (json_int_t)j->test.n);
+                     coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.n));
 }
 
 static void put_parameters(const coord_engine *e, const coord_job *j, json_t *o) {
@@ -246,6 +246,8 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
     json_object_set_new(o, "encrypts", json_boolean(encrypts(job)));
     json_object_set_new(o, "delivery",
                         json_string(job->spec.delivery == MSFL_DELIVERY_CLIENTS ? "clients" : "coordinator"));
+    json_object_set_new(
+        o, "figures", json_string(coord_is_sealed(job) ? "known to the hospitals alone" : "known to the coordinator"));
     json_object_set_new(
         o, "model",
         json_string(job->shape->model != NULL ? msfl_model_info_borrow(job->shape->model)->name : "tensors"));

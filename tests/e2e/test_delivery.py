@@ -1,0 +1,184 @@
+"""Delivery to the hospitals, with real processes: the coordinator adds ciphertexts and never has a sum or a model. Each hospital
+ends with the bits that `simulate` ends with; processes are killed; nothing of the model is in anything that the coordinator keeps."""
+import json
+import os
+import signal
+import sys
+import time
+import unittest
+import zipfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import main, run  # noqa: E402
+from test_federation import PATIENCE, Federation, weights_of  # noqa: E402
+
+MORE = "delivery: clients\n"
+
+
+class Delivery(Federation):
+    def made(self, name, job):
+        return self.path("kits", name, "state", "jobs", job)
+
+    def wait_for(self, found, what):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if found():
+                return
+            time.sleep(0.05)
+        self.fail(f"{what}\n{self.logs()}")
+
+    def all_have(self, job, simulated, names=None):
+        """Every hospital ends with the simulated models, whatever was killed meanwhile."""
+        for name in names or self.hospitals:
+            self.wait_for(lambda n=name: self.is_tested(n, job), f"{name} has no result")
+            self.same_model(self.made(name, job), simulated)
+
+    def is_tested(self, name, job):
+        try:
+            with open(os.path.join(self.made(name, job), "result.json"), encoding="utf-8") as f:
+                return json.load(f)["encrypted"] is not None
+        except FileNotFoundError:
+            return False
+
+    def no_trace(self, models):
+        """No four neighbouring weights of any model in any file of the coordinator's state, nor in its log."""
+        needles = set()
+        for path in models:
+            for name, value in weights_of(path).items():
+                flat = value.astype("<f4").ravel()
+                if "gamma" in name or "beta" in name or "bias" in name or len(flat) < 64:
+                    continue  # zeros and ones
+                needles.update(flat[i:i + 4].tobytes() for i in range(0, len(flat) - 4, max(1, len(flat) // 64)))
+        self.assertGreater(len(needles), 100)
+        n_files = 0
+        for where, _, files in os.walk(self.path("kits", "hub", "state")):
+            for file in files:
+                with open(os.path.join(where, file), "rb") as f:
+                    content = f.read()
+                n_files += 1
+                if os.path.basename(file) == "000000.f32":
+                    continue  # the initial weights follow from a public seed
+                for needle in needles:
+                    self.assertNotIn(needle, content, os.path.join(where, file))
+        self.assertGreater(n_files, 3)
+        self.assertFalse([f for w, _, fs in os.walk(self.path("kits", "hub", "state")) for f in fs
+                          if f.startswith("agg_model") or (f.endswith(".f32") and f != "000000.f32")])
+
+
+class TestDelivery(Delivery):
+    def test_same_as_simulate(self):
+        self.start_hub()
+        job = self.submit(rounds=3, more=MORE)
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.assertEqual(found["delivery"], "clients")
+        self.assertEqual(found["figures"], "known to the hospitals alone")
+        shown = self.show(job)
+        self.assertEqual([h["cohort"] for h in shown["history"]], [3, 3, 3])
+        for h in shown["history"]:
+            self.assertIsNone(h["train_loss"])
+            self.assertIsNone(h["validation_loss"])
+            self.assertIsNone(h["learning_rate"])
+        simulated = self.simulate(3)
+        self.all_have(job, simulated)
+        # Figures are those of the simulation, at the hospitals; result and record at the coordinator.
+        for name in self.hospitals:
+            with open(os.path.join(self.made(name, job), "metrics.jsonl"), encoding="utf-8") as f:
+                rounds = [json.loads(line) for line in f]
+            with open(os.path.join(simulated, "metrics.jsonl"), encoding="utf-8") as f:
+                expected = [json.loads(line) for line in f]
+            self.assertEqual([r["encrypted"]["validation_loss"] for r in rounds],
+                             [r["encrypted"]["validation_loss"] for r in expected])
+        self.no_trace([os.path.join(self.made(self.hospitals[0], job), n) for n in ("agg_model.h5", "agg_model_last.h5")])
+        fetched = self.fetch(job)
+        with open(os.path.join(fetched, "result.json"), encoding="utf-8") as f:
+            result = json.load(f)
+        self.assertEqual((result["state"], result["rounds_done"]), ("done", 3))
+        self.assertFalse(os.path.exists(os.path.join(fetched, "agg_model.h5")))
+        with zipfile.ZipFile(os.path.join(fetched, "audit.zip")) as z:
+            z.extractall(self.path("audit"))
+        self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
+
+    def test_delivered_to_simulated(self):
+        """`simulate` with the same delivery, and early stopping, which hospitals decide and the coordinator is told."""
+        self.start_hub()
+        job = self.submit(rounds=4, more=MORE + "patience: 1\nplateau_patience: 1\nlearning_rate: 0.05\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.all_have(job, self.simulate(4, "--delivery", "clients", "--patience", 1, "--plateau-patience", 1,
+                                         "--learning-rate", 0.05))
+
+    def test_refused(self):
+        self.start_hub()
+        path = self.write(("bits.yaml",), "format: medsecurefl-job\nversion: 1\nname: tiny\nmodel: cnn-small\n"
+                          "input: {height: 16, width: 16, channels: 1}\nclasses: [normal, opacity]\nrounds: 1\n"
+                          "samples_max: 32\nbits: 12\ndelivery: clients\n")
+        text = run("job", "submit", path, "--kit", self.path("kits", "ada"))
+        self.assertNotEqual(text.returncode, 0)
+        self.assertIn("clipping bounds", text.stderr)
+
+
+class TestKilled(Delivery):
+    def test_killed(self):
+        """kill -9 of coordinator and hospitals, whenever the coordinator is found in another phase."""
+        self.start_hub()
+        job = self.submit(rounds=3, deadline=30, more=MORE + "attempts: 50\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        seen, deaths, end = set(), 0, time.monotonic() + 2 * PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            at = (found["round"], found["kind"], found["phase"])
+            if at in seen or len(seen) >= 12:
+                time.sleep(0.01)
+                continue
+            seen.add(at)
+            if found["phase"] == "delivering" and deaths % 2 == 0:
+                name = self.hospitals[deaths % 3]
+                self.stop(name, signal.SIGKILL)
+                self.start_hospital(name)
+            else:
+                self.stop("hub", signal.SIGKILL)
+                self.start_hub()
+            deaths += 1
+        self.assertEqual(self.job(job)["state"], "done", self.logs())
+        self.assertGreater(deaths, 4)
+        if [h["cohort"] for h in self.show(job)["history"]] == [3, 3, 3]:
+            self.all_have(job, self.simulate(3))
+        else:  # one was killed with its key in memory, and was out of that round
+            first = self.made(self.hospitals[0], job)
+            self.all_have(job, first)
+
+
+class TestAway(Delivery):
+    hospitals = ("hospital-a", "hospital-b", "hospital-c", "hospital-d")
+
+    def test_away(self):
+        """One of four is away for rounds, catches up, takes part; then is away at the end, and has the last model too."""
+        self.start_hub()
+        job = self.submit(rounds=4, deadline=20, more=MORE + "target_cohort: 3\n")
+        for name in self.hospitals[:3]:
+            self.start_hospital(name)
+        self.wait(job, lambda j: j["round"] >= 3)
+        late = self.hospitals[3]
+        self.start_hospital(late)
+        self.wait_for(lambda: "caught up" in self.log(late) or os.path.exists(
+            os.path.join(self.made(late, job), "agg_model_last.h5")), "the late one does not catch up")
+        self.stop(late, signal.SIGKILL)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.start_hospital(late)
+        self.all_have(job, self.made(self.hospitals[0], job), [*self.hospitals[1:]])
+
+
+if __name__ == "__main__":
+    if "  client " not in run("help").stdout:
+        print("skipped: this program has no client")
+        sys.exit(77)
+    unittest.TestCase.maxDiff = None
+    main()
