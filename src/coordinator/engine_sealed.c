@@ -11,9 +11,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
-    OTHERS_MS = 3000, /* once enough agree, the others are waited for so long: later they catch up */
+    PRESENT_MS = 40000, /* a long poll lasts 25 s */
+    OTHERS_MS = 3000,   /* once enough agree, the others are waited for so long: later they catch up */
     CLAIM_BYTES = 8 + 4 + 4
 };
 
@@ -88,6 +90,12 @@ done:
     msfl_free(folder);
     msfl_free(path);
     return status;
+}
+
+static void drop_sum(const coord_job *j, uint64_t number) {
+    char *path = sum_path(j, number);
+    if (path != NULL) (void)unlink(path);
+    msfl_free(path);
 }
 
 /** For hospitals that have not reported: they will ask for it when they are back. */
@@ -237,6 +245,19 @@ static bool agreed_claim(coord_engine *e, coord_entry *j, uint32_t min, coord_cl
     return n >= min && why[0] == 0;
 }
 
+/** Whether somebody is connected who has not opened the sum yet. */
+static bool others_are_here(coord_engine *e, const coord_entry *j, const coord_view *v, uint64_t now_ms) {
+    bool here = false;
+    pthread_mutex_lock(&e->lock);
+    for (uint32_t i = 0; i < v->n_clients; i++) {
+        const char *name = v->clients[i].reported ? NULL : pki_round_name(j->members->pki, i);
+        for (uint32_t k = 0; name != NULL && k < e->n_seen; k++)
+            here |= strcmp(e->seen[k].name, name) == 0 && now_ms < e->seen[k].at_ms + PRESENT_MS;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return here;
+}
+
 /* --- the end of a round --- */
 
 static double span(const coord_view *v, msfl_phase from, msfl_phase to) {
@@ -317,6 +338,7 @@ static msfl_status finish(coord_engine *e, coord_entry *j, const coord_view *v, 
     coord_log(e, COORD_INFO, j,
               "round %u (%s, number %" PRIu64 ") was opened by the hospitals: a sum of %u, %u of %u say the same",
               plan.round, job_kind_name(plan.kind), plan.number, v->n_in, d->n_agree, d->n_reports);
+    if (d->n_reports == v->n_clients) drop_sum(j->job, plan.number); /* nobody has missed it */
     for (uint32_t i = 0; i < v->n_clients && i < 64; i++) {
         const char *name = (d->others >> i & 1) != 0 ? pki_round_name(j->members->pki, i) : NULL;
         if (name != NULL) coord_log(e, COORD_ERROR, j, "%s opened something else, and is out", name);
@@ -332,9 +354,8 @@ msfl_status coord_sealed_attend(coord_engine *e, coord_entry *j, const coord_vie
     msfl_status status = keep_sum(j);
     if (status == MSFL_OK) status = coord_driver_delivery(j->driver, &d);
     if (status != MSFL_OK) return status;
-    const bool all = d.n_reports == v->n_clients;
     if (!d.agreed) {
-        if (all) {
+        if (d.n_reports == v->n_clients) {
             (void)snprintf(why, COORD_WHY_MAX + 1,
                            "the hospitals opened different sums, or made different models of "
                            "one: at most %u of %u say the same",
@@ -345,6 +366,6 @@ msfl_status coord_sealed_attend(coord_engine *e, coord_entry *j, const coord_vie
     if (j->agreed_ms == 0 || now_ms < j->agreed_ms) j->agreed_ms = now_ms;
     const bool asked = j->job->stage == JOB_EVALUATE;
     if (asked && !agreed_claim(e, j, v->min_cohort, &claim, why)) return MSFL_OK;
-    if (!all && now_ms < j->agreed_ms + OTHERS_MS) return MSFL_OK;
+    if (now_ms < j->agreed_ms + OTHERS_MS && others_are_here(e, j, v, now_ms)) return MSFL_OK;
     return finish(e, j, v, &d, &claim, now_ms);
 }

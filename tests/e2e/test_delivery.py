@@ -110,7 +110,7 @@ class TestDelivery(Delivery):
         found = self.wait(job)
         self.assertEqual(found["state"], "done", self.logs())
         self.all_have(job, self.simulate(4, "--delivery", "clients", "--patience", 1, "--plateau-patience", 1,
-                                         "--learning-rate", 0.05))
+                                         "--lr", 0.05))
 
     def test_refused(self):
         self.start_hub()
