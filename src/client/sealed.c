@@ -423,7 +423,6 @@ static msfl_status open_missed(client_part_state *p, uint64_t number) {
 /* One record after the last that is kept. */
 static msfl_status take_record(client_part_state *p, const uint8_t *bytes, size_t length) {
     msfl_transcript t;
-    uint8_t result[MSFL_HASH_BYTES];
     const bool ours = msfl_transcript_verify(bytes, length, p->seat.roster, NULL, &t) == MSFL_OK &&
                       memcmp(t.announcement.info.task, p->seat.task, MSFL_HASH_BYTES) == 0;
     msfl_status status = MSFL_OK;
@@ -432,14 +431,13 @@ static msfl_status take_record(client_part_state *p, const uint8_t *bytes, size_
         msfl_effects effects = {0};
         msfl_buffer message = {0};
         static const uint8_t none[MSFL_HASH_BYTES];
-        if (t.outcome == MSFL_OUTCOME_OPENED && msfl_site_result(p->site, result) < number) {
-            status = open_missed(p, number);
-        }
         msfl_frame_put(&message, MSFL_MSG_RECORD, MSFL_COORDINATOR, none);
         msfl_put_bytes(&message, bytes, length);
-        if (status == MSFL_OK) status = message.status;
-        if (status == MSFL_OK) {
-            status = msfl_site_receive(p->site, 0, message.bytes, message.length, &effects);
+        status = message.status;
+        if (status == MSFL_OK) status = msfl_site_receive(p->site, 0, message.bytes, message.length, &effects);
+        if (status == MSFL_ERR_POLICY && t.outcome == MSFL_OUTCOME_OPENED) { /* its sum comes first */
+            status = open_missed(p, number);
+            if (status == MSFL_OK) status = msfl_site_receive(p->site, 0, message.bytes, message.length, &effects);
         }
         if (status == MSFL_OK) status = client_part_carry_out(p, &effects, NULL);
         if (status == MSFL_OK) status = client_sealed_settle(p);

@@ -157,6 +157,8 @@ msfl_status coord_sealed_attend(coord_engine *e, coord_entry *j, const coord_vie
 /* --- products.c --- */
 /** metrics.jsonl of the rounds so far. */
 msfl_status coord_write_metrics(const coord_job *job) MSFL_NODISCARD;
+/** The best round so far, or null where the hospitals keep it to themselves. */
+json_t *coord_best_json(const coord_job *job);
 /** The figures of a round, as docs/formats/result.md has them. */
 json_t *coord_history_figures(const coord_history *h);
 /** Models and result.json of a job that ends. */

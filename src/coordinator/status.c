@@ -188,7 +188,7 @@ static json_t *history_json(const coord_job *j) {
         json_object_set_new(o, "number", json_integer((json_int_t)h->number));
         json_object_set_new(o, "outcome", json_string("opened"));
         json_object_set_new(o, "cohort", json_integer(h->cohort));
-        json_object_set_new(o, "clipped", json_integer((json_int_t)h->clipped));
+        json_object_set_new(o, "clipped", coord_is_sealed(j) ? json_null() : json_integer((json_int_t)h->clipped));
         json_object_set_new(o, "ms_collect", msfl_json_real(h->ms_collect));
         json_object_set_new(o, "ms_certify", msfl_json_real(h->ms_certify));
         json_object_set_new(o, "ms_release", msfl_json_real(h->ms_release));
@@ -275,7 +275,7 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
         json_object_set_new(o, "attempts", attempts_json(job));
     }
     json_object_set_new(o, "test", test_json(job));
-    json_object_set_new(o, "best_round", json_integer(job->course.best_round));
+    json_object_set_new(o, "best_round", coord_best_json(job));
     json_object_set_new(o, "audit",
                         json_pack("{s:i,s:o,s:o}", "records", (int)job->records, "head", hash_json(job->head),
                                   "verified_ms", time_json(job->verified_ms)));

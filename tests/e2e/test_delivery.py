@@ -1,8 +1,10 @@
 """Delivery to the hospitals, with real processes: the coordinator adds ciphertexts and never has a sum or a model. Each hospital
 ends with the bits that `simulate` ends with; processes are killed; nothing of the model is in anything that the coordinator keeps."""
+import http.client
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 import unittest
@@ -12,7 +14,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import main, run  # noqa: E402
 from test_federation import PATIENCE, Federation, weights_of  # noqa: E402
 
-MORE = "delivery: clients\n"
+# Every hospital has validation images: else there is nothing to decide the course by.
+MORE = "delivery: clients\nvalidation_fraction: 0.3\n"
+SAME = ("--validation-fraction", 0.3)
 
 
 class Delivery(Federation):
@@ -39,6 +43,17 @@ class Delivery(Federation):
                 return json.load(f)["encrypted"] is not None
         except FileNotFoundError:
             return False
+
+    def ask(self, name, method, path, body=b"", headers=None):
+        context = ssl.create_default_context(cafile=self.path("kits", name, "ca.pem"))
+        context.load_cert_chain(self.path("kits", name, "tls.pem"), self.path("kits", name, "tls.key"))
+        link = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=30)
+        try:
+            link.request(method, path, body, headers or {})
+            answer = link.getresponse()
+            return answer.status, answer.read()
+        finally:
+            link.close()
 
     def no_trace(self, models):
         """No four neighbouring weights of any model in any file of the coordinator's state, nor in its log."""
@@ -81,7 +96,7 @@ class TestDelivery(Delivery):
             self.assertIsNone(h["train_loss"])
             self.assertIsNone(h["validation_loss"])
             self.assertIsNone(h["learning_rate"])
-        simulated = self.simulate(3)
+        simulated = self.simulate(3, *SAME)
         self.all_have(job, simulated)
         # Figures are those of the simulation, at the hospitals; result and record at the coordinator.
         for name in self.hospitals:
@@ -89,8 +104,19 @@ class TestDelivery(Delivery):
                 rounds = [json.loads(line) for line in f]
             with open(os.path.join(simulated, "metrics.jsonl"), encoding="utf-8") as f:
                 expected = [json.loads(line) for line in f]
-            self.assertEqual([r["encrypted"]["validation_loss"] for r in rounds],
+            self.assertNotIn(None, [r["encrypted"]["validation_loss"] for r in rounds])
+        self.assertEqual([r["encrypted"]["validation_loss"] for r in rounds],
                              [r["encrypted"]["validation_loss"] for r in expected])
+        self.assertEqual(len(rounds), 3)
+        texts = [self.log("hub"), json.dumps(shown), json.dumps(self.status())]
+        for name in ("metrics.jsonl", "result.json"):
+            with open(self.path("kits", "hub", "state", "jobs", job, name), encoding="utf-8") as f:
+                texts.append(f.read())
+        for r in rounds:
+            for key in ("train_loss", "validation_loss", "validation_auc"):
+                for text in texts:
+                    self.assertNotIn(f"{r['encrypted'][key]:.6f}", text)
+                    self.assertNotIn(repr(r["encrypted"][key])[:9], text)
         self.no_trace([os.path.join(self.made(self.hospitals[0], job), n) for n in ("agg_model.h5", "agg_model_last.h5")])
         fetched = self.fetch(job)
         with open(os.path.join(fetched, "result.json"), encoding="utf-8") as f:
@@ -109,8 +135,46 @@ class TestDelivery(Delivery):
             self.start_hospital(name)
         found = self.wait(job)
         self.assertEqual(found["state"], "done", self.logs())
-        self.all_have(job, self.simulate(4, "--delivery", "clients", "--patience", 1, "--plateau-patience", 1,
-                                         "--lr", 0.05))
+        simulated = self.simulate(4, *SAME, "--delivery", "clients", "--patience", 1, "--plateau-patience", 1,
+                                  "--lr", 0.05)
+        self.all_have(job, simulated)
+        with open(os.path.join(simulated, "metrics.jsonl"), encoding="utf-8") as f:
+            expected = [json.loads(line) for line in f]
+        self.assertLess(len(expected), 4, "nothing stops early: the test is void")
+        shown = self.show(job)
+        self.assertEqual(len(shown["history"]), len(expected))
+        self.assertIn("validation loss", shown["why"])
+        best = min(range(len(expected)), key=lambda i: expected[i]["encrypted"]["validation_loss"]) + 1
+        self.assertEqual(shown["best_round"], best)
+
+    def test_disagreement(self):
+        """Who says something else of the course than the others ends the job, and is named. Only hospitals are handed sums."""
+        self.start_hub()
+        job = self.submit(rounds=30, more=MORE)
+        for name in self.hospitals:
+            self.start_hospital(name)
+        told, end = False, time.monotonic() + PATIENCE
+        while not told and time.monotonic() < end:
+            found = self.job(job)
+            if found["kind"] != "evaluate" or found["phase"] == "idle" or found["state"] != "running":
+                time.sleep(0.01)
+                continue
+            url = f"/v1/jobs/{job}/claim"
+            typed = {"Content-Type": "application/json"}
+            for bad in (b'{"number":0,"more":true}', b'{"more":true}', b"[]", b'{"number":1,"more":1}'):
+                self.assertGreaterEqual(self.ask(self.hospitals[0], "POST", url, bad, typed)[0], 400)
+            self.assertEqual(self.ask("ada", "POST", url, b'{"number":2,"more":true}', typed)[0], 403)
+            status, _ = self.ask(self.hospitals[0], "POST", url,
+                                 json.dumps({"number": found["number"], "more": False, "best": 1}).encode(), typed)
+            told = status == 200
+        self.assertTrue(told)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "failed", self.logs())
+        self.assertIn("something else of the course", found["why"])
+        self.assertEqual(self.ask("ada", "GET", f"/v1/jobs/{job}/sums/1")[0], 403)
+        self.assertEqual(self.ask("ada", "GET", f"/v1/jobs/{job}/deliveries/1")[0], 403)
+        self.assertEqual(self.ask(self.hospitals[0], "GET", f"/v1/jobs/{job}/deliveries/1")[0], 404)
+        self.assertEqual(self.ask(self.hospitals[0], "GET", f"/v1/jobs/{job}/models/1")[0], 404)
 
     def test_refused(self):
         self.start_hub()
@@ -150,7 +214,7 @@ class TestKilled(Delivery):
         self.assertEqual(self.job(job)["state"], "done", self.logs())
         self.assertGreater(deaths, 4)
         if [h["cohort"] for h in self.show(job)["history"]] == [3, 3, 3]:
-            self.all_have(job, self.simulate(3))
+            self.all_have(job, self.simulate(3, *SAME))
         else:  # one was killed with its key in memory, and was out of that round
             first = self.made(self.hospitals[0], job)
             self.all_have(job, first)
