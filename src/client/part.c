@@ -336,7 +336,7 @@ static msfl_status step(client_part_state *p) {
     msfl_status status = MSFL_OK;
     if (p->link == NULL) status = client_hub_link(run->hub, &run->over, 6, &p->link);
     if (status == MSFL_OK && (p->site == NULL || p->broken)) status = client_part_sit_down(p);
-    if (status == MSFL_OK && p->sealed != NULL && !p->sealed->caught_up) status = client_sealed_catch_up(p);
+    if (status == MSFL_OK && p->sealed != NULL && !p->sealed->caught_up) status = client_sealed_begin(p);
     if (status == MSFL_OK) status = listen(p, p->seen == 0 ? 0 : CLIENT_WAIT_S);
     if (status != MSFL_OK || p->site == NULL) return status;
     const msfl_announcement *a = msfl_site_round(p->site);

@@ -17,11 +17,11 @@ typedef struct client_part_state {
     msfl_site *site;
     client_spool *spool;
     client_learner *learner;
-    msfl_audit_writer *audit; /**< what this hospital can show later */
-    msfl_buffer announce;     /**< the newest announcement that was taken, whole: kept with what is sent */
-    msfl_observer observer;   /**< for training: adds the round, reports progress */
-    uint64_t history;         /**< place in the journal of the last record of that kind */
-    bool broken;              /**< the machine knows more than the disk: it must be made anew from its journal */
+    msfl_audit_writer *audit;     /**< what this hospital can show later */
+    msfl_buffer announce;         /**< the newest announcement that was taken, whole: kept with what is sent */
+    msfl_observer observer;       /**< for training: adds the round, reports progress */
+    uint64_t history;             /**< place in the journal of the last record of that kind */
+    bool broken;                  /**< the machine knows more than the disk: it must be made anew from its journal */
     struct client_sealed *sealed; /**< delivery to the hospitals; NULL: the coordinator opens sums */
     uint64_t seen;
     uint64_t skipped; /**< a round that this hospital stays out of */

@@ -474,3 +474,12 @@ msfl_status client_sealed_catch_up(client_part_state *p) {
     }
     return status;
 }
+
+msfl_status client_sealed_begin(client_part_state *p) {
+    const msfl_status status = client_sealed_catch_up(p);
+    if (status == MSFL_OK || is_passing(status)) return status;
+    client_say(p->run, MSFL_EVENT_WARNING, "this hospital cannot follow the job: %s", msfl_error_message());
+    client_reporter_say(p->run->hub->reporter, p->run->id, 0, "failed", 0, msfl_status_text(status));
+    p->sealed->caught_up = true;
+    return MSFL_OK;
+}

@@ -78,6 +78,8 @@ msfl_status client_sealed_new(client_part_state *p) MSFL_NODISCARD;
 void client_sealed_free(struct client_sealed *sealed);
 /** The machines were made: what was settled before counts. */
 msfl_status client_sealed_sit(client_part_state *p) MSFL_NODISCARD;
+/** At the beginning: catch up; who cannot says so and listens on, so that others need not wait for it. */
+msfl_status client_sealed_begin(client_part_state *p) MSFL_NODISCARD;
 /** Records that were missed, and the sums that they are about, one after the other. */
 msfl_status client_sealed_catch_up(client_part_state *p) MSFL_NODISCARD;
 /** The machine has taken a record: if it is of a sum that was opened, the model counts. */
