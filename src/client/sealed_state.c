@@ -123,20 +123,24 @@ static void put_opened(msfl_buffer *b, const sealed_opened *o) {
     msfl_put_bytes(b, o->hash, MSFL_HASH_BYTES);
 }
 
-static msfl_status get_opened(const uint8_t *bytes, size_t length, sealed_opened *o) {
+static msfl_status get_opened(const uint8_t *bytes, size_t length, sealed_opened *out) {
+    sealed_opened o = {0};
     msfl_reader r = msfl_reader_init(bytes, length);
     const bool known = msfl_get32(&r) == VERSION;
-    get_hash(&r, o->task);
-    o->number = msfl_get64(&r);
+    get_hash(&r, o.task);
+    o.number = msfl_get64(&r);
     const uint32_t kind = msfl_get32(&r);
-    o->kind = (job_kind)kind;
-    o->cohort = msfl_get32(&r);
-    o->learning_rate = msfl_get_f64(&r);
+    o.cohort = msfl_get32(&r);
+    o.learning_rate = msfl_get_f64(&r);
     for (uint32_t i = 0; i < MSFL_COUNTERS_MAX; i++)
-        o->counters[i] = msfl_get64(&r);
-    get_hash(&r, o->hash);
-    if (known && !r.failed && msfl_reader_left(&r) == 0 && kind <= JOB_TEST) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_FORMAT, "what this hospital keeps of an opened sum cannot be read");
+        o.counters[i] = msfl_get64(&r);
+    get_hash(&r, o.hash);
+    if (!known || r.failed || msfl_reader_left(&r) != 0 || kind > JOB_TEST) {
+        return msfl_fail(MSFL_ERR_FORMAT, "what this hospital keeps of an opened sum cannot be read");
+    }
+    o.kind = (job_kind)kind;
+    *out = o;
+    return MSFL_OK;
 }
 
 /* --- store --- */
@@ -172,7 +176,10 @@ msfl_status sealed_load(client_part_state *p) {
     if (status == MSFL_OK && bytes != NULL) status = get_state(p->run->shape, bytes, length, &s->state);
     if (status == MSFL_OK && bytes == NULL) job_course_init(&s->state.course, &p->run->spec.rule);
     msfl_free(bytes);
-    if (status != MSFL_OK) return status;
+    if (status != MSFL_OK) {
+        sealed_state_clear(&s->state);
+        return status;
+    }
     (void)snprintf(key, sizeof key, "sealed/%s/opened", p->run->id);
     status = store_get(p->run->hub->store, key, &bytes, &length);
     if (status == MSFL_OK && bytes != NULL) status = get_opened(bytes, length, &s->opened);
