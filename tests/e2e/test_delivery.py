@@ -12,7 +12,7 @@ import zipfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import main, run  # noqa: E402
-from test_federation import PATIENCE, Federation, weights_of  # noqa: E402
+from test_federation import JOB, PATIENCE, Federation, weights_of  # noqa: E402
 
 # Every hospital has validation images: else there is nothing to decide the course by.
 MORE = "delivery: clients\nvalidation_fraction: 0.3\n"
@@ -238,6 +238,32 @@ class TestAway(Delivery):
         self.assertEqual(self.wait(job)["state"], "done", self.logs())
         self.start_hospital(late)
         self.all_have(job, self.made(self.hospitals[0], job), [*self.hospitals[1:]])
+
+    def test_initial_weights_and_a_new_roster(self):
+        """Weights that an operator brings; then a hospital is revoked while the second round is open, and the job goes on as
+        another task, from what the hospitals have."""
+        initial = self.path("initial.h5")
+        self.ok("simulate", "--data", "phantom", "--phantom-images", 60, "--size", 16, "--clients", 3, "--rounds", 1, "--seed", 77,
+                "--compare", "none", "--bootstrap", 1, "--quiet", "--out", self.path("other"))
+        os.rename(self.path("other", "main_model.h5"), initial)
+        self.start_hub()
+        path = self.write(("job.yaml",), JOB.format(side=16, rounds=3, deadline=30, scheme="packed", classes="normal, opacity",
+                                                    more=MORE + "attempts: 20\n"))
+        job = self.ok("job", "submit", path, "--kit", self.path("kits", "ada"), "--initial", initial).stdout.strip()
+        for name in self.hospitals:
+            self.start_hospital(name)
+        before = self.wait(job, lambda j: j["round"] >= 2 and j["phase"] != "idle")
+        self.ok("provision", "revoke", "--name", self.hospitals[3], "--ca", self.path("kits", "ca"), "--reason", "moved")
+        with open(self.path("kits", "ca", "roster.yaml"), "rb") as f:
+            roster = f.read()
+        with open(self.path("kits", "hub", "roster.yaml"), "wb") as f:
+            f.write(roster)
+        self.running["hub"].send_signal(signal.SIGHUP)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.assertNotEqual(found["task"], before["task"])
+        self.assertEqual(self.show(job)["history"][-1]["cohort"], 3)
+        self.all_have(job, self.made(self.hospitals[0], job), self.hospitals[1:3])
 
 
 if __name__ == "__main__":
