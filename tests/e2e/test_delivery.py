@@ -266,6 +266,20 @@ class TestAway(Delivery):
         self.all_have(job, self.made(self.hospitals[0], job), self.hospitals[1:3])
 
 
+class TestAuthority(Delivery):
+    more_of_plan = "authority: {name: notary}\ncommittee: {custody: authority}\n"
+
+    def test_authority(self):
+        """One key holder instead of a committee: it answers for all hospitals, and trains nothing."""
+        self.start_hub()
+        job = self.submit(rounds=2, more=MORE)
+        self.start("notary", "authority", "--kit", self.path("kits", "notary"), "--quiet")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.all_have(job, self.simulate(2, *SAME))
+
+
 if __name__ == "__main__":
     if "  client " not in run("help").stdout:
         print("skipped: this program has no client")
