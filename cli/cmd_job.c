@@ -100,20 +100,25 @@ static msfl_status show(const args *a, msfl_operator *o) {
     printf("%-14s%s%s\n", "scheme", text_of(j, "scheme"),
            json_is_true(json_object_get(j, "encrypts")) ? "" : ": updates are NOT ENCRYPTED");
     printf("%-14s%s\n", "phase", text_of(j, "phase_text"));
-    printf("%-14s%lld of %lld, best %lld\n", "round", (long long)json_integer_value(json_object_get(j, "round")),
-           (long long)json_integer_value(json_object_get(j, "rounds")),
-           (long long)json_integer_value(json_object_get(j, "best_round")));
+    const bool sealed = strcmp(text_of(j, "delivery"), "clients") == 0;
+    const json_t *best = json_object_get(j, "best_round");
+    printf("%-14s%lld of %lld", "round", (long long)json_integer_value(json_object_get(j, "round")),
+           (long long)json_integer_value(json_object_get(j, "rounds")));
+    if (json_is_integer(best)) printf(", best %lld", (long long)json_integer_value(best));
+    printf("%s\n", sealed ? "; models and figures are known to the hospitals alone" : "");
     print_out(json_object_get(j, "hospitals"));
     const json_t *history = json_object_get(j, "history"), *test = json_object_get(j, "test");
     for (size_t i = 0; i < json_array_size(history); i++) {
         const json_t *h = json_array_get(history, i);
-        printf("  %4lld        %lld hospitals, loss %.4f, validation %.4f\n",
-               (long long)json_integer_value(json_object_get(h, "round")),
-               (long long)json_integer_value(json_object_get(h, "cohort")),
-               json_number_value(json_object_get(h, "train_loss")),
-               json_number_value(json_object_get(h, "validation_loss")));
+        printf("  %4lld        %lld hospitals", (long long)json_integer_value(json_object_get(h, "round")),
+               (long long)json_integer_value(json_object_get(h, "cohort")));
+        if (!sealed) {
+            printf(", loss %.4f, validation %.4f", json_number_value(json_object_get(h, "train_loss")),
+                   json_number_value(json_object_get(h, "validation_loss")));
+        }
+        printf("\n");
     }
-    if (json_is_object(test)) {
+    if (json_is_object(test) && !sealed) {
         print_number("test auc", test, "auc", "%.4f");
         print_number("test accuracy", test, "accuracy", "%.4f");
         print_number("test images", test, "n", "%.0f");

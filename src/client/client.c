@@ -1,5 +1,6 @@
 /* A client's main thread: the roster, the list of jobs, and who works on which. */
 #include "client/run.h"
+#include "client/sealed.h"
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -77,6 +78,11 @@ static void end_run(client *c, client_run **slot, bool by_itself) {
     *slot = NULL;
 }
 
+/* A job that ended while this hospital was away, and whose last sums it has not opened. */
+static bool is_behind(const client *c, const client_job_line *line) {
+    return c->hub.has_site && line->state > CLIENT_RUNNING && client_sealed_is_behind(c->hub.store, line->id);
+}
+
 static msfl_status follow(client *c, const client_job_line *lines, size_t n) {
     const uint32_t epoch = client_hub_epoch(&c->hub);
     if (epoch != c->ended_epoch) c->n_ended = 0;
@@ -95,12 +101,15 @@ static msfl_status follow(client *c, const client_job_line *lines, size_t n) {
     }
     for (size_t i = 0; i < n; i++) {
         const client_job_line *line = &lines[i];
-        if (line->state != CLIENT_RUNNING || slot_of(c, line->id) != NULL || has_ended(c, line->id)) continue;
+        const bool behind = is_behind(c, line);
+        if ((line->state != CLIENT_RUNNING && !behind) || slot_of(c, line->id) != NULL || has_ended(c, line->id))
+            continue;
         if (c->hub.o->job != NULL && strcmp(c->hub.o->job, line->id) != 0) continue;
         for (uint32_t k = 0; k < RUNS_MAX; k++) {
             if (c->runs[k] != NULL) continue;
             msfl_status status = client_run_new(&c->hub, line->id, line->hash, &c->runs[k]);
             if (status != MSFL_OK) return status;
+            c->runs[k]->over = behind; /* to catch up, and no more */
             break;
         }
     }

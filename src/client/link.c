@@ -295,15 +295,14 @@ static msfl_status write_model(void *ctx, uint64_t offset, const uint8_t *bytes,
     return MSFL_OK;
 }
 
-msfl_status client_link_model(client_link *l, const char *job, uint32_t index, const uint8_t hash[MSFL_HASH_BYTES],
-                              const char *path, uint64_t n_values, const net_progress *progress) {
-    char url[160], etag[NET_NAME_MAX + 3] = "";
-    snprintf(url, sizeof url, "/v1/jobs/%s/models/%" PRIu32, job, index);
-    /* An ETag is half of the model's hash, so what lies here of that model can be gone on with. */
-    msfl_hex(hash, MSFL_HASH_BYTES / 2, etag);
+/* A file of `total` bytes to `path`, going on where `path`.part of the same version ends. */
+static msfl_status download_file(client_link *l, const char *url, const char *version, const char *path, uint64_t total,
+                                 const char *what, const net_progress *progress) {
+    char etag[NET_NAME_MAX + 3] = "";
+    snprintf(etag, sizeof etag, "%s", version);
     char *part = msfl_format("%s.part", path);
     uint64_t length = 0;
-    download d = {.fd = -1, .progress = progress, .total = n_values * sizeof(float)};
+    download d = {.fd = -1, .progress = progress, .total = total};
     msfl_status status = part == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     if (status != MSFL_OK) goto done;
     d.fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -315,8 +314,7 @@ msfl_status client_link_model(client_link *l, const char *job, uint32_t index, c
     const net_sink sink = {.write = write_model, .ctx = &d, .bytes_max = d.total};
     status = net_client_download(l->net, url, &sink, (uint64_t)st.st_size, etag, &length);
     if (status == MSFL_OK && length != d.total) {
-        status =
-            msfl_fail(MSFL_ERR_MISMATCH, "the weights have %" PRIu64 " bytes instead of %" PRIu64, length, d.total);
+        status = msfl_fail(MSFL_ERR_MISMATCH, "%s have %" PRIu64 " bytes instead of %" PRIu64, what, length, d.total);
     }
     if (status == MSFL_OK && ftruncate(d.fd, (off_t)length) != 0) {
         status = msfl_fail_errno(errno, "%s cannot be cut", part);
@@ -326,6 +324,48 @@ done:
     if (d.fd >= 0) close(d.fd);
     if (part != NULL && status == MSFL_ERR_MISMATCH) (void)unlink(part);
     msfl_free(part);
+    return status;
+}
+
+msfl_status client_link_model(client_link *l, const char *job, uint32_t index, const uint8_t hash[MSFL_HASH_BYTES],
+                              const char *path, uint64_t n_values, const net_progress *progress) {
+    char url[160], etag[MSFL_HASH_BYTES + 1];
+    snprintf(url, sizeof url, "/v1/jobs/%s/models/%" PRIu32, job, index);
+    /* An ETag is half of the model's hash, so what lies here of that model can be gone on with. */
+    msfl_hex(hash, MSFL_HASH_BYTES / 2, etag);
+    return download_file(l, url, etag, path, n_values * sizeof(float), "the weights", progress);
+}
+
+/* --- delivery to the hospitals --- */
+
+msfl_status client_link_sum(client_link *l, const char *job, uint64_t number, const char *etag, const char *path,
+                            uint64_t length) {
+    char url[160];
+    snprintf(url, sizeof url, "/v1/jobs/%s/sums/%" PRIu64, job, number);
+    return download_file(l, url, etag, path, length, "the folded sums", NULL);
+}
+
+msfl_status client_link_delivery(client_link *l, const char *job, uint64_t number, msfl_buffer *frames) {
+    char path[160];
+    snprintf(path, sizeof path, "/v1/jobs/%s/deliveries/%" PRIu64, job, number);
+    net_ask a = {.method = "GET", .path = path, .answer_max = INBOX_BYTES_MAX};
+    return ask(l, &a, frames);
+}
+
+msfl_status client_link_claim(client_link *l, const char *job, const char *json) {
+    char path[160];
+    msfl_buffer answer;
+    snprintf(path, sizeof path, "/v1/jobs/%s/claim", job);
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    net_ask a = {.method = "POST",
+                 .path = path,
+                 .headers = headers,
+                 .body = json,
+                 .length = strlen(json),
+                 .answer_max = 1 << 16,
+                 .repeat = NET_REPEAT};
+    msfl_status status = ask(l, &a, &answer);
+    msfl_buffer_clear(&answer);
     return status;
 }
 

@@ -53,6 +53,15 @@ msfl_status client_link_job_roster(client_link *link, const char *job, uint32_t 
 msfl_status client_link_model(client_link *link, const char *job, uint32_t index, const uint8_t hash[MSFL_HASH_BYTES],
                               const char *path, uint64_t n_values, const net_progress *progress) MSFL_NODISCARD;
 
+/** Delivery to the hospitals: the folded sum of a round to a file of `length` bytes, going on where an earlier attempt
+ *  with the same `etag` stopped; the delivery that this party has missed (clear `frames` in any case); what follows for
+ *  the course, as JSON. ERR_MISSING: not kept (yet, or any more). */
+msfl_status client_link_sum(client_link *link, const char *job, uint64_t number, const char *etag, const char *path,
+                            uint64_t length) MSFL_NODISCARD;
+msfl_status client_link_delivery(client_link *link, const char *job, uint64_t number,
+                                 msfl_buffer *frames) MSFL_NODISCARD;
+msfl_status client_link_claim(client_link *link, const char *job, const char *json) MSFL_NODISCARD;
+
 /** What this party should hear: frames; nothing when there is nothing to say. Waits as client_link_jobs. Clear `frames`
  *  in any case. */
 msfl_status client_link_inbox(client_link *link, const char *job, uint64_t *seen, uint32_t wait_s,

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/sealed.h"
 #include "client/tally.h"
 #include "round/coord.h"
 #include "round/message.h"
@@ -150,6 +151,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
                                             .folder = p->run->folder,
                                             .observer = &p->observer};
     if (status == MSFL_OK) status = client_learner_new(&options, &p->learner);
+    if (status == MSFL_OK && p->sealed != NULL) status = client_sealed_sit(p);
     if (status != MSFL_OK) stand_up(p);
     return status;
 }
@@ -181,8 +183,7 @@ static bool is_wanted(client_part_state *p, msfl_frame *frame) {
     return true;
 }
 
-/* Rosters of the job that this hospital never saw, because it was away: as far back as a record may need them. */
-static void catch_rosters(client_part_state *p) {
+void client_part_catch_rosters(client_part_state *p) {
     enum { BACK = 64 };
     for (uint32_t epoch = p->seat.epoch; epoch-- > 1 && p->seat.epoch - epoch <= BACK;) {
         char *text;
@@ -199,7 +200,8 @@ static void catch_rosters(client_part_state *p) {
  * had heard it itself. What cannot be had now is asked for again at the next round. */
 static void catch_up(client_part_state *p) {
     uint8_t head[MSFL_HASH_BYTES];
-    msfl_status status = p->link == NULL || p->audit == NULL ? MSFL_ERR_MISSING : MSFL_OK;
+    /* Where sums are delivered a record is no use without the sum: sealed.c takes them in order. */
+    msfl_status status = p->link == NULL || p->audit == NULL || p->sealed != NULL ? MSFL_ERR_MISSING : MSFL_OK;
     uint32_t n = 0;
     while (status == MSFL_OK) {
         char *bytes;
@@ -209,7 +211,7 @@ static void catch_up(client_part_state *p) {
         if (status == MSFL_OK) n++;
         msfl_free(bytes);
     }
-    if (n > 0) catch_rosters(p);
+    if (n > 0) client_part_catch_rosters(p);
     if (status != MSFL_ERR_MISSING && status != MSFL_ERR_CANCELLED) {
         client_say(p->run, MSFL_EVENT_WARNING, "audit: records of earlier rounds: %s", msfl_error_message());
     }
@@ -249,7 +251,10 @@ static msfl_status hear(client_part_state *p, const uint8_t *message, size_t len
         refuse(p, message, length);
         return MSFL_OK;
     }
-    if (frame.kind != MSFL_MSG_ANNOUNCE && frame.kind != MSFL_MSG_NEXT && frame.kind != MSFL_MSG_RECORD) return MSFL_OK;
+    const bool delivered = p->sealed != NULL && frame.kind == MSFL_MSG_DELIVER;
+    if (frame.kind != MSFL_MSG_ANNOUNCE && frame.kind != MSFL_MSG_NEXT && frame.kind != MSFL_MSG_RECORD && !delivered) {
+        return MSFL_OK;
+    }
     const uint8_t *task = client_message_task(message, length);
     if (task != NULL && memcmp(task, p->seat.task, MSFL_HASH_BYTES) != 0) {
         if (client_hub_epoch(p->run->hub) == p->seat.epoch) {
@@ -257,23 +262,35 @@ static msfl_status hear(client_part_state *p, const uint8_t *message, size_t len
             refuse(p, message, length);
             return MSFL_OK;
         }
+        /* What was opened under the old roster is settled under it. */
+        if (p->sealed != NULL && client_sealed_catch_up(p) != MSFL_OK) refuse(p, message, length);
         msfl_status status = client_part_sit_down(p);
         if (status != MSFL_OK) return status;
     }
     if (is_wanted(p, &frame)) return MSFL_OK;
     msfl_effects effects = {0};
+    msfl_buffer frames = {0};
     /* A deadline is on the coordinator's clock, and the coordinator says itself when a round is over: a hospital whose
      * own clock is wrong by hours takes part all the same. */
     msfl_status status = msfl_site_receive(p->site, 0, message, length, &effects);
+    if (status == MSFL_ERR_POLICY && p->sealed != NULL && p->link != NULL) { /* was something missed? */
+        status = client_sealed_catch_up(p);
+        if (status == MSFL_OK && p->broken) return MSFL_OK;
+        if (status == MSFL_OK) status = msfl_site_receive(p->site, 0, message, length, &effects);
+        if (status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED) return status;
+    }
     if (status == MSFL_OK) {
         const bool changed = effects.n > 0;
-        status = client_part_carry_out(p, &effects, NULL);
+        status = client_part_carry_out(p, &effects, delivered ? &frames : NULL);
         if (status == MSFL_OK) keep(p, &frame, message, length, changed);
+        if (status == MSFL_OK && delivered) status = client_sealed_send(p, &frames);
+        if (status == MSFL_OK && p->sealed != NULL && frame.kind == MSFL_MSG_RECORD) status = client_sealed_settle(p);
     } else if (status != MSFL_ERR_MEMORY) {
         refuse(p, message, length);
         status = MSFL_OK;
     }
     msfl_effects_clear(&effects);
+    msfl_buffer_clear(&frames);
     return status;
 }
 
@@ -319,12 +336,14 @@ static msfl_status step(client_part_state *p) {
     msfl_status status = MSFL_OK;
     if (p->link == NULL) status = client_hub_link(run->hub, &run->over, 6, &p->link);
     if (status == MSFL_OK && (p->site == NULL || p->broken)) status = client_part_sit_down(p);
+    if (status == MSFL_OK && p->sealed != NULL && !p->sealed->caught_up) status = client_sealed_begin(p);
     if (status == MSFL_OK) status = listen(p, p->seen == 0 ? 0 : CLIENT_WAIT_S);
     if (status != MSFL_OK || p->site == NULL) return status;
     const msfl_announcement *a = msfl_site_round(p->site);
     const msfl_site_phase phase = msfl_site_phase_of(p->site);
     if (phase == MSFL_SITE_OFFERED && a->info.number != p->skipped) return client_round_take(p);
     if (phase == MSFL_SITE_UPLOADING) return resume(p);
+    if (p->sealed != NULL && (phase == MSFL_SITE_DELIVERED || phase == MSFL_SITE_OPENED)) return client_sealed_open(p);
     if (phase == MSFL_SITE_IDLE && p->doing != NULL && strcmp(p->doing, "waiting") != 0) {
         p->doing = "waiting";
         client_reporter_say(run->hub->reporter, run->id, 0, "waiting", 0, "");
@@ -358,7 +377,14 @@ static void last_record(client_part_state *p) {
     client_link_free(p->link);
     p->link = NULL;
     if (p->site == NULL || p->broken) return;
-    if (client_hub_link(p->run->hub, &p->run->stop, 1, &p->link) == MSFL_OK) (void)!client_part_ask(p);
+    if (client_hub_link(p->run->hub, &p->run->stop, p->sealed == NULL ? 1 : 6, &p->link) != MSFL_OK) return;
+    if (p->sealed == NULL) {
+        (void)!client_part_ask(p);
+    } else if (client_sealed_catch_up(p) == MSFL_OK) {
+        client_sealed_end(p);
+    } else {
+        client_say(p->run, MSFL_EVENT_WARNING, "the end of the job: %s", msfl_error_message());
+    }
 }
 
 msfl_status client_part(client_run *run) {
@@ -366,7 +392,8 @@ msfl_status client_part(client_run *run) {
     p.observer = (msfl_observer){.observe = forward, .ctx = &p, .cancel = &run->over};
     uint32_t failures = 0;
     const bool plain = strcmp(run->spec.scheme, "plain") == 0;
-    msfl_status status = plain ? client_plain(&p) : client_part_sit_down(&p);
+    msfl_status status = run->spec.delivery == MSFL_DELIVERY_CLIENTS && !plain ? client_sealed_new(&p) : MSFL_OK;
+    if (status == MSFL_OK) status = plain ? client_plain(&p) : client_part_sit_down(&p);
     if (status == MSFL_OK && !plain) {
         client_say(run, MSFL_EVENT_PHASE, "taking part as hospital %" PRIu32 " of %" PRIu32, p.seat.party + 1,
                    p.seat.info->n_clients);
@@ -391,6 +418,7 @@ msfl_status client_part(client_run *run) {
     }
     char *message = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
     stand_up(&p);
+    client_sealed_free(p.sealed);
     msfl_audit_writer_free(p.audit);
     msfl_buffer_clear(&p.announce);
     client_link_free(p.link);

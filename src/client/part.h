@@ -8,6 +8,8 @@
 #include "client/spool.h"
 #include "medsecurefl/audit.h"
 
+struct client_sealed; /* sealed.h */
+
 typedef struct client_part_state {
     client_run *run;
     client_link *link;
@@ -15,11 +17,12 @@ typedef struct client_part_state {
     msfl_site *site;
     client_spool *spool;
     client_learner *learner;
-    msfl_audit_writer *audit; /**< what this hospital can show later */
-    msfl_buffer announce;     /**< the newest announcement that was taken, whole: kept with what is sent */
-    msfl_observer observer;   /**< for training: adds the round, reports progress */
-    uint64_t history;         /**< place in the journal of the last record of that kind */
-    bool broken;              /**< the machine knows more than the disk: it must be made anew from its journal */
+    msfl_audit_writer *audit;     /**< what this hospital can show later */
+    msfl_buffer announce;         /**< the newest announcement that was taken, whole: kept with what is sent */
+    msfl_observer observer;       /**< for training: adds the round, reports progress */
+    uint64_t history;             /**< place in the journal of the last record of that kind */
+    bool broken;                  /**< the machine knows more than the disk: it must be made anew from its journal */
+    struct client_sealed *sealed; /**< delivery to the hospitals; NULL: the coordinator opens sums */
     uint64_t seen;
     uint64_t skipped; /**< a round that this hospital stays out of */
     uint64_t wanted;  /**< chunk that the coordinator named; CLIENT_NOT_WANTED: none */
@@ -48,6 +51,9 @@ msfl_status client_part_hear(client_part_state *p, const msfl_buffer *frames) MS
 msfl_status client_part_ask(client_part_state *p) MSFL_NODISCARD;
 /** Machines as the journal left them, under the newest roster. */
 msfl_status client_part_sit_down(client_part_state *p) MSFL_NODISCARD;
+
+/** Rosters of the job that this hospital never saw, because it was away: as far back as a record may need them. */
+void client_part_catch_rosters(client_part_state *p);
 
 /** A job of scheme plain, until it is over: nothing is encrypted. */
 msfl_status client_plain(client_part_state *p) MSFL_NODISCARD;

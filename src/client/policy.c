@@ -246,9 +246,6 @@ msfl_status client_policy_job(const client_policy *p, const job_shape *shape, co
         return REFUSE("trainers", "%s is not allowed",
                       trainer == CLIENT_COMMAND ? "a command that trains" : "the built-in trainer");
     }
-    if (spec->delivery != MSFL_DELIVERY_COORDINATOR) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED, "this client takes part in jobs whose sums the coordinator opens");
-    }
     if (trainer == CLIENT_BUILTIN && shape->model == NULL) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED,
                          "the job's network is known by its tensors alone: name a trainer in site.yaml");

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/sealed.h"
 #include "client/tally.h"
 #include "client/weights.h"
 
@@ -18,6 +19,7 @@ static msfl_status fetch_plan(client_part_state *p) {
     char *text;
     size_t length;
     job_plan_clear(&p->plan);
+    if (p->sealed != NULL) return client_sealed_plan(p, msfl_site_round(p->site), &p->plan);
     msfl_status status = client_link_plan(p->link, p->run->id, msfl_site_round(p->site)->info.number, &text, &length);
     if (status != MSFL_OK) return status;
     status = job_plan_parse(text, length, p->run->shape, &p->plan);
@@ -51,8 +53,9 @@ static msfl_status learn(client_part_state *p, const msfl_announcement *a) {
     float *weights = NULL;
     const net_progress progress = {moved, p};
     client_round_say(p, "downloading", "");
-    msfl_status status = client_weights_fetch(p->link, p->run->id, p->plan.model, a->info.model, p->run->folder, shape,
-                                              &progress, &weights);
+    msfl_status status = p->sealed != NULL ? client_sealed_weights(p, p->plan.model, &weights)
+                                           : client_weights_fetch(p->link, p->run->id, p->plan.model, a->info.model,
+                                                                  p->run->folder, shape, &progress, &weights);
     if (status != MSFL_OK) return status;
     client_result_clear(&p->result);
     p->has_result = false;

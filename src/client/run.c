@@ -25,7 +25,8 @@ const uint8_t *client_message_task(const uint8_t *message, size_t length) {
     if (msfl_frame_read(message, length, &frame) != MSFL_OK) return NULL;
     if (frame.kind == MSFL_MSG_RECORD) {
         (void)msfl_get_bytes(&frame.body, RECORD_HEAD);
-    } else if (frame.kind != MSFL_MSG_ANNOUNCE && frame.kind != MSFL_MSG_PROPOSE && frame.kind != MSFL_MSG_RELEASE) {
+    } else if (frame.kind != MSFL_MSG_ANNOUNCE && frame.kind != MSFL_MSG_PROPOSE && frame.kind != MSFL_MSG_RELEASE &&
+               frame.kind != MSFL_MSG_DELIVER) {
         return NULL;
     }
     return msfl_get_bytes(&frame.body, MSFL_HASH_BYTES);

@@ -311,6 +311,40 @@ msfl_status coord_driver_total(coord_driver *d, uint64_t j, uint64_t *totals) {
     return coord_driver_leave(d, msfl_coordinator_total(d->machine, j, totals));
 }
 
+msfl_status coord_driver_folded(coord_driver *d, uint64_t j, msfl_buffer *out) {
+    msfl_status status = coord_driver_enter(d);
+    if (status != MSFL_OK) return status;
+    const msfl_announcement *a = d->plain != NULL ? NULL : msfl_coordinator_round(d->machine);
+    if (a == NULL) return coord_driver_leave(d, msfl_fail(MSFL_ERR_POLICY, "no sum is being delivered"));
+    const size_t length = msfl_packed_chunk_bytes(d->ctx, a->info.n_values, j);
+    uint8_t *chunk = msfl_alloc(length, 1);
+    status = chunk == NULL ? MSFL_NO_MEMORY : msfl_coordinator_folded(d->machine, j, chunk);
+    out->length = 0;
+    if (status == MSFL_OK) {
+        msfl_put_bytes(out, chunk, length);
+        status = out->status;
+    }
+    msfl_free(chunk);
+    return coord_driver_leave(d, status);
+}
+
+msfl_status coord_driver_delivery(coord_driver *d, coord_delivery *out) {
+    *out = (coord_delivery){0};
+    msfl_status status = coord_driver_enter(d);
+    if (status != MSFL_OK) return status;
+    const msfl_announcement *a = d->plain != NULL ? NULL : msfl_coordinator_round(d->machine);
+    if (a == NULL) return coord_driver_leave(d, msfl_fail(MSFL_ERR_POLICY, "no sum is being delivered"));
+    memcpy(out->model, a->info.model, MSFL_HASH_BYTES);
+    out->agreed = msfl_coordinator_agreed(d->machine, out->result, &out->n_agree);
+    for (uint32_t i = 0; i < d->r->n_clients; i++) {
+        msfl_report report;
+        if (!msfl_coordinator_report(d->machine, i, &report)) continue;
+        out->n_reports++;
+        if (i < 64 && memcmp(report.result, out->result, MSFL_HASH_BYTES) != 0) out->others |= (uint64_t)1 << i;
+    }
+    return coord_driver_leave(d, MSFL_OK);
+}
+
 msfl_status coord_driver_take(coord_driver *d, uint64_t number, uint32_t client, const char *path) {
     msfl_status status = coord_driver_enter(d);
     if (status != MSFL_OK) return status;

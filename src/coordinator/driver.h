@@ -59,6 +59,16 @@ msfl_status coord_driver_finish(coord_driver *driver, const uint8_t result[MSFL_
                                 const coord_also *also) MSFL_NODISCARD;
 /** Sums of chunk `j` of the opened round. By one thread, which alone finishes rounds. */
 msfl_status coord_driver_total(coord_driver *driver, uint64_t j, uint64_t *totals) MSFL_NODISCARD;
+/** DELIVERING: chunk `j` of the folded sum, put in the place of what is in `out`. */
+msfl_status coord_driver_folded(coord_driver *driver, uint64_t j, msfl_buffer *out) MSFL_NODISCARD;
+/** What hospitals say of a sum that they were handed. */
+typedef struct coord_delivery {
+    bool agreed; /**< the round can be finished with `result`, as msfl_coordinator_agreed */
+    uint8_t result[MSFL_HASH_BYTES], model[MSFL_HASH_BYTES]; /**< `model`: as it was announced */
+    uint32_t n_reports, n_agree;
+    uint64_t others; /**< the first 64 hospitals that report another result, one bit each */
+} coord_delivery;
+msfl_status coord_driver_delivery(coord_driver *driver, coord_delivery *out) MSFL_NODISCARD;
 /** Chunks of a vector of so many values, and slots of chunk `j`. */
 uint64_t coord_driver_chunks(const coord_driver *driver, uint64_t n_values);
 uint32_t coord_driver_chunk_slots(const coord_driver *driver, uint64_t n_values, uint64_t j);
@@ -73,6 +83,7 @@ typedef struct coord_client_view {
     bool in;             /**< acknowledged; from the close of the uploads on: in the cohort */
     uint64_t bytes;      /**< of the ciphertext that are here */
     uint64_t changed_ms; /**< when the last ones came */
+    bool reported;       /**< DELIVERING: has opened the sum */
 } coord_client_view;
 typedef struct coord_member_view {
     uint32_t party;

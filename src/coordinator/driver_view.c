@@ -16,6 +16,8 @@ static void view_uploads(const coord_driver *d, const msfl_announcement *a, coor
         const uint64_t chunks = msfl_coordinator_chunks(d->machine, i);
         v->clients[i].bytes = chunks == n_chunks ? v->bytes_total : chunks * each;
         v->clients[i].changed_ms = d->changed_ms[i];
+        msfl_report report;
+        v->clients[i].reported = msfl_coordinator_report(d->machine, i, &report);
     }
     const uint32_t *in = msfl_coordinator_cohort(d->machine, &n);
     for (size_t i = 0; i < n; i++)

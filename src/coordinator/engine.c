@@ -119,6 +119,7 @@ static void entry_free(coord_entry *j) {
     msfl_buffer_clear(&j->saved);
     coord_job_free(j->job);
     msfl_free(j->reports);
+    msfl_free(j->claims);
     msfl_free(j);
 }
 

@@ -94,6 +94,17 @@ msfl_status coord_engine_plain_open(coord_engine *engine, const char *id, const 
 msfl_status coord_engine_plain(coord_engine *engine, const char *id, const char *name, uint64_t number,
                                const char *path) MSFL_NODISCARD;
 
+/** Delivery to the hospitals: where the folded sum of round `number` lies, and the delivery that this party has not
+ *  answered; msfl_free. ERR_MISSING. */
+msfl_status coord_engine_folded(coord_engine *engine, const char *id, uint64_t number, char **path,
+                                char etag[33]) MSFL_NODISCARD;
+msfl_status coord_engine_delivery(coord_engine *engine, const char *id, const char *name, uint64_t number,
+                                  char **path) MSFL_NODISCARD;
+/** What a hospital says of the course after the figures of round `number`: the first word stands. On disk when it
+ *  returns. ERR_POLICY where nothing is asked; ERR_MISMATCH where it cannot be, or is not what it said before. */
+msfl_status coord_engine_claim(coord_engine *engine, const char *id, const char *name, uint64_t number, bool more,
+                               uint32_t best) MSFL_NODISCARD;
+
 /** What a party says of itself: shown, never believed. */
 typedef struct coord_report {
     uint32_t round;

@@ -11,6 +11,13 @@
 
 enum { COORD_LOG_KEPT = 50 };
 
+/** What a hospital says follows from the figures that it opened. */
+typedef struct coord_claim {
+    uint64_t number; /* of the round; 0: nothing */
+    bool more;       /* training goes on */
+    uint32_t best;   /* the best round, where a final test needs it; 0: not told */
+} coord_claim;
+
 /** A job with what belongs to this process alone. */
 typedef struct coord_entry {
     coord_engine *engine;
@@ -26,6 +33,9 @@ typedef struct coord_entry {
     uint32_t n_reports;
     uint64_t switch_from_ms;       /* since when another roster is waiting for the round's end; 0: none is */
     char waits[COORD_WHY_MAX + 1]; /* why it cannot go on just now; "" */
+    /* delivery to the hospitals: what they say of the course; n_reports */
+    coord_claim *claims;
+    uint64_t agreed_ms; /* since when enough of them agree on the open round; 0: they do not */
 } coord_entry;
 
 typedef struct coord_seen {
@@ -133,9 +143,22 @@ void coord_plain_sweep(coord_engine *e, coord_entry *j);
 msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
                             uint8_t result[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
+/* --- engine_sealed.c --- */
+/** Whether sums of the job are opened by the hospitals alone. */
+bool coord_is_sealed(const coord_job *job);
+/** What such a job must be like. `roster` may be NULL. */
+msfl_status coord_sealed_fits(const coord_job *job, const msfl_roster *roster) MSFL_NODISCARD;
+/** After a restart: what hospitals have said of the open round. */
+msfl_status coord_sealed_load(coord_engine *e, coord_entry *j) MSFL_NODISCARD;
+/** DELIVERING: keep what hospitals need, and end the round when they agree. `why` is set when they never will. */
+msfl_status coord_sealed_attend(coord_engine *e, coord_entry *j, const coord_view *v, uint64_t now_ms,
+                                char why[COORD_WHY_MAX + 1]) MSFL_NODISCARD;
+
 /* --- products.c --- */
 /** metrics.jsonl of the rounds so far. */
 msfl_status coord_write_metrics(const coord_job *job) MSFL_NODISCARD;
+/** The best round so far, or null where the hospitals keep it to themselves. */
+json_t *coord_best_json(const coord_job *job);
 /** The figures of a round, as docs/formats/result.md has them. */
 json_t *coord_history_figures(const coord_history *h);
 /** Models and result.json of a job that ends. */

@@ -124,6 +124,7 @@ static msfl_status make_driver(coord_engine *e, coord_entry *j, uint64_t now_ms)
     driver = NULL;
     status = coord_reports_load(e, j);
     if (status == MSFL_OK && !encrypts(j->job)) coord_plain_sweep(e, j);
+    if (status == MSFL_OK && coord_is_sealed(j->job)) status = coord_sealed_load(e, j);
     if (anew) coord_log(e, COORD_INFO, j, "runs under the roster of epoch %u", m->pki->epoch);
 done:
     coord_driver_free(driver);
@@ -282,7 +283,8 @@ static const char *hopeless(const coord_entry *j, const coord_view *v, uint64_t 
         *counts = false;
         return j->abort_why[0] != 0 ? j->abort_why : "aborted by the operator";
     }
-    if (j->switch_from_ms != 0 && (v->phase != MSFL_PHASE_RELEASING || now_ms >= j->switch_from_ms + SWITCH_MS)) {
+    const bool ends = v->phase == MSFL_PHASE_RELEASING || v->phase == MSFL_PHASE_DELIVERING;
+    if (j->switch_from_ms != 0 && (!ends || now_ms >= j->switch_from_ms + SWITCH_MS)) {
         *counts = false;
         return "the roster has changed";
     }
@@ -318,6 +320,13 @@ static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint
     } else if (why != NULL) {
         *wait_ms = 0;
         status = give_up(e, j, true, counts ? 1 : 0, why, now_ms);
+    } else if (v.phase == MSFL_PHASE_DELIVERING) {
+        char failed[COORD_WHY_MAX + 1];
+        status = coord_sealed_attend(e, j, &v, now_ms, failed);
+        if (status == MSFL_OK && failed[0] != 0) {
+            status = give_up(e, j, true, 1, failed, now_ms);
+            if (status == MSFL_OK) status = end_job(e, j, COORD_FAILED, failed, now_ms);
+        }
     } else if (all_answered(&v)) {
         *wait_ms = 0;
         status = give_up(e, j, true, 1, spoiled, now_ms);

@@ -89,8 +89,9 @@ done:
 
 /** What the roster says to it. */
 static msfl_status check_fits(const coord_job *job, const coord_members *members) {
-    if (job->spec.delivery != MSFL_DELIVERY_COORDINATOR) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED, "delivery: this coordinator opens sums itself (delivery: coordinator)");
+    if (coord_is_sealed(job)) {
+        const msfl_status fits = coord_sealed_fits(job, members->round);
+        if (fits != MSFL_OK) return fits;
     }
     if (members->round == NULL) return MSFL_OK; /* it waits for its roster */
     const uint32_t n = msfl_roster_borrow(members->round)->n_clients;

@@ -14,6 +14,11 @@ static bool encrypts(const coord_job *j) {
     return strcmp(j->spec.scheme, "plain") != 0;
 }
 
+json_t *coord_best_json(const coord_job *j) {
+    const bool told = j->spec.test && !job_course_wants_more(&j->course, &j->spec.rule);
+    return coord_is_sealed(j) && !told ? json_null() : json_integer(j->course.best_round);
+}
+
 json_t *coord_history_figures(const coord_history *h) {
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "train_loss", msfl_json_real(h->train_loss), "train_accuracy",
                      msfl_json_real(h->train_accuracy), "validation_loss", msfl_json_real(h->validation_loss),
@@ -24,11 +29,11 @@ json_t *coord_history_figures(const coord_history *h) {
 static json_t *round_json(const coord_job *j, const coord_history *h) {
     char model[2 * MSFL_HASH_BYTES + 1];
     msfl_hex(h->model, MSFL_HASH_BYTES, model);
-    return json_pack("{s:i,s:I,s:o,s:i,s:I,s:s,s:I,s:I,s:{s:o,s:o,s:o,s:o}}", "round", (int)h->round, "number",
+    return json_pack("{s:i,s:I,s:o,s:i,s:o,s:s,s:I,s:I,s:{s:o,s:o,s:o,s:o}}", "round", (int)h->round, "number",
                      (json_int_t)h->number, encrypts(j) ? "encrypted" : "plain", coord_history_figures(h), "cohort",
-                     (int)h->cohort, "clipped", (json_int_t)h->clipped, "model", model, "bytes_in",
-                     (json_int_t)h->bytes_in, "bytes_out", (json_int_t)h->bytes_out, "ms", "collect",
-                     msfl_json_real(h->ms_collect), "certify", msfl_json_real(h->ms_certify), "release",
+                     (int)h->cohort, "clipped", coord_is_sealed(j) ? json_null() : json_integer((json_int_t)h->clipped),
+                     "model", model, "bytes_in", (json_int_t)h->bytes_in, "bytes_out", (json_int_t)h->bytes_out, "ms",
+                     "collect", msfl_json_real(h->ms_collect), "certify", msfl_json_real(h->ms_certify), "release",
                      msfl_json_real(h->ms_release), "open", msfl_json_real(h->ms_open));
 }
 
@@ -76,9 +81,10 @@ static const char *trust(const coord_engine *e, const coord_job *j) {
 
 static json_t *test_json(const coord_job *j) {
     if (!j->test.known) return json_null();
-    return json_pack("{s:o,s:o,s:o,s:I,s:i}", "auc", msfl_json_real(j->test.auc), "accuracy",
-                     msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n", (json_int_t)j->test.n,
-                     "best_round", (int)j->course.best_round);
+    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "auc", msfl_json_real(j->test.auc), "accuracy",
+                     msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n",
+                     coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.n), "best_round",
+                     coord_best_json(j));
 }
 
 static json_t *attempts_json(const coord_job *j) {
@@ -99,13 +105,13 @@ static msfl_status write_result(const coord_engine *e, const coord_job *j, coord
     json_t *rounds = json_array();
     for (uint32_t i = 0; i < j->n_history; i++)
         json_array_append_new(rounds, round_json(j, &j->history[i]));
-    json_t *o = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:i,s:i,s:o,s:i,s:o,s:o,s:o,s:{s:i,s:s}}", "version", msfl_version(), "job",
-        j->id, "hash", hash, "state", coord_state_name(state), "scheme", j->spec.scheme, "encrypts", (int)encrypts(j),
-        "trust", trust(e, j), "complete", (int)(state == COORD_DONE), "rounds_done", (int)j->course.n_done,
-        "rounds_planned", (int)j->spec.rule.n_rounds, "stopped", why[0] != 0 ? msfl_json_string(why) : json_null(),
-        "best_round", (int)j->course.best_round, encrypts(j) ? "encrypted" : "plain", test_json(j), "rounds", rounds,
-        "attempts", attempts_json(j), "audit", "records", (int)j->records, "head", head);
+    json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:{s:i,s:s}}", "version",
+                          msfl_version(), "job", j->id, "hash", hash, "state", coord_state_name(state), "scheme",
+                          j->spec.scheme, "encrypts", (int)encrypts(j), "trust", trust(e, j), "complete",
+                          (int)(state == COORD_DONE), "rounds_done", (int)j->course.n_done, "rounds_planned",
+                          (int)j->spec.rule.n_rounds, "stopped", why[0] != 0 ? msfl_json_string(why) : json_null(),
+                          "best_round", coord_best_json(j), encrypts(j) ? "encrypted" : "plain", test_json(j), "rounds",
+                          rounds, "attempts", attempts_json(j), "audit", "records", (int)j->records, "head", head);
     msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_write(path, o);
     json_decref(o);
     msfl_free(path);
@@ -114,6 +120,7 @@ static msfl_status write_result(const coord_engine *e, const coord_job *j, coord
 
 msfl_status coord_write_products(const coord_engine *e, const coord_entry *entry, coord_state state, const char *why) {
     const coord_job *j = entry->job;
+    if (coord_is_sealed(j)) return write_result(e, j, state, why); /* the models are the hospitals' */
     msfl_status status = save_model(j, "agg_model", j->course.best_round);
     if (status == MSFL_OK) status = save_model(j, "agg_model_last", j->newest);
     return status == MSFL_OK ? write_result(e, j, state, why) : status;

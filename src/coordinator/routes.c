@@ -303,6 +303,60 @@ static void outbox_done(void *ctx, net_request *request) {
     msfl_free(o);
 }
 
+/* --- delivery to the hospitals --- */
+
+static msfl_status get_folded(void *ctx, net_request *request) {
+    coord_service *s = ctx;
+    char *path = NULL, etag[33];
+    uint64_t number;
+    (void)who(s, request);
+    msfl_status status = number_param(request, 1, INT64_MAX, &number);
+    if (status == MSFL_OK) {
+        status = coord_engine_folded(s->engine, net_request_param(request, 0), number, &path, etag);
+    }
+    if (status == MSFL_OK) status = answer_file(request, path, "application/octet-stream", etag);
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status get_delivery(void *ctx, net_request *request) {
+    coord_service *s = ctx;
+    char *path = NULL;
+    uint64_t number;
+    const char *name = who(s, request);
+    msfl_status status = number_param(request, 1, INT64_MAX, &number);
+    if (status == MSFL_OK) {
+        status = coord_engine_delivery(s->engine, net_request_param(request, 0), name, number, &path);
+    }
+    if (status == MSFL_OK) status = answer_file(request, path, type_frames, NULL);
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status post_claim(void *ctx, net_request *request) {
+    coord_service *s = ctx;
+    json_t *o;
+    if (!has_type(request, type_json)) return msfl_fail(MSFL_ERR_FORMAT, "Content-Type must be %s", type_json);
+    const char *name = who(s, request);
+    const msfl_buffer *body = coord_body(request);
+    msfl_status status = msfl_json_parse("claim", (const char *)body->bytes, body->length, COORD_REPORT_BYTES_MAX, &o);
+    if (status != MSFL_OK) return status;
+    const json_t *number = json_object_get(o, "number"), *more = json_object_get(o, "more"),
+                 *best = json_object_get(o, "best");
+    const bool good = json_is_integer(number) && json_integer_value(number) > 0 && json_is_boolean(more) &&
+                      (best == NULL || (json_is_integer(best) && json_integer_value(best) > 0 &&
+                                        json_integer_value(best) <= UINT32_MAX));
+    if (good) {
+        status =
+            coord_engine_claim(s->engine, net_request_param(request, 0), name, (uint64_t)json_integer_value(number),
+                               json_is_true(more), best == NULL ? 0 : (uint32_t)json_integer_value(best));
+    } else {
+        status = msfl_fail(MSFL_ERR_FORMAT, "a claim has number, more and perhaps best");
+    }
+    json_decref(o);
+    return status == MSFL_OK ? net_answer_text(request, 200, type_json, "{}\n") : status;
+}
+
 /* --- what parties say of themselves --- */
 
 static msfl_status read_report(const msfl_buffer *body, coord_report *out) {
@@ -390,6 +444,9 @@ void coord_routes_parties(coord_service *s) {
     coord_route(s, NET_GET, "/v1/jobs/{job}/records/{index}", COORD_PARTIES, get_record);
     coord_route(s, NET_GET, "/v1/jobs/{job}/rosters/{epoch}", COORD_PARTIES, get_job_roster);
     coord_route_body(s, NET_POST, "/v1/jobs/{job}/report", NET_ANY_PARTY, COORD_REPORT_BYTES_MAX, post_report);
+    coord_route(s, NET_GET, "/v1/jobs/{job}/sums/{number}", NET_ROLE(PKI_HOSPITAL), get_folded);
+    coord_route(s, NET_GET, "/v1/jobs/{job}/deliveries/{number}", NET_ROLE(PKI_HOSPITAL), get_delivery);
+    coord_route_body(s, NET_POST, "/v1/jobs/{job}/claim", NET_ROLE(PKI_HOSPITAL), COORD_REPORT_BYTES_MAX, post_claim);
     net_spool_routes(s->plain, "/v1/jobs/{job}/plain/{key}", NET_ROLE(PKI_HOSPITAL), s->routes + s->n_routes);
     s->n_routes += 3;
 }

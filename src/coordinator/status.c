@@ -117,6 +117,12 @@ static void phase_text(const coord_entry *j, const coord_view *v, uint64_t now_m
         (void)snprintf(out, 200, "%u of %u members have sent their sums of shares", answered, v->k);
     } else if (v->phase == MSFL_PHASE_OPENED) {
         (void)snprintf(out, 200, "the sum is opened; the next model is being made of it");
+    } else if (v->phase == MSFL_PHASE_DELIVERING) {
+        uint32_t reported = 0;
+        for (uint32_t i = 0; i < v->n_clients; i++)
+            reported += v->clients[i].reported;
+        (void)snprintf(out, 200, "%u of %u hospitals have opened the sum; %u must say the same", reported, v->n_clients,
+                       v->min_cohort);
     } else {
         (void)snprintf(out, 200, "between two rounds");
     }
@@ -182,7 +188,7 @@ static json_t *history_json(const coord_job *j) {
         json_object_set_new(o, "number", json_integer((json_int_t)h->number));
         json_object_set_new(o, "outcome", json_string("opened"));
         json_object_set_new(o, "cohort", json_integer(h->cohort));
-        json_object_set_new(o, "clipped", json_integer((json_int_t)h->clipped));
+        json_object_set_new(o, "clipped", coord_is_sealed(j) ? json_null() : json_integer((json_int_t)h->clipped));
         json_object_set_new(o, "ms_collect", msfl_json_real(h->ms_collect));
         json_object_set_new(o, "ms_certify", msfl_json_real(h->ms_certify));
         json_object_set_new(o, "ms_release", msfl_json_real(h->ms_release));
@@ -208,9 +214,9 @@ static json_t *attempts_json(const coord_job *j) {
 
 static json_t *test_json(const coord_job *j) {
     if (!j->test.known) return json_null();
-    return json_pack("{s:o,s:o,s:o,s:I}", "auc", msfl_json_real(j->test.auc), "accuracy",
+    return json_pack("{s:o,s:o,s:o,s:o}", "auc", msfl_json_real(j->test.auc), "accuracy",
                      msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n",
-                     (json_int_t)j->test.n);
+                     coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.n));
 }
 
 static void put_parameters(const coord_engine *e, const coord_job *j, json_t *o) {
@@ -241,6 +247,8 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
     json_object_set_new(o, "delivery",
                         json_string(job->spec.delivery == MSFL_DELIVERY_CLIENTS ? "clients" : "coordinator"));
     json_object_set_new(
+        o, "figures", json_string(coord_is_sealed(job) ? "known to the hospitals alone" : "known to the coordinator"));
+    json_object_set_new(
         o, "model",
         json_string(job->shape->model != NULL ? msfl_model_info_borrow(job->shape->model)->name : "tensors"));
     json_object_set_new(o, "n_values", json_integer((json_int_t)job->shape->n_values));
@@ -267,7 +275,7 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
         json_object_set_new(o, "attempts", attempts_json(job));
     }
     json_object_set_new(o, "test", test_json(job));
-    json_object_set_new(o, "best_round", json_integer(job->course.best_round));
+    json_object_set_new(o, "best_round", coord_best_json(job));
     json_object_set_new(o, "audit",
                         json_pack("{s:i,s:o,s:o}", "records", (int)job->records, "head", hash_json(job->head),
                                   "verified_ms", time_json(job->verified_ms)));
@@ -403,7 +411,7 @@ void coord_metrics_put(coord_service *s, msfl_buffer *b) {
     for (int i = 0; i <= COORD_FAILED; i++)
         msfl_put_text(b, "msfl_jobs{state=\"%s\"} %u\n", coord_state_name((coord_state)i), states[i]);
     msfl_put_text(b, "# TYPE msfl_round_phase gauge\n");
-    for (int i = 0; i <= MSFL_PHASE_OPENED; i++)
+    for (int i = 0; i <= MSFL_PHASE_DELIVERING; i++)
         msfl_put_text(b, "msfl_round_phase{phase=\"%s\"} %d\n", phase_names[i], driver != NULL && (int)view.phase == i);
     msfl_put_text(b,
                   "# TYPE msfl_rounds_total counter\nmsfl_rounds_total{outcome=\"opened\"} %" PRIu64

@@ -18,7 +18,7 @@ const KIND = {
   evaluate: "hospitals measure the new model on their validation images",
   test: "hospitals measure the best model on their test images, once",
 };
-const PHASE = {collecting: 0, certifying: 1, releasing: 2, opened: 3};
+const PHASE = {collecting: 0, certifying: 1, releasing: 2, opened: 3, delivering: 3};
 const DAY = 86400000, WARN_DAYS = 30;
 
 function meaning(table, state) {

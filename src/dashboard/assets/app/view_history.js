@@ -47,7 +47,7 @@ function viewParameters(job) {
       ["network", foreign(job.model, 60)], ["values in an update", count(job.n_values)],
       ["bits of a value", count(job.value_bits)], ["security", known(job.security_bits) && job.encrypts !== false ? count(job.security_bits) + " bits" : null],
       ["the sum is opened by", job.delivery === "coordinator" ? "the coordinator" : job.delivery === "clients" || job.delivery === "hospitals" ? "the hospitals; the coordinator never sees the model" : foreign(job.delivery, 60)],
-      ["rounds", count(job.rounds)], ["hospitals in a sum, at least", count(job.min_cohort)], ["enough uploads", known(job.target_cohort) && job.target_cohort > 0 ? count(job.target_cohort) : "all"],
+      ["models and figures are", known(job.figures) ? foreign(job.figures, 60) : null], ["rounds", count(job.rounds)], ["hospitals in a sum, at least", count(job.min_cohort)], ["enough uploads", known(job.target_cohort) && job.target_cohort > 0 ? count(job.target_cohort) : "all"],
       ["time for a round", known(job.deadline_s) ? duration(job.deadline_s * 1000) : null]]),
     facts([["encryption parameters", job.encrypts === false ? null : foreign(job.parameters)], ["hash of the job", code(job.hash)], ["hash of its task under this roster", code(job.task)]], "facts wide"));
 }

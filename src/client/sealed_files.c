@@ -1,0 +1,116 @@
+/* Models that this hospital made of opened sums, and what it shows of them. */
+#include "client/sealed.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/output.h"
+#include "client/weights.h"
+#include "medsecurefl/model.h"
+#include "text/json.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+char *sealed_weights_path(const struct client_sealed *s, uint32_t index) {
+    return msfl_format("%s/%06u.f32", s->folder, index);
+}
+
+msfl_status sealed_save_weights(const client_part_state *p, uint32_t index, const float *weights) {
+    char *path = sealed_weights_path(p->sealed, index);
+    msfl_output *output = NULL;
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(p->sealed->folder);
+    if (status == MSFL_OK) status = msfl_output_open(path, MSFL_OUTPUT_REPLACE | MSFL_OUTPUT_PRIVATE, &output);
+    if (status == MSFL_OK) status = msfl_output_write(output, weights, p->run->shape->n_values * sizeof *weights);
+    if (status == MSFL_OK) status = msfl_output_commit(output);
+    msfl_output_free(output);
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status save_model(client_part_state *p, const char *name, uint32_t index) {
+    const job_shape *shape = p->run->shape;
+    float *weights = NULL;
+    char *path = msfl_format("%s/%s.%s", p->run->folder, name, shape->model != NULL ? "h5" : "f32");
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : client_sealed_weights(p, index, &weights);
+    if (status == MSFL_OK && shape->model != NULL) {
+        status = msfl_model_save(path, shape->model, weights, (const char *const *)p->run->spec.classes,
+                                 p->run->spec.normalise);
+    } else if (status == MSFL_OK) {
+        status = msfl_file_write_private(path, weights, shape->n_values * sizeof *weights);
+    }
+    msfl_free(weights);
+    msfl_free(path);
+    return status;
+}
+
+static json_t *round_json(const sealed_round *r) {
+    return json_pack("{s:i,s:I,s:{s:o,s:o,s:o,s:o,s:o,s:o},s:i,s:I}", "round", (int)r->round, "number",
+                     (json_int_t)r->number, "encrypted", "train_loss", msfl_json_real(r->train_loss), "train_accuracy",
+                     msfl_json_real(r->train_accuracy), "validation_loss", msfl_json_real(r->validation_loss),
+                     "validation_accuracy", msfl_json_real(r->validation_accuracy), "validation_auc",
+                     msfl_json_real(r->validation_auc), "learning_rate", msfl_json_real(r->learning_rate), "cohort",
+                     (int)r->cohort, "clipped", (json_int_t)r->clipped);
+}
+
+static msfl_status write_metrics(const client_part_state *p) {
+    const sealed_state *s = &p->sealed->state;
+    msfl_buffer lines = {0};
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < s->n_rounds && status == MSFL_OK; i++) {
+        char *line = NULL;
+        json_t *round = round_json(&s->rounds[i]);
+        status = round == NULL ? MSFL_NO_MEMORY : msfl_json_text(round, true, &line);
+        json_decref(round);
+        if (status == MSFL_OK) msfl_put_text(&lines, "%s\n", line);
+        msfl_free(line);
+    }
+    char *path = msfl_path_join(p->run->folder, "metrics.jsonl");
+    if (status == MSFL_OK) status = path == NULL ? MSFL_NO_MEMORY : lines.status;
+    if (status == MSFL_OK) status = msfl_file_write_private(path, lines.bytes, lines.length);
+    msfl_buffer_clear(&lines);
+    msfl_free(path);
+    return status;
+}
+
+static msfl_status write_result(const client_part_state *p) {
+    const sealed_state *s = &p->sealed->state;
+    char *path = msfl_path_join(p->run->folder, "result.json"), *text = NULL;
+    json_t *test = s->tested ? json_pack("{s:o,s:o,s:o,s:I,s:i}", "auc", msfl_json_real(s->test_auc), "accuracy",
+                                         msfl_json_real(s->test_accuracy), "loss", msfl_json_real(s->test_loss), "n",
+                                         (json_int_t)s->test_n, "best_round", (int)s->course.best_round)
+                             : json_null();
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o}", "version", msfl_version(), "job", p->run->id, "rounds_done",
+                          (int)s->course.n_done, "rounds_planned", (int)p->run->spec.rule.n_rounds, "best_round",
+                          (int)s->course.best_round, "stopped",
+                          s->course.stopped ? msfl_json_string(s->course.why) : json_null(), "encrypted", test);
+    msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_text(o, false, &text);
+    if (status == MSFL_OK) status = msfl_file_write_private(path, text, strlen(text));
+    json_decref(o);
+    msfl_free(text);
+    msfl_free(path);
+    return status;
+}
+
+/* The best, the newest and the one before are kept, and what may become the next. */
+static void tidy(const client_part_state *p) {
+    const sealed_state *s = &p->sealed->state;
+    for (uint32_t i = 1; i + 1 < s->newest; i++) {
+        if (i == s->course.best_round) continue;
+        char *path = sealed_weights_path(p->sealed, i);
+        if (path != NULL) (void)unlink(path);
+        msfl_free(path);
+    }
+}
+
+msfl_status sealed_write_products(client_part_state *p) {
+    const sealed_state *s = &p->sealed->state;
+    if (s->newest == 0) return MSFL_OK;
+    msfl_status status = save_model(p, "agg_model_last", s->newest);
+    if (status == MSFL_OK && s->course.best_round > 0) status = save_model(p, "agg_model", s->course.best_round);
+    if (status == MSFL_OK) status = write_metrics(p);
+    if (status == MSFL_OK) status = write_result(p);
+    if (status == MSFL_OK) tidy(p);
+    return status;
+}
