@@ -5,6 +5,7 @@
 #include "unlock.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,10 @@ msfl_status cmd_coordinator(int argc, char **argv) {
         if (log == NULL) status = msfl_fail_errno(errno, "cannot open %s", a.log);
     }
     if (status == MSFL_OK) {
+        /* A thread for each connection, and chunks of a ciphertext that come and go in all of them: an arena each would
+         * keep what was freed. */
+        (void)mallopt(M_ARENA_MAX, 2);
+        (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
         struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
         (void)sigaction(SIGHUP, &action, NULL);
         o.stop = cli_cancel_flag();

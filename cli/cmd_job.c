@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/operator.h"
 #include "operate.h"
 #include "text/json.h"
@@ -68,6 +69,21 @@ done:
     return status;
 }
 
+/* Who stays out of the open round, or may, in its own words: nothing of them may steer a terminal. */
+static void print_out(const json_t *hospitals) {
+    for (size_t i = 0; i < json_array_size(hospitals); i++) {
+        const json_t *h = json_array_get(hospitals, i);
+        if (json_string_length(json_object_get(h, "text")) == 0) continue;
+        msfl_buffer shown = {0};
+        (void)cli_put_columns(&shown, text_of(h, "text"), SIZE_MAX, cli_locale_is_utf8());
+        if (shown.status == MSFL_OK) {
+            printf("%-14s%s, %s: %.*s\n", "hospital", text_of(h, "name"), text_of(h, "state"), (int)shown.length,
+                   (const char *)shown.bytes);
+        }
+        msfl_buffer_clear(&shown);
+    }
+}
+
 static msfl_status show(const args *a, msfl_operator *o) {
     char *text = NULL;
     json_t *j = NULL;
@@ -87,6 +103,7 @@ static msfl_status show(const args *a, msfl_operator *o) {
     printf("%-14s%lld of %lld, best %lld\n", "round", (long long)json_integer_value(json_object_get(j, "round")),
            (long long)json_integer_value(json_object_get(j, "rounds")),
            (long long)json_integer_value(json_object_get(j, "best_round")));
+    print_out(json_object_get(j, "hospitals"));
     const json_t *history = json_object_get(j, "history"), *test = json_object_get(j, "test");
     for (size_t i = 0; i < json_array_size(history); i++) {
         const json_t *h = json_array_get(history, i);

@@ -122,7 +122,7 @@ static msfl_status hear(duty *d, const uint8_t *message, size_t length, msfl_buf
     }
     if (d->member == NULL) return MSFL_OK;
     msfl_effects effects = {0};
-    msfl_announcement about;
+    msfl_announcement about = {0};
     client_hub *hub = d->run->hub;
     msfl_status status = subject(&frame, &about);
     if (status == MSFL_OK && !hub->policy.second_sums) {

@@ -68,7 +68,7 @@ static msfl_status read_hashes(store *s, const char *name, uint8_t out[TWO_HASHE
     memset(out, 0, TWO_HASHES);
     msfl_status status = store_get(s, name, &bytes, &length);
     *found = bytes != NULL;
-    if (status == MSFL_OK && length == TWO_HASHES) memcpy(out, bytes, TWO_HASHES);
+    if (bytes != NULL && length == TWO_HASHES) memcpy(out, bytes, TWO_HASHES);
     msfl_free(bytes);
     return status;
 }

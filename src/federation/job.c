@@ -8,7 +8,6 @@
 #include "federation/config.h"
 #include "job/norms.h"
 #include "medsecurefl/import.h"
-#include "job/norms.h"
 
 #include <math.h>
 #include <stdio.h>

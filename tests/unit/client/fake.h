@@ -18,6 +18,7 @@
 #include "net/server.h"
 #include "pki/kit.h"
 #include "pki/round.h"
+#include "round/message.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -66,8 +67,8 @@ typedef struct fake {
     float *models[FAKE_MODELS];
     char plan[8192];
     uint64_t plan_number;
-    uint64_t posts, refusals, bytes_up;
-    char reports[8192]; /* all of them, one after the other */
+    uint64_t posts, chunks, refusals, bytes_up; /* chunks: messages with a part of a ciphertext */
+    char reports[8192];                         /* all of them, one after the other */
     /* lies */
     uint32_t lie_min_cohort;
     bool lie_text, lie_model, lie_plan_rate, lie_plan_clip;
@@ -240,6 +241,11 @@ static inline msfl_status fake_bytes(void *ctx, net_request *request, const uint
     msfl_put_bytes(&b->in, bytes, length);
     while (b->in.length >= 4 && b->in.length >= 4 + (size_t)msfl_load32(b->in.bytes)) {
         const size_t n = msfl_load32(b->in.bytes);
+        if (n >= MSFL_FRAME_BYTES && msfl_load32(b->in.bytes + 12) == MSFL_MSG_CHUNK) {
+            pthread_mutex_lock(&f->lock);
+            f->chunks++;
+            pthread_mutex_unlock(&f->lock);
+        }
         msfl_status status = fake_message(f, fake_party(f, request), b->in.bytes + 4, n, &b->out);
         if (status != MSFL_OK) return status;
         memmove(b->in.bytes, b->in.bytes + 4 + n, b->in.length - 4 - n);

@@ -287,11 +287,11 @@ static void test_other_bounds(void **state) {
     fake_open(&f, JOB_UPDATE, 1);
     assert_true(fake_opened(&f, 60000));
     fake_close(&f, JOB_UPDATE, 1, mean, counters, JOB_UPDATE_COUNTERS);
-    const uint64_t posts = f.posts;
+    const uint64_t chunks = f.chunks; /* an answer may still come late */
     f.lie_clip = true;
     fake_open(&f, JOB_UPDATE, 1);
     assert_false(fake_opened(&f, 3000));
-    assert_int_equal(f.posts, posts);
+    assert_int_equal(f.chunks, chunks);
     fake_end(&f);
     for (int i = 0; i < FAKE_SITES; i++) {
         fake_join(&sites[i]);
