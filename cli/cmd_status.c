@@ -33,7 +33,7 @@ static void print_job(const json_t *j) {
     printf("\n%s  %s", text_of(j, "id"), text_of(j, "state"));
     if (!json_is_true(json_object_get(j, "encrypts"))) printf("  NOT ENCRYPTED");
     printf("\n  round %lld of %lld, %s, ", number_of(j, "round"), number_of(j, "rounds"), text_of(j, "kind"));
-    print_clean(text_of(j, "phase_text"), 120);
+    print_clean(text_of(j, "phase_text"), 200);
     printf("\n");
     const json_t *hospitals = json_object_get(j, "hospitals"), *h;
     size_t i;
@@ -43,7 +43,7 @@ static void print_job(const json_t *j) {
             printf("  %3.0f %%", 100 * json_number_value(json_object_get(h, "progress")));
         }
         if (text_of(h, "text")[0] != 0) printf("  ");
-        print_clean(text_of(h, "text"), 60);
+        print_clean(text_of(h, "text"), 120);
         printf("\n");
     }
 }

@@ -93,6 +93,15 @@ static json_t *parties_json(const coord_engine *e, const coord_members *m, uint6
 
 static const char *const phase_names[] = {"idle", "collecting", "certifying", "releasing", "opened", "delivering"};
 
+/** With the engine's lock: hospitals that have said they will not upload in the open round, and have not. */
+static uint32_t n_staying_out(const coord_entry *j, const coord_view *v) {
+    const uint32_t round = coord_job_plan(j->job).round;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < v->n_clients && i < j->n_reports; i++)
+        n += !v->clients[i].in && coord_stays_out(&j->reports[i], round);
+    return n;
+}
+
 static void phase_text(const coord_entry *j, const coord_view *v, uint64_t now_ms, char out[200]) {
     uint32_t voted = 0, answered = 0;
     for (uint32_t i = 0; i < v->k; i++) {
@@ -108,6 +117,12 @@ static void phase_text(const coord_entry *j, const coord_view *v, uint64_t now_m
         (void)snprintf(out, 200, "waits for the jobs before it");
     } else if (j->job->state != COORD_RUNNING) {
         (void)snprintf(out, 200, "%s", coord_state_name(j->job->state));
+    } else if (v->phase == MSFL_PHASE_COLLECTING && v->n_clients - n_staying_out(j, v) < v->min_cohort) {
+        (void)snprintf(
+            out, 200,
+            "%u of %u updates are in; %u hospitals stay out, so the minimum of %u is not reached unless they "
+            "change their minds: given up in %" PRIu64 " min",
+            v->n_in, v->n_clients, n_staying_out(j, v), v->min_cohort, left);
     } else if (v->phase == MSFL_PHASE_COLLECTING) {
         (void)snprintf(out, 200, "%u of %u updates are in; closes when %s, or in %" PRIu64 " min", v->n_in,
                        v->n_clients, target == v->n_clients ? "all are" : "enough are", left);

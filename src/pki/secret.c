@@ -102,8 +102,10 @@ msfl_status pki_unseal(const char *name, const char *label, const uint8_t *bytes
     }
     memcpy(lock.salt, salt, sizeof lock.salt);
     if (unlock == NULL) {
-        return msfl_fail(MSFL_ERR_USAGE, "%s is sealed: it takes a %s", name,
-                         lock.kdf == VAULT_ARGON2ID ? "passphrase" : "key file");
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "%s is sealed: it takes a %s (of kits: --passphrase-file or --keyfile; with provision "
+                         "--kit-passphrase-file or --kit-keyfile)",
+                         name, lock.kdf == VAULT_ARGON2ID ? "passphrase" : "key file");
     }
     msfl_buffer data = {0};
     size_t n = sealed - MSFL_AEAD_TAG_BYTES;
