@@ -57,7 +57,7 @@ msfl_status client_sealed_new(client_part_state *p) {
                                 .counts = shape->counts,
                                 .weight = shape->weight,
                                 .n_values = shape->n_values};
-    if (status == MSFL_OK && !job_clip_is_fixed(&rule)) {
+    if (status == MSFL_OK && job_clip_follows(&rule)) {
         status = msfl_fail(MSFL_ERR_POLICY, "the job's clipping bounds would follow from its sums, and tell the "
                                             "coordinator how large they are");
     }

@@ -30,7 +30,7 @@ msfl_status coord_sealed_fits(const coord_job *j, const msfl_roster *roster) {
                          "delivery: clients is for scheme packed: in another the coordinator sees what "
                          "it adds");
     }
-    if (!job_clip_is_fixed(&clip)) {
+    if (job_clip_follows(&clip)) {
         return msfl_fail(MSFL_ERR_PARAMS,
                          "delivery: clients with %u bits: the clipping bounds would follow from the sums, and tell the "
                          "coordinator how large they are; set clip, or take 20 bits or more",

@@ -78,10 +78,6 @@ static bool adaptive(const job_clip_rule *rule) {
     return rule->clip <= 0 && rule->value_bits < BITS_WITHOUT_TUNING;
 }
 
-bool job_clip_is_fixed(const job_clip_rule *rule) {
-    return !adaptive(rule);
-}
-
 void job_clip_init(const job_clip_rule *rule, float *clip) {
     float fixed = rule->clip > 0 ? (float)rule->clip : clip_wide;
     /* Moving statistics may jump in the first round, weights hardly. */

@@ -41,8 +41,6 @@ typedef struct job_clip_rule {
     const bool *weight;
     uint64_t n_values;
 } job_clip_rule;
-/** Whether the bounds stay as they are, and so say nothing of what was opened. */
-bool job_clip_is_fixed(const job_clip_rule *rule);
 void job_clip_init(const job_clip_rule *rule, float *clip);
 /** Bounds for the round after the one whose opened mean update and number of clipped values these are. */
 void job_clip_next(const job_clip_rule *rule, const float *clip, const float *mean, uint64_t n_clipped, uint32_t cohort,
@@ -50,7 +48,7 @@ void job_clip_next(const job_clip_rule *rule, const float *clip, const float *me
 /** The same from the largest magnitude in each tensor of that mean: for who does not hold it whole. */
 void job_clip_next_most(const job_clip_rule *rule, const float *clip, const float *most, uint64_t n_clipped,
                         uint32_t cohort, float *next);
-/** Whether bounds follow the mean at all; if not, `most` is not looked at. */
+/** Whether bounds follow the mean at all; if not, `most` is not looked at, and they say nothing of what was opened. */
 bool job_clip_follows(const job_clip_rule *rule);
 
 #endif
