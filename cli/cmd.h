@@ -12,6 +12,7 @@ typedef struct cli_command {
 } cli_command;
 
 msfl_status cmd_simulate(int argc, char **argv);
+msfl_status cmd_reproduce(int argc, char **argv);
 msfl_status cmd_evaluate(int argc, char **argv);
 msfl_status cmd_predict(int argc, char **argv);
 msfl_status cmd_data(int argc, char **argv);
