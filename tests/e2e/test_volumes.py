@@ -86,7 +86,8 @@ class Volumes(CliTest):
         config = json.loads(self.bytes("a", "config.json"))
         self.assertEqual(config["masks"], os.path.realpath(self.path("data", "labels")))
 
-        # From the images' own folder, with relative paths and without classes: the same figures. The set of the first run serves 'evaluate'.
+        # From the images' own folder, with relative paths and without classes: the same figures. 'evaluate' uses the set
+        # of the first run.
         other = run("simulate", "--data", "images", "--recipe", "../r.yaml", "--masks", "labels", "--model", "unet2d", "--out",
                     "../b", *FEW, cwd=self.path("data"))
         self.assertEqual(other.returncode, 0, other.stderr)
