@@ -7,22 +7,42 @@
 #include <stdio.h>
 #include <string.h>
 
+static void print_figure(const json_t *r, const char *label, const char *name) {
+    const json_t *v = json_object_get(r, name), *interval = json_object_get(json_object_get(r, "intervals"), name);
+    printf("%-18s ", label);
+    if (!json_is_number(v)) {
+        printf("not defined\n");
+    } else if (json_is_number(json_array_get(interval, 0))) {
+        printf("%.4f  [%.4f, %.4f]\n", json_number_value(v), json_number_value(json_array_get(interval, 0)),
+               json_number_value(json_array_get(interval, 1)));
+    } else {
+        printf("%.4f\n", json_number_value(v));
+    }
+}
+
+/* Masks have figures of their own. */
+static void print_mask_figures(const json_t *r) {
+    printf("images             %lld\npatients           %lld\n", (long long)json_integer_value(json_object_get(r, "n")),
+           (long long)json_integer_value(json_object_get(r, "patients")));
+    print_figure(r, "Dice", "dice");
+    print_figure(r, "Hausdorff-95", "hausdorff95");
+    print_figure(r, "right pixels", "accuracy");
+    print_figure(r, "loss", "loss");
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(r, "structures"), i, one) {
+        printf("\nstructure          %lld\n", (long long)json_integer_value(json_object_get(one, "class")));
+        print_figure(one, "Dice", "dice");
+        print_figure(one, "Hausdorff-95", "hausdorff95");
+    }
+}
+
 static void print_figures(const json_t *r) {
     static const char *const names[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
                                         "f1",  "loss",     "calibration"};
     printf("images             %lld\n", (long long)json_integer_value(json_object_get(r, "n")));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const json_t *v = json_object_get(r, names[i]);
-        const json_t *interval = json_object_get(json_object_get(r, "intervals"), names[i]);
-        printf("%-18s ", names[i]);
-        if (!json_is_number(v)) {
-            printf("not defined\n");
-        } else if (json_is_array(interval)) {
-            printf("%.4f  [%.4f, %.4f]\n", json_number_value(v), json_number_value(json_array_get(interval, 0)),
-                   json_number_value(json_array_get(interval, 1)));
-        } else {
-            printf("%.4f\n", json_number_value(v));
-        }
+        print_figure(r, names[i], names[i]);
     }
     printf("\nconfusion (rows: true class, columns: predicted)\n");
     const json_t *row, *cell, *classes = json_object_get(r, "classes");
@@ -42,6 +62,11 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"data", CLI_TEXT, &o.data, 0, 0},
                                   {"label", CLI_TEXT, &o.label, 0, 0},
                                   {"data-key", CLI_TEXT, &o.data_key, 0, 0},
+                                  {"recipe", CLI_TEXT, &o.recipe, 0, 0},
+                                  {"set", CLI_TEXT, &o.set, 0, 0},
+                                  {"labels", CLI_TEXT, &o.labels, 0, 0},
+                                  {"patient", CLI_TEXT, &o.patient, 0, 0},
+                                  {"masks", CLI_TEXT, &o.masks, 0, 0},
                                   {"part", CLI_TEXT, &o.part, 0, 0},
                                   {"phantom-images", CLI_U32, &o.phantom_images, 20, 1e6},
                                   {"by-position", CLI_FLAG, &o.by_position, 0, 0},
@@ -71,7 +96,7 @@ msfl_status cmd_evaluate(int argc, char **argv) {
         json_t *result;
         status = msfl_json_parse("the result", text, strlen(text), SIZE_MAX, &result);
         if (status == MSFL_OK) {
-            print_figures(result);
+            (json_object_get(result, "structures") != NULL ? print_mask_figures : print_figures)(result);
             json_decref(result);
         }
     }

@@ -214,6 +214,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"recipe", CLI_TEXT, &o.recipe, 0, 0},
                                   {"labels", CLI_TEXT, &o.labels, 0, 0},
                                   {"patient", CLI_TEXT, &o.patient, 0, 0},
+                                  {"masks", CLI_TEXT, &o.masks, 0, 0},
                                   {"data-key", CLI_TEXT, &o.data_key, 0, 0},
                                   {"shift", CLI_TEXT, &o.shift, 0, 0},
                                   {"model", CLI_TEXT, &o.model, 0, 0},

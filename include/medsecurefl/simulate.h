@@ -18,8 +18,9 @@ typedef struct msfl_simulate_options {
     const char *data;   /**< as msfl_dataset_open */
     const char *model;  /**< as msfl_model_new */
     const char *recipe; /**< a recipe: `data` is imported by it into `out` with ".set" behind it; NULL: as it is */
-    const char *labels; /**< with `recipe`: as msfl_import_options, like `patient` */
+    const char *labels; /**< with `recipe`: as msfl_import_options, like `patient` and `masks` */
     const char *patient;
+    const char *masks;      /**< a folder of masks or a column that names them; NULL: none */
     const char *data_key;   /**< file with the hospital's key, for a sealed set; may be NULL */
     const char *shift;      /**< as msfl_shift_draw: what hospitals' scanners do to training and validation images */
     const char *partition;  /**< as msfl_dataset_partition */
@@ -96,6 +97,9 @@ typedef struct msfl_evaluate_options {
     uint32_t n_bootstrap, n_threads;
     bool refuse_bad;
     const char *data_key; /**< file with the hospital's key, for a sealed set; may be NULL */
+    const char *recipe;   /**< `data` is imported by it into the folder `set`; NULL: as it is */
+    const char *set;      /**< with `recipe`, needed; `labels`, `patient` and `masks` as in msfl_simulate_options */
+    const char *labels, *patient, *masks;
     const msfl_observer *observer;
 } msfl_evaluate_options;
 MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);

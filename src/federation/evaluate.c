@@ -4,6 +4,7 @@
 #include "federation/job.h"
 #include "federation/normalise.h"
 #include "federation/scoring.h"
+#include "medsecurefl/import.h"
 
 #include <string.h>
 
@@ -85,6 +86,32 @@ static msfl_status part_of(const msfl_evaluate_options *o, const msfl_dataset *d
     return check_part(o->part);
 }
 
+/* `*path` receives where the pictures are: the data itself, or the set that a recipe made of it. */
+static msfl_status import_data(const msfl_evaluate_options *o, const char **path) {
+    *path = o->data;
+    if (o->recipe == NULL) {
+        if (o->set == NULL && o->labels == NULL && o->patient == NULL && o->masks == NULL) return MSFL_OK;
+        return msfl_fail(MSFL_ERR_USAGE, "--set, --labels, --patient and --masks go with --recipe");
+    }
+    if (o->set == NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "with --recipe, say where the imported set is to be: --set DIR");
+    }
+    const msfl_import_options i = {.data = o->data,
+                                   .recipe = o->recipe,
+                                   .out = o->set,
+                                   .labels = o->labels,
+                                   .label = o->label,
+                                   .patient = o->patient,
+                                   .masks = o->masks,
+                                   .key = o->data_key,
+                                   .refuse_bad = o->refuse_bad,
+                                   .seed = o->seed,
+                                   .n_threads = o->n_threads,
+                                   .observer = o->observer};
+    *path = o->set;
+    return msfl_import(&i, NULL);
+}
+
 msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json) {
     /* Scoring takes a job; this one has a model, data and workers, and no hospitals. */
     const msfl_simulate_options simulation = {.n_threads = options->n_threads, .observer = options->observer};
@@ -97,14 +124,16 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     fed_scores scores = {0};
     json_t *result = NULL;
     msfl_normalise normalise;
+    const char *path = NULL;
     *result_json = NULL;
     pthread_mutex_init(&job.observer_mutex, NULL);
     msfl_status status = check_part(options->part);
     if (status == MSFL_OK) status = msfl_model_load(options->model, &job.model, &weights, &extra);
     if (status == MSFL_OK) status = fed_normalise_of(options->model, &extra, &normalise);
+    if (status == MSFL_OK) status = import_data(options, &path);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(job.model);
-    const msfl_dataset_options d = {.label = options->label,
+    const msfl_dataset_options d = {.label = options->recipe != NULL ? NULL : options->label,
                                     .width = m->width,
                                     .height = m->height,
                                     .channels = m->channels,
@@ -115,7 +144,7 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
                                     .n_threads = options->n_threads,
                                     .observer = options->observer,
                                     .key = options->data_key};
-    status = msfl_dataset_open(options->data, &d, &job.dataset);
+    status = msfl_dataset_open(path, &d, &job.dataset);
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
     if (status == MSFL_OK) status = fed_workers_new(job.model, 32, options->n_threads, &job.workers);

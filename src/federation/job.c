@@ -72,10 +72,10 @@ static msfl_status check_options(const msfl_simulate_options *o) {
                          "normalisation, optimiser, comparisons, bootstrap, plateau factor or clipping bound "
                          "out of range");
     }
-    if (o->recipe == NULL && (o->labels != NULL || o->patient != NULL)) {
+    if (o->recipe == NULL && (o->labels != NULL || o->patient != NULL || o->masks != NULL)) {
         return msfl_fail(MSFL_ERR_USAGE,
-                         "--labels and --patient go with --recipe; without one, labels.csv is looked for "
-                         "in the data folder and above it");
+                         "--labels, --patient and --masks go with --recipe; without one, labels.csv is looked for "
+                         "in the data folder and above it, and masks in .npz files");
     }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
@@ -194,6 +194,7 @@ static msfl_status import_data(fed_job *job) {
                                    .labels = o->labels,
                                    .label = o->label,
                                    .patient = o->patient,
+                                   .masks = o->masks,
                                    .key = o->data_key,
                                    .refuse_bad = o->refuse_bad,
                                    .seed = o->seed,

@@ -55,7 +55,7 @@ typedef struct run {
     uint32_t n_alone;
     msfl_indices everything_train, everything_validation; /* borrowed from the split */
     char *data_path, *model_path;                         /* absolute, where the options name files */
-    char *recipe_path, *labels_path, *key_path;
+    char *recipe_path, *labels_path, *masks_path, *key_path;
     int lock; /* on config.json while the run goes on */
 } run;
 
@@ -414,6 +414,7 @@ static void clear(run *r) {
     msfl_free(r->model_path);
     msfl_free(r->recipe_path);
     msfl_free(r->labels_path);
+    msfl_free(r->masks_path);
     msfl_free(r->key_path);
     msfl_free(r);
 }
@@ -443,6 +444,10 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.labels, &r->labels_path);
+    /* A column may be called as a file is; only a folder is a path here, as in the import. */
+    if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.masks)) {
+        status = make_absolute(&r->options.masks, &r->masks_path);
+    }
     if (status == MSFL_OK) status = make_absolute(&r->options.data_key, &r->key_path);
     if (status == MSFL_OK) status = found_folder(r);
     if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);

@@ -52,6 +52,7 @@ typedef struct finder {
     msfl_scan scan;
     msfl_labels table;
     uint32_t label, patient, mask; /* columns; MSFL_NO_ROW: none */
+    bool is_unnamed;               /* masks without classes: all samples are of one */
 } finder;
 
 static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
@@ -70,6 +71,33 @@ static msfl_status open_table(finder *f, const char *root) {
         status = find_column(f, f->o->masks, &f->mask);
     }
     return status;
+}
+
+/* Masks are no pictures, also where their folder lies in that of the data. */
+static msfl_status leave_out_masks(finder *f) {
+    const msfl_scan *all = &f->scan;
+    if (f->o->masks == NULL || !msfl_is_folder(f->o->masks)) return MSFL_OK;
+    const size_t n = strlen(f->o->masks);
+    msfl_texts paths = {0}, classes = {0};
+    msfl_status status = MSFL_OK;
+    for (size_t i = 0; i < all->paths.n && status == MSFL_OK; i++) {
+        const char *path = msfl_texts_get(&all->paths, i), *label = msfl_texts_get(&all->classes, i);
+        char *whole = msfl_path_join(all->root, path);
+        if (whole == NULL) {
+            status = MSFL_NO_MEMORY;
+        } else if (strncmp(whole, f->o->masks, n) != 0 || whole[n] != '/') {
+            all->parts[paths.n] = all->parts[i];
+            status = msfl_texts_add(&paths, path, strlen(path));
+            if (status == MSFL_OK) status = msfl_texts_add(&classes, label, strlen(label));
+        }
+        msfl_free(whole);
+    }
+    msfl_texts_clear(&f->scan.paths);
+    msfl_texts_clear(&f->scan.classes);
+    f->scan.paths = paths;
+    f->scan.classes = classes;
+    if (status != MSFL_OK || paths.n > 0) return status;
+    return msfl_fail(MSFL_ERR_DATA, "%s: every picture of the data lies in this folder of masks", f->o->masks);
 }
 
 /* A path in the table: below the data folder, or below the table's own. */
@@ -181,6 +209,14 @@ static msfl_status read_labels(finder *f) {
         f->items->label_key = msfl_strdup("folder names");
         return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     }
+    /* Who has masks need not have classes. */
+    f->is_unnamed = name == NULL && f->o->masks != NULL &&
+                    (f->table.table == NULL || f->table.n_matched == 0 ||
+                     msfl_csv_find(f->table.table, "class") >= msfl_csv_columns(f->table.table));
+    if (f->is_unnamed) {
+        f->items->label_key = msfl_strdup("masks alone");
+        return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    }
     if (f->table.n_matched == 0) {
         return msfl_fail(MSFL_ERR_DATA,
                          "%s: nothing tells the classes: put the files into one folder for each class, or name a table "
@@ -196,6 +232,7 @@ static msfl_status read_labels(finder *f) {
 static msfl_status add_scanned(finder *f, size_t i) {
     const char *path = msfl_texts_get(&f->scan.paths, i), *label = msfl_texts_get(&f->scan.classes, i);
     uint32_t row = f->table.row_of != NULL ? f->table.row_of[i] : MSFL_NO_ROW, number = MSFL_NO_PATH;
+    if (f->is_unnamed) label = "all";
     if (f->label != MSFL_NO_ROW) label = row == MSFL_NO_ROW ? "" : msfl_csv_cell(f->table.table, row, f->label);
     if (msfl_labels_is_blank(label)) {
         f->items->n_unlabelled++;
@@ -218,6 +255,11 @@ static msfl_status add_scanned(finder *f, size_t i) {
         if (!msfl_labels_is_blank(patient)) msfl_patient_hash(patient, item.patient);
     }
     if (status == MSFL_OK) status = add_path(f->items, f->scan.root, path, &number);
+    if (status == MSFL_OK && item.mask != MSFL_NO_PATH &&
+        strcmp(msfl_texts_get(&f->items->paths, item.mask), msfl_texts_get(&f->items->paths, number)) == 0) {
+        status =
+            msfl_fail(MSFL_ERR_DATA, "%s is named as its own mask: name another folder or column with --masks", path);
+    }
     if (status == MSFL_OK) status = add_file(f->items, number);
     return status == MSFL_OK ? add_item(f->items, &item, label) : status;
 }
@@ -229,7 +271,12 @@ static msfl_status find_files(finder *f) {
         status = msfl_fail(MSFL_ERR_DATA, "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files)", f->o->data,
                            f->scan.n_ignored);
     }
+    if (status == MSFL_OK) status = leave_out_masks(f);
     if (status == MSFL_OK) status = open_table(f, f->scan.root);
+    if (status == MSFL_OK && f->o->masks != NULL && f->table.table == NULL && !msfl_is_folder(f->o->masks)) {
+        status = msfl_fail(MSFL_ERR_DATA,
+                           "--masks %s is no folder, and there is no table that could have such a column", f->o->masks);
+    }
     if (status == MSFL_OK) status = msfl_labels_match_paths(&f->table, &f->scan.paths);
     if (status == MSFL_OK && f->o->labels != NULL && f->table.n_matched == 0) {
         status = msfl_fail(MSFL_ERR_DATA, "%s: no column of it names files in %s", f->o->labels, f->scan.root);

@@ -47,7 +47,12 @@ static msfl_status read_header(void *ctx, size_t i) {
     return status;
 }
 
-/* One item for a stack; its parts must agree in label and part. */
+static bool same_mask(const msfl_items *in, uint32_t a, uint32_t b) {
+    if (a == MSFL_NO_PATH || b == MSFL_NO_PATH) return a == b;
+    return strcmp(msfl_texts_get(&in->paths, a), msfl_texts_get(&in->paths, b)) == 0;
+}
+
+/* One item for a stack; its parts must agree in label, part and mask. */
 static msfl_status join(const job *j, const msfl_series *s, const msfl_stack *stack, const uint32_t *numbers,
                         const msfl_observer *observer, msfl_items *out, bool *taken) {
     const msfl_items *in = j->items;
@@ -66,6 +71,10 @@ static msfl_status join(const job *j, const msfl_series *s, const msfl_stack *st
         }
         if (memcmp(j->headers[number].patient, j->headers[first].patient, MSFL_HASH_BYTES) != 0) {
             why = "its slices name different patients";
+        }
+        /* The first slice's would lie at its place in space, and leave all others empty. */
+        if (!same_mask(in, in->list[number].mask, item.mask)) {
+            why = "its slices have masks of their own, and a volume takes one, in a file that all of them name";
         }
     }
     if (stack->n_gaps > 0) why = "slices are missing";

@@ -17,6 +17,7 @@ except ImportError:
     sys.exit(77)
 
 import dicom_files as df
+import nifti_files as nf
 from common import CLI, SANITIZED, CliTest, data_folder, main, run
 
 THREADS = ("--threads", "1") if SANITIZED else ()
@@ -334,6 +335,33 @@ class ImportTest(CliTest):
                 "--json", *THREADS)
         self.assertEqual(json.loads(r.stdout)["samples"], 3)
         self.assertIn("slices are missing", r.stderr)
+
+    def test_a_series_takes_one_mask(self):
+        """All slices name one file: its mask, laid into place. A mask for each slice would be the first one's alone."""
+        for folder in ("in", "masks"):
+            os.makedirs(self.path(folder))
+        # In NIfTI's directions, of which the first two run against DICOM's: the mask's slice z is z + 1 everywhere.
+        mask = np.broadcast_to(np.arange(1, 7, dtype=np.uint8), (16, 16, 6))
+        put(self.path("masks", "whole.nii"), nf.file(mask, sform=1, pixdim=(1, 1, 2),
+                                                     srow=np.array([[-1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 2, 0]])))
+        with open(self.path("labels.csv"), "w") as table:
+            table.write("file,class,whole,own\n")
+            for z in (3, 0, 5, 1, 4, 2):
+                tags = {0x0020000e: ("UI", "1.2.3"), 0x00200032: ("DS", [0, 0, 2 * z]), 0x00200037: ("DS", [1, 0, 0, 0, 1, 0]),
+                        0x00280030: ("DS", [1, 1])}
+                put(self.path("in", f"f{z}"), dicom(np.full((16, 16), 30 * z + 20), 1, tags))
+                put(self.path("masks", f"f{z}.nii"), nf.file(np.full((16, 16, 1), z, np.uint8)))
+                table.write(f"f{z},a,masks/whole.nii,masks/f{z}.nii\n")
+        with open(self.recipe, "w") as f:
+            f.write("recipe: 1\ninput: volume\nsteps:\n  - orient: RAS\n  - window: {low: 0, high: 255}\n"
+                    "  - slices: {axis: axial}\n  - fit: {size: [16, 16]}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"), "set", "--masks", "whole")
+        self.assertEqual((m["samples"], m["images"], m["masks"]), (1, 6, True))
+        pixels = np.fromfile(self.path("set", "pixels.bin"), np.uint8).reshape(6, -1)
+        masks = np.fromfile(self.path("set", "masks.bin"), np.uint8).reshape(6, -1)
+        self.assertTrue((pixels == 30 * masks.astype(int) - 10).all(), (pixels[:, 0], masks[:, 0]))
+        self.fails(12, "its slices have masks of their own", "data", "import", self.path("in"), "--recipe", self.recipe,
+                   "--masks", "own", "--out", self.path("own"), "--key", self.key)
 
     def test_split_keeps_bunches_whole(self):
         data = self.dicoms(60, per_patient=4)
