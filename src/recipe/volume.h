@@ -41,9 +41,9 @@ msfl_status msfl_volume_orient(const char *name, msfl_volume *v, const char axes
 
 /**
  * Values at the places of another grid: `to_source` takes (column, row, slice, 1) of the new grid to places between the
- * voxels of `in`. Linear between neighbours, or the nearest one (halves, within 1e-4, go up). Beyond the centres of the outer voxels
- * the outer values repeat; beyond their faces, half a voxel further, it is `fill` where one is given. `out` has its
- * sides, spacing and place, and gets its values.
+ * voxels of `in`. Linear between neighbours, or the nearest one (halves, within 1e-4, go up). Beyond the centres of the
+ * outer voxels the outer values repeat; beyond their faces, half a voxel further, it is `fill` where one is given.
+ * `out` has its sides, spacing and place, and gets its values.
  */
 msfl_status msfl_volume_sample(const msfl_volume *in, const double to_source[3][4], bool nearest, const float *fill,
                                msfl_volume *out) MSFL_NODISCARD;
