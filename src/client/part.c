@@ -197,13 +197,15 @@ void client_part_catch_rosters(client_part_state *p) {
 }
 
 /* Records of rounds that went on without this hospital, so that its own chain has no gap: each is as signed as if it
- * had heard it itself. What cannot be had now is asked for again at the next round. */
+ * had heard it itself. What cannot be had now is asked for again at the next round; a coordinator that has ever more of
+ * them holds nothing up. */
 static void catch_up(client_part_state *p) {
+    enum { AT_ONCE = 1024 };
     uint8_t head[MSFL_HASH_BYTES];
     /* Where sums are delivered a record is no use without the sum: sealed.c takes them in order. */
     msfl_status status = p->link == NULL || p->audit == NULL || p->sealed != NULL ? MSFL_ERR_MISSING : MSFL_OK;
     uint32_t n = 0;
-    while (status == MSFL_OK) {
+    while (status == MSFL_OK && n < AT_ONCE) {
         char *bytes;
         size_t length;
         status = client_link_record(p->link, p->run->id, msfl_audit_writer_head(p->audit, head) + 1, &bytes, &length);
@@ -212,7 +214,7 @@ static void catch_up(client_part_state *p) {
         msfl_free(bytes);
     }
     if (n > 0) client_part_catch_rosters(p);
-    if (status != MSFL_ERR_MISSING && status != MSFL_ERR_CANCELLED) {
+    if (status != MSFL_OK && status != MSFL_ERR_MISSING && status != MSFL_ERR_CANCELLED) {
         client_say(p->run, MSFL_EVENT_WARNING, "audit: records of earlier rounds: %s", msfl_error_message());
     }
 }
