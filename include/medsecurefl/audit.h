@@ -26,6 +26,7 @@ typedef struct msfl_audit_writer msfl_audit_writer;
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_audit_writer_open(const char *folder, const uint8_t *job, size_t length,
                                                            msfl_audit_writer **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_audit_writer_free(msfl_audit_writer *w);
 
 /** A roster under which rounds are run: the text of roster.yaml as it is signed, before the first record under it.
@@ -163,7 +164,9 @@ typedef struct msfl_audit msfl_audit;
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_audit_verify(const char *folder, const msfl_audit_options *options,
                                                       msfl_audit **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_audit_free(msfl_audit *audit);
+/** What was found about the whole folder; lives as long as the audit. */
 MSFL_API const msfl_audit_facts *msfl_audit_borrow(const msfl_audit *audit);
 /** Round `i` of n_rounds, in the order of the files; NULL beyond. */
 MSFL_API const msfl_audit_round *msfl_audit_round_at(const msfl_audit *audit, uint32_t i);

@@ -58,6 +58,7 @@ typedef struct msfl_bench_train {
 /** On images of noise, kept in memory. ERR_CANCELLED when the observer asked to stop. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_train_run(const msfl_bench_train_options *options,
                                                          const msfl_observer *observer, msfl_bench_train *out);
+/** The report as one JSON object; free with msfl_text_free. ERR_MEMORY. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_train_json(const msfl_bench_train *report, char **text);
 
 /* --- throughput of each scheme --- */

@@ -67,7 +67,9 @@ MSFL_API void msfl_bfv_describe(const msfl_bfv_params *params, uint64_t n_values
 /** The canonical form of parameters: what is hashed, stored and sent. `length` must be MSFL_BFV_PARAMS_BYTES; what is
  *  read is checked. ERR_FORMAT, ERR_PARAMS. */
 enum { MSFL_BFV_PARAMS_BYTES = 6 * 4 + 8 * MSFL_PRIMES_MAX };
+/** The set as MSFL_BFV_PARAMS_BYTES bytes, little-endian. */
 MSFL_API void msfl_bfv_params_write(const msfl_bfv_params *params, uint8_t out[MSFL_BFV_PARAMS_BYTES]);
+/** The reverse, every condition proved again. ERR_FORMAT for other bytes, ERR_PARAMS for a set that does not hold. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_params_parse(const uint8_t *bytes, size_t length, msfl_bfv_params *out);
 
 /* --- context --- */
@@ -79,23 +81,28 @@ typedef struct msfl_bfv_ct msfl_bfv_ct;         /**< one chunk, encrypted; or a 
 
 /** Context for a set, which is checked. Free with msfl_bfv_free, after everything made under it. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_new(const msfl_bfv_params *params, msfl_bfv **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_bfv_free(msfl_bfv *ctx);
+/** The set of a context; lives as long as it. */
 MSFL_API const msfl_bfv_params *msfl_bfv_params_of(const msfl_bfv *ctx);
 /** As msfl_packed_kernel. */
 MSFL_API const char *msfl_bfv_kernel(const msfl_bfv *ctx);
 
 /** Chunks in a vector of `n_values`; values in chunk `j` of it (0 beyond the last). */
 MSFL_API uint64_t msfl_bfv_chunks(const msfl_bfv *ctx, uint64_t n_values);
+/** Values in chunk `j` of a vector of `n_values`; 0 beyond the last. */
 MSFL_API uint32_t msfl_bfv_chunk_values(const msfl_bfv *ctx, uint64_t n_values, uint64_t j);
 
 /* --- keys --- */
 
 /** A fresh secret key from the operating system's generator. Free with msfl_bfv_secret_free, which wipes it. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_secret_new(const msfl_bfv *ctx, msfl_bfv_secret **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_bfv_secret_free(msfl_bfv_secret *key);
 /** A fresh public key of a secret key. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_new(const msfl_bfv *ctx, msfl_bfv_secret *secret,
                                                         msfl_bfv_public **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_bfv_public_free(msfl_bfv_public *key);
 
 /** 16 bytes that name a key pair; the same in both halves and in every ciphertext made with either. */
@@ -108,6 +115,7 @@ MSFL_API const uint8_t *msfl_bfv_public_id(const msfl_bfv_public *key);
  */
 MSFL_API size_t msfl_bfv_secret_bytes(const msfl_bfv *ctx);
 MSFL_API void msfl_bfv_secret_write(const msfl_bfv *ctx, const msfl_bfv_secret *key, uint8_t *out);
+/** Bytes that msfl_bfv_public_write writes. */
 MSFL_API size_t msfl_bfv_public_bytes(const msfl_bfv *ctx);
 MSFL_API void msfl_bfv_public_write(const msfl_bfv *ctx, const msfl_bfv_public *key, uint8_t *out);
 
@@ -129,6 +137,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_read(const msfl_bfv *ctx, co
 
 /** An empty ciphertext: memory for one chunk, to be filled again and again. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_new(const msfl_bfv *ctx, msfl_bfv_ct **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_bfv_ct_free(msfl_bfv_ct *ct);
 /** Values inside (0 while empty), number of the chunk, ciphertexts added up in it, id of its key (16 bytes). */
 MSFL_API uint32_t msfl_bfv_ct_values(const msfl_bfv_ct *ct);

@@ -85,6 +85,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_cipher_add(const char *const *paths, si
 /** An open ciphertext file whose header was checked. Belongs to one thread at a time. */
 typedef struct msfl_cipher msfl_cipher;
 MSFL_API MSFL_NODISCARD msfl_status msfl_cipher_open(const char *path, msfl_cipher **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_cipher_free(msfl_cipher *cipher);
 /** Lives as long as the cipher. */
 MSFL_API const msfl_cipher_info *msfl_cipher_info_borrow(const msfl_cipher *cipher);

@@ -115,7 +115,9 @@ MSFL_API void msfl_ckks_describe(const msfl_ckks_params *params, uint64_t n_valu
 /** The canonical form of parameters: what is hashed, stored and sent. `length` must be MSFL_CKKS_PARAMS_BYTES; what is
  *  read is checked. ERR_FORMAT, ERR_PARAMS. */
 enum { MSFL_CKKS_PARAMS_BYTES = 10 * 4 + 2 * 8 + 8 * MSFL_PRIMES_MAX };
+/** The set as MSFL_CKKS_PARAMS_BYTES bytes, little-endian. */
 MSFL_API void msfl_ckks_params_write(const msfl_ckks_params *params, uint8_t out[MSFL_CKKS_PARAMS_BYTES]);
+/** The reverse, every condition proved again. ERR_FORMAT for other bytes, ERR_PARAMS for a set that does not hold. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_params_parse(const uint8_t *bytes, size_t length, msfl_ckks_params *out);
 
 /* --- context --- */
@@ -130,7 +132,9 @@ typedef struct msfl_ckks_ct msfl_ckks_ct;         /**< a ciphertext */
 
 /** Context for a set, which is checked. Free with msfl_ckks_free, after everything made under it. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_new(const msfl_ckks_params *params, msfl_ckks **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_free(msfl_ckks *ctx);
+/** The set of a context; lives as long as it. */
 MSFL_API const msfl_ckks_params *msfl_ckks_params_of(const msfl_ckks *ctx);
 /** As msfl_packed_kernel. */
 MSFL_API const char *msfl_ckks_kernel(const msfl_ckks *ctx);
@@ -141,14 +145,17 @@ MSFL_API uint32_t msfl_ckks_slots(const msfl_ckks *ctx);
 
 /** A fresh secret key from the operating system's generator. Free with msfl_ckks_secret_free, which wipes it. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_secret_new(const msfl_ckks *ctx, msfl_ckks_secret **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_secret_free(msfl_ckks_secret *key);
 /** A fresh public key of a secret key. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_public_new(const msfl_ckks *ctx, msfl_ckks_secret *secret,
                                                          msfl_ckks_public **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_public_free(msfl_ckks_public *key);
 /** A key to multiply with. ERR_USAGE if the parameters have no special prime. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_relin_new(const msfl_ckks *ctx, msfl_ckks_secret *secret,
                                                         msfl_ckks_relin **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_relin_free(msfl_ckks_relin *key);
 /**
  * Keys for the rotations `steps[0 .. n_steps)`, each from 1 to N / 2 - 1, no two the same; with n_steps = 0 for all
@@ -157,6 +164,7 @@ MSFL_API void msfl_ckks_relin_free(msfl_ckks_relin *key);
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_galois_new(const msfl_ckks *ctx, msfl_ckks_secret *secret,
                                                          const uint32_t *steps, uint32_t n_steps,
                                                          msfl_ckks_galois **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_galois_free(msfl_ckks_galois *key);
 
 /** 16 bytes that name a key pair; the same in everything that was made with either half. */
@@ -169,10 +177,13 @@ MSFL_API const uint8_t *msfl_ckks_public_id(const msfl_ckks_public *key);
  */
 MSFL_API size_t msfl_ckks_secret_bytes(const msfl_ckks *ctx);
 MSFL_API void msfl_ckks_secret_write(const msfl_ckks *ctx, const msfl_ckks_secret *key, uint8_t *out);
+/** Bytes that msfl_ckks_public_write writes. */
 MSFL_API size_t msfl_ckks_public_bytes(const msfl_ckks *ctx);
 MSFL_API void msfl_ckks_public_write(const msfl_ckks *ctx, const msfl_ckks_public *key, uint8_t *out);
+/** Bytes that msfl_ckks_relin_write writes. */
 MSFL_API size_t msfl_ckks_relin_bytes(const msfl_ckks *ctx);
 MSFL_API void msfl_ckks_relin_write(const msfl_ckks *ctx, const msfl_ckks_relin *key, uint8_t *out);
+/** Bytes that msfl_ckks_galois_write writes for this set of rotations. */
 MSFL_API size_t msfl_ckks_galois_bytes(const msfl_ckks *ctx, const msfl_ckks_galois *key);
 MSFL_API void msfl_ckks_galois_write(const msfl_ckks *ctx, const msfl_ckks_galois *key, uint8_t *out);
 
@@ -197,6 +208,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_galois_read(const msfl_ckks *ctx, 
 /* --- plaintexts --- */
 
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_plain_new(const msfl_ckks *ctx, msfl_ckks_plain **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_plain_free(msfl_ckks_plain *plain);
 
 /** How numbers are encoded. Zero in any field asks for what stands beside it. Public: it travels with the ciphertext.
@@ -224,6 +236,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_encode(const msfl_ckks *ctx, const
 
 /** An empty ciphertext, to be filled again and again. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_new(const msfl_ckks *ctx, msfl_ckks_ct **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_ckks_ct_free(msfl_ckks_ct *ct);
 /** to <- from; they must be two objects. */
 MSFL_API void msfl_ckks_ct_copy(const msfl_ckks *ctx, msfl_ckks_ct *to, const msfl_ckks_ct *from);
@@ -337,6 +350,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_check(const msfl_ckks *ctx, con
 
 /** Chunks in a vector of `n_values`; values in chunk `j` of it (0 beyond the last). A chunk is one ciphertext. */
 MSFL_API uint64_t msfl_ckks_chunks(const msfl_ckks *ctx, uint64_t n_values);
+/** Values in chunk `j` of a vector of `n_values`; 0 beyond the last. */
 MSFL_API uint32_t msfl_ckks_chunk_values(const msfl_ckks *ctx, uint64_t n_values, uint64_t j);
 
 /**

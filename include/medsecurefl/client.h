@@ -54,6 +54,7 @@ typedef struct msfl_client_dry {
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_client_dry_run(const msfl_client_options *options, const msfl_client_dry *dry,
                                                         char **json);
+/** Free; NULL is fine. */
 MSFL_API void msfl_client_text_free(char *text);
 
 MSFL_END_DECLS

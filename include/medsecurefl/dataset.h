@@ -32,6 +32,7 @@ typedef struct msfl_dataset_options {
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *options,
                                                       msfl_dataset **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_dataset_free(msfl_dataset *dataset);
 
 typedef struct msfl_dataset_info {
@@ -53,8 +54,11 @@ typedef struct msfl_dataset_info {
     const char
         *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
 } msfl_dataset_info;
+/** Counts, sizes and names; lives as long as the data set. */
 MSFL_API const msfl_dataset_info *msfl_dataset_info_borrow(const msfl_dataset *dataset);
+/** Name of a class below n_classes; lives as long as the data set. */
 MSFL_API const char *msfl_dataset_class_name(const msfl_dataset *dataset, uint32_t class_index);
+/** Class of an image below n_images. */
 MSFL_API uint32_t msfl_dataset_label(const msfl_dataset *dataset, uint32_t image);
 /** Patient (0-based, dense) of an image. */
 MSFL_API uint32_t msfl_dataset_group(const msfl_dataset *dataset, uint32_t image);
@@ -79,6 +83,7 @@ typedef struct msfl_intensity {
     double minimum, maximum, mean, deviation; /**< in units of full scale: 0 to 1 */
     uint64_t histogram[MSFL_HISTOGRAM_BINS];
 } msfl_intensity;
+/** Mean and deviation of the set; lives as long as it. */
 MSFL_API const msfl_intensity *msfl_dataset_intensity_borrow(const msfl_dataset *dataset);
 
 /** What augmentation may do; all zero: nothing. Applied in float after decoding, before normalisation; deterministic in
@@ -98,6 +103,7 @@ typedef struct msfl_augment {
     float blur;          /**< standard deviation of a Gaussian, pixels: uniform from 0 */
     float cutout;        /**< every other image loses a rectangle of this fraction of the sides */
 } msfl_augment;
+/** Small rotations, shifts, zooms and changes of intensity; no flips. */
 MSFL_API msfl_augment msfl_augment_default(void);
 /** In words: "none", "default" or "strong", or nothing of these, then any of rotate=DEGREES, shift=, zoom=, shear=,
  *  elastic=, gain=, offset=, gamma=, noise=, blur=, cutout=NUMBER, flip-horizontal, flip-vertical; commas between.

@@ -34,8 +34,11 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_he_save_keys(const msfl_he *he, const c
 /** From a folder (both halves; the public one alone if `passphrase` is NULL) or one .msk file. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_he_load_keys(const char *path, const char *passphrase, msfl_he **out);
 
+/** Whether the public part is here. */
 MSFL_API bool msfl_he_can_encrypt(const msfl_he *he);
+/** Whether the secret part is here and unlocked. */
 MSFL_API bool msfl_he_can_decrypt(const msfl_he *he);
+/** Identifier of the key pair, as its files carry it. */
 MSFL_API void msfl_he_key_id(const msfl_he *he, uint8_t out[MSFL_KEY_ID_BYTES]);
 
 /** As msfl_cipher_encrypt, of one sample in round 0. */
@@ -51,8 +54,11 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_he_decrypt_weights(const msfl_he *he, c
 MSFL_API MSFL_NODISCARD msfl_status msfl_he_decrypt_mean(const msfl_he *he, const msfl_he_vector *vector, float *out,
                                                          size_t n);
 
+/** Number of values in the vector. */
 MSFL_API size_t msfl_he_vector_length(const msfl_he_vector *vector);
+/** How many encrypted vectors are in it. */
 MSFL_API uint32_t msfl_he_vector_addends(const msfl_he_vector *vector);
+/** Free; NULL is fine. */
 MSFL_API void msfl_he_vector_free(msfl_he_vector *vector);
 
 /** Write and read a ciphertext file (.msc). ERR_EXISTS if it is there. A file of a model can be read, too. */

@@ -91,8 +91,11 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_keyfile_read(const char *path, msfl_key
 /** The same from memory, for a public half that came another way; `name` stands in messages. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keyfile_parse(const char *name, const uint8_t *bytes, size_t length,
                                                        msfl_keyfile **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_keyfile_free(msfl_keyfile *file);
+/** What the file says of itself; lives as long as it. */
 MSFL_API const msfl_keyfile_info *msfl_keyfile_info_borrow(const msfl_keyfile *file);
+/** Path that it was read from; lives as long as the file. */
 MSFL_API const char *msfl_keyfile_name(const msfl_keyfile *file);
 
 /** Setup and keys for vectors of `n_values` slots. `unlock` is for a secret half, NULL for a public one. The caller
@@ -151,6 +154,7 @@ typedef struct msfl_revocation {
  * its secret half is needed. `path` (may be NULL) gets the file's name, to be freed with msfl_keystore_text_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keystore_revoke(const char *folder, const uint8_t key_id[MSFL_KEY_ID_BYTES],
                                                          const msfl_unlock *unlock, const char *reason, char **path);
+/** Free; NULL is fine. */
 MSFL_API void msfl_keystore_text_free(char *text);
 
 /** Read and check a revocation by itself: its signature holds under the identity it names. ERR_FORMAT, ERR_CRYPTO. */

@@ -97,6 +97,7 @@ typedef struct msfl_coordinator_config {
 
 /** ERR_USAGE, ERR_MISMATCH if the secret is not the coordinator's. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_new(const msfl_coordinator_config *config, msfl_coordinator **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_coordinator_free(msfl_coordinator *c);
 /** One journal record, in the order in which they were written, before anything else. ERR_FORMAT, ERR_MISMATCH for a
  *  record that is not this machine's or does not follow. */
@@ -144,6 +145,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_close(msfl_coordinator *c, 
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_abort(msfl_coordinator *c, const char *reason,
                                                            msfl_effects *effects);
 
+/** Where the machine is in its round. */
 MSFL_API msfl_phase msfl_coordinator_phase(const msfl_coordinator *c);
 /** The open round; NULL while IDLE. */
 MSFL_API const msfl_announcement *msfl_coordinator_round(const msfl_coordinator *c);
@@ -216,8 +218,12 @@ typedef struct msfl_member_config {
 
 enum { MSFL_MEMBER_ROUNDS_MAX = 65536 /**< rounds that a member answers for one task: it forgets none of them */ };
 
+/** A member without memory: replay its journal next. ERR_USAGE; ERR_MISMATCH if the secret is not the party's. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_member_new(const msfl_member_config *config, msfl_member **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_member_free(msfl_member *m);
+/** One journal record, in the order in which they were written. ERR_FORMAT; ERR_MISMATCH for one that does not follow.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_member_replay(msfl_member *m, const uint8_t *record, size_t length);
 /**
  * A proposal of a cohort, or the request to release.
@@ -259,8 +265,12 @@ typedef struct msfl_site_config {
     msfl_delivery delivery; /**< takes part only in rounds that are delivered so; 0: in either */
 } msfl_site_config;
 
+/** A site without memory: replay its journal next. ERR_USAGE; ERR_MISMATCH if the secret is not the client's. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_new(const msfl_site_config *config, msfl_site **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_site_free(msfl_site *s);
+/** One journal record, in the order in which they were written. ERR_FORMAT; ERR_MISMATCH for one that does not follow.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_replay(msfl_site *s, const uint8_t *record, size_t length);
 /**
  * A message from the coordinator. What it brings shows in the phase. A delivery whose answers do not open the sum that
@@ -276,6 +286,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_site_replay(msfl_site *s, const uint8_t
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_receive(msfl_site *s, uint64_t now_ms, const uint8_t *message,
                                                       size_t length, msfl_effects *effects);
+/** Where the machine is in its round. */
 MSFL_API msfl_site_phase msfl_site_phase_of(const msfl_site *s);
 /** The round that is offered or under way; NULL while IDLE. */
 MSFL_API const msfl_announcement *msfl_site_round(const msfl_site *s);

@@ -21,6 +21,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_model_new(const char *name_or_path, uin
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_parse(const char *name, const char *yaml, size_t length, uint32_t height,
                                                      uint32_t width, uint32_t channels, uint32_t n_classes,
                                                      msfl_model **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_model_free(msfl_model *model);
 
 typedef enum msfl_tensor_role {
@@ -45,12 +46,15 @@ typedef struct msfl_model_info {
     bool is_pixelwise;  /**< a class for every pixel, not for the whole image */
     uint32_t n_targets; /**< classes that are given to one image: 1, or height x width */
 } msfl_model_info;
+/** Shapes and counts; lives as long as the model. */
 MSFL_API const msfl_model_info *msfl_model_info_borrow(const msfl_model *model);
+/** Tensor `i` below n_tensors, in the order of the weight vector; lives as long as the model. */
 MSFL_API const msfl_tensor *msfl_model_tensor(const msfl_model *model, uint32_t i);
 /** Canonical YAML of the resolved description; parses back to the same model. Lives as long as the model. */
 MSFL_API const char *msfl_model_yaml(const msfl_model *model);
 /** A line for people: "conv 3x3x8 -> 64x64x8, 80 values" for layer i < n_layers. Lives as long as the model. */
 MSFL_API const char *msfl_model_layer_text(const msfl_model *model, uint32_t i);
+/** Hash of the canonical description: the architecture, not the weights. */
 MSFL_API void msfl_model_hash(const msfl_model *model, uint8_t out[MSFL_HASH_BYTES]);
 
 /** Initial weights (He for ReLU convolutions, Glorot for the rest; zeros and ones for norms), `n_values` floats. */
@@ -80,6 +84,7 @@ MSFL_API void msfl_model_extra_clear(msfl_model_extra *extra);
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_load(const char *path, msfl_model **model, float **weights,
                                                     msfl_model_extra *extra);
+/** Free; NULL is fine. */
 MSFL_API void msfl_floats_free(float *values);
 
 MSFL_END_DECLS

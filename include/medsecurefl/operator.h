@@ -16,6 +16,7 @@ typedef struct msfl_operator msfl_operator; /**< one thread at a time */
  *  NULL) ends every call when it is not 0 any more. Free with msfl_operator_free. Failures as those of a kit. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_operator_new(const char *kit, const msfl_unlock *unlock, const char *url,
                                                       const volatile int *cancel, msfl_operator **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_operator_free(msfl_operator *o);
 
 /**

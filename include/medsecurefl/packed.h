@@ -18,7 +18,9 @@ typedef struct msfl_packed_sum msfl_packed_sum; /**< a running sum of ciphertext
 
 /** Context for a checked set. ERR_PARAMS if the set does not hold. Free with msfl_packed_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_new(const msfl_params *params, msfl_packed **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_packed_free(msfl_packed *ctx);
+/** The set of a context; lives as long as it. */
 MSFL_API const msfl_params *msfl_packed_params(const msfl_packed *ctx);
 /** "generic", "avx2", ... : the instruction set table in use (MSFL_KERNEL in the environment forces one). */
 MSFL_API const char *msfl_packed_kernel(const msfl_packed *ctx);
@@ -58,6 +60,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_packed_encrypt(const msfl_packed *ctx, 
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_sum_new(const msfl_packed *ctx,
                                                         const uint8_t round_seed[MSFL_HASH_BYTES], uint64_t n_values,
                                                         msfl_packed_sum **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_packed_sum_free(msfl_packed_sum *sum);
 
 /** Whether `bytes` is a well-formed chunk j (length, every residue below its prime); reads only. ERR_FORMAT if not. */

@@ -36,10 +36,12 @@ typedef struct msfl_paillier_secret msfl_paillier_secret; /**< in secret memory 
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_keygen(uint32_t key_bits, msfl_paillier_secret **out);
 /** Wipes and frees. */
 MSFL_API void msfl_paillier_secret_free(msfl_paillier_secret *key);
+/** Free; NULL is fine. */
 MSFL_API void msfl_paillier_public_free(msfl_paillier_public *key);
 
 /** The public half; lives as long as the secret key. */
 MSFL_API const msfl_paillier_public *msfl_paillier_public_borrow(const msfl_paillier_secret *key);
+/** Bits of the modulus. */
 MSFL_API uint32_t msfl_paillier_key_bits(const msfl_paillier_public *key);
 /** Hash of the public key, which every ciphertext carries. */
 MSFL_API const uint8_t *msfl_paillier_key_id(const msfl_paillier_public *key);
@@ -100,6 +102,7 @@ typedef struct msfl_paillier_encryptor msfl_paillier_encryptor;
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_encryptor_new(const msfl_paillier_public *key,
                                                                 msfl_paillier_method method,
                                                                 msfl_paillier_encryptor **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_paillier_encryptor_free(msfl_paillier_encryptor *encryptor);
 
 /**

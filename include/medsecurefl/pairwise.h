@@ -47,10 +47,15 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_pairwise_check(const msfl_pairwise_info
 /** Bits of a masked value, w = ceil(log2(n (2^b - 1) + 1)). Chunks of a vector; values and bytes of chunk `j`, of which
  *  the first carries a header; bytes of a whole upload, all chunks in a row; bytes of an answer. */
 MSFL_API uint32_t msfl_pairwise_slot_bits(const msfl_pairwise_info *info);
+/** Chunks in an upload. */
 MSFL_API uint64_t msfl_pairwise_chunks(const msfl_pairwise_info *info);
+/** Values in chunk `j`; 0 beyond the last. */
 MSFL_API uint32_t msfl_pairwise_chunk_values(const msfl_pairwise_info *info, uint64_t j);
+/** Bytes of chunk `j`; 0 beyond the last. */
 MSFL_API size_t msfl_pairwise_chunk_bytes(const msfl_pairwise_info *info, uint64_t j);
+/** Bytes of an upload: all its chunks. */
 MSFL_API uint64_t msfl_pairwise_upload_bytes(const msfl_pairwise_info *info);
+/** Bytes of a client's answer about who is in and who is not. */
 MSFL_API size_t msfl_pairwise_answer_bytes(const msfl_pairwise_info *info);
 
 /* --- client: one round, then it is spent; belongs to one thread at a time --- */
@@ -60,6 +65,7 @@ typedef struct msfl_pairwise_client msfl_pairwise_client;
 /** Draws two key pairs and the seed of the self-mask. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_pairwise_client_new(const msfl_pairwise_info *info, uint32_t client,
                                                              msfl_pairwise_client **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_pairwise_client_free(msfl_pairwise_client *c);
 
 MSFL_API void msfl_pairwise_client_advert(const msfl_pairwise_client *c, uint8_t out[MSFL_PAIRWISE_ADVERT_BYTES]);
@@ -115,6 +121,7 @@ typedef struct msfl_pairwise_server msfl_pairwise_server;
 /** `adverts` as for msfl_pairwise_client_share, and the same errors. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_pairwise_server_new(const msfl_pairwise_info *info,
                                                              const uint8_t *const *adverts, msfl_pairwise_server **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_pairwise_server_free(msfl_pairwise_server *s);
 
 /** Fix the partners: `partners[j]` if packets came from client j. ERR_POLICY if they are too few, or it was done

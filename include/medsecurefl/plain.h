@@ -22,7 +22,9 @@ typedef struct msfl_plain_shape {
 /** Chunks of a vector; values and bytes of chunk `j` (values take ceil(log2(n (2^b - 1) + 1)) bits each, as they do in
  *  a sum); 0 for a chunk that is not there and for a shape out of range. */
 MSFL_API uint64_t msfl_plain_chunks(const msfl_plain_shape *shape);
+/** Values in chunk `j`; 0 beyond the last. */
 MSFL_API uint32_t msfl_plain_chunk_values(const msfl_plain_shape *shape, uint64_t j);
+/** Bytes of chunk `j`; 0 beyond the last. */
 MSFL_API size_t msfl_plain_chunk_bytes(const msfl_plain_shape *shape, uint64_t j);
 
 /**

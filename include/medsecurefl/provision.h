@@ -118,6 +118,7 @@ typedef struct msfl_provision_party {
  *  key that lies there too; then those that are awaited. Free `*parties` with msfl_provision_parties_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_provision_list(const char *folder, msfl_provision_result *result,
                                                         msfl_provision_party **parties, uint32_t *n);
+/** Free; NULL is fine. */
 MSFL_API void msfl_provision_parties_free(msfl_provision_party *parties);
 
 /** Whether a kit is whole and good at this time: certificate, keys, roster, and that they belong together. `name` and

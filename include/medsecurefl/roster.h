@@ -85,6 +85,7 @@ typedef struct msfl_roster msfl_roster; /**< immutable; any number of threads an
 
 /** Most bytes of a roster. */
 #define MSFL_ROSTER_BYTES_MAX (168u + 64u * MSFL_PARTIES_MAX + 4u * MSFL_COMMITTEE_MAX)
+/** Bytes that msfl_roster_sign writes for this content. */
 MSFL_API size_t msfl_roster_bytes(const msfl_roster_info *info);
 
 /**
@@ -102,6 +103,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_roster_sign(const msfl_roster_info *inf
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_roster_read(const uint8_t *bytes, size_t length, const uint8_t consortium[32],
                                                      msfl_roster **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_roster_free(msfl_roster *roster);
 /** Lives as long as the roster. */
 MSFL_API const msfl_roster_info *msfl_roster_borrow(const msfl_roster *roster);

@@ -43,6 +43,7 @@ MSFL_API void msfl_round_id(const msfl_round_info *info, uint8_t out[MSFL_HASH_B
 typedef struct msfl_authority msfl_authority; /**< may be asked by several threads at once */
 /** A fresh key pair that never leaves this object: what was sealed for it cannot be opened after it is gone. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_authority_new(msfl_authority **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_authority_free(msfl_authority *authority);
 MSFL_API void msfl_authority_public_key(const msfl_authority *authority, uint8_t out[MSFL_PUBLIC_KEY_BYTES]);
 /**
@@ -87,6 +88,7 @@ typedef struct msfl_round_coordinator msfl_round_coordinator; /**< all functions
 /** `ctx` is borrowed and must outlive the coordinator. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_round_coordinator_new(const msfl_packed *ctx, const msfl_round_info *info,
                                                                msfl_round_coordinator **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_round_coordinator_free(msfl_round_coordinator *c);
 /**
  * A client's complete upload: all chunks one after the other, and its bundle (kept). Every chunk is checked before the

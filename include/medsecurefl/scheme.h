@@ -37,6 +37,7 @@ enum {
 MSFL_API const msfl_scheme *const *msfl_schemes(void);
 /** By name; ERR_USAGE, naming those there are, if there is none. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_scheme_find(const char *name, const msfl_scheme **out);
+/** Its name, as msfl_scheme_find takes it. Static storage. */
 MSFL_API const char *msfl_scheme_name(const msfl_scheme *scheme);
 /** One line for people. */
 MSFL_API const char *msfl_scheme_summary(const msfl_scheme *scheme);
@@ -82,10 +83,13 @@ typedef struct msfl_setup msfl_setup;
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_setup_new(const msfl_scheme *scheme, const msfl_scheme_request *request,
                                                    msfl_setup **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_setup_free(msfl_setup *setup);
+/** The scheme that the parameters are of. Static storage. */
 MSFL_API const msfl_scheme *msfl_setup_scheme(const msfl_setup *setup);
 /** The request, with defaults filled in. */
 MSFL_API const msfl_scheme_request *msfl_setup_request(const msfl_setup *setup);
+/** What follows from the parameters, for people and cost plans. */
 MSFL_API void msfl_setup_facts(const msfl_setup *setup, msfl_scheme_facts *out);
 /** The instruction set table that its arithmetic uses ("generic", "avx2", ...); "-" for schemes that have none. */
 MSFL_API const char *msfl_setup_kernel(const msfl_setup *setup);
@@ -121,11 +125,13 @@ typedef struct msfl_session_info {
 /** Borrows setup and keys. With an interactive scheme the clients' exchange happens here. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_session_new(const msfl_setup *setup, msfl_keys *keys,
                                                      const msfl_session_info *info, msfl_session **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_session_free(msfl_session *session);
 
 /** ERR_USAGE for a client beyond the roster; for a second sender of one client ERR_POLICY where it would mask with the
  *  same keys (pairwise), a key of its own where keys are drawn (packed). */
 MSFL_API MSFL_NODISCARD msfl_status msfl_sender_new(msfl_session *session, uint32_t client, msfl_sender **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_sender_free(msfl_sender *sender);
 /** Chunk `j`, in order 0, 1, ...: `values` holds msfl_setup_chunk_values integers, `out` gets msfl_setup_chunk_bytes.
  *  ERR_NUMERIC for a value of 2^value_bits or more; ERR_USAGE or ERR_POLICY out of order or twice. */

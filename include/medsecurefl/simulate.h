@@ -65,6 +65,7 @@ typedef struct msfl_simulate_options {
     const msfl_observer *observer;
 } msfl_simulate_options;
 
+/** Three hospitals, phantom images, packed, eight rounds. */
 MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
 
 /**
@@ -84,6 +85,7 @@ MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
  *                             the same result
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json);
+/** Free; NULL is fine. */
 MSFL_API void msfl_text_free(char *text);
 
 /** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`. `part` is
@@ -102,6 +104,7 @@ typedef struct msfl_evaluate_options {
     const char *labels, *patient, *masks;
     const msfl_observer *observer;
 } msfl_evaluate_options;
+/** All images, the usual fractions of the split, 1,000 bootstrap samples. */
 MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
 MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
 

@@ -40,6 +40,7 @@ typedef struct msfl_train_options {
     float proximal; /**< FedProx (Li et al. 2020): mu / 2 |w - w0|^2 is added to the loss, w0 being the weights at the
                          start of the call; 0 to 1000, default 0 */
 } msfl_train_options;
+/** Adam at 0.001, batches of 32, one epoch. */
 MSFL_API msfl_train_options msfl_train_options_default(void);
 
 typedef struct msfl_train_result {
@@ -56,6 +57,7 @@ typedef struct msfl_trainer msfl_trainer; /**< compiled network, buffers and opt
  *  (NULL: a pool of its own), so hospitals train side by side without oversubscription. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_new(const msfl_model *model, uint32_t batch, uint32_t n_threads,
                                                      msfl_trainer *share, msfl_trainer **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_trainer_free(msfl_trainer *trainer);
 
 /** Threads that it works on. */
@@ -97,6 +99,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_save(const msfl_trainer *
                                                             size_t *length);
 /** The reverse; length 0 starts afresh. ERR_FORMAT or ERR_MISMATCH if the bytes are not a state of this model. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_state_load(msfl_trainer *trainer, const uint8_t *bytes, size_t length);
+/** Free; NULL is fine. */
 MSFL_API void msfl_bytes_free(uint8_t *bytes);
 
 MSFL_END_DECLS

@@ -33,6 +33,7 @@ typedef struct msfl_update_layout msfl_update_layout; /**< immutable; agreed by 
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_layout_new(uint32_t value_bits, uint32_t n_counters, uint64_t n_max,
                                                            const msfl_update_range *ranges, size_t n_ranges,
                                                            msfl_update_layout **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_update_layout_free(msfl_update_layout *layout);
 /** Slots in the whole vector: counters' digits and values. This is `n_values` of the packed scheme. */
 MSFL_API uint64_t msfl_update_slots(const msfl_update_layout *layout);
@@ -66,6 +67,7 @@ typedef struct msfl_update_encoder msfl_update_encoder;
  *  ERR_SYSTEM if libcrypto offers no AES. Making one costs some microseconds: once per update, not once per slice. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_encoder_new(const msfl_update_layout *layout,
                                                             const msfl_update_input *input, msfl_update_encoder **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_update_encoder_free(msfl_update_encoder *encoder);
 
 /** Slots [first, first + n) of the vector, each below 2^value_bits. Any slicing, in any order, gives the same integers;
@@ -80,6 +82,7 @@ typedef struct msfl_update_decoder msfl_update_decoder;
 /** For a sum over `n_clients` updates, 1 to 10^4. The layout is borrowed and must outlive the decoder. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_decoder_new(const msfl_update_layout *layout, uint32_t n_clients,
                                                             msfl_update_decoder **out);
+/** Free; NULL is fine. */
 MSFL_API void msfl_update_decoder_free(msfl_update_decoder *decoder);
 
 /** Slots [first, first + n) of the opened sum; `first` must continue where the last call ended. Writes the weighted
