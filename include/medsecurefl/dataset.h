@@ -75,6 +75,7 @@ typedef struct msfl_origin {
     msfl_part part;     /**< of the source's own split */
     const char *format; /**< "PNG", "JPEG", "array", "drawing"; static text */
 } msfl_origin;
+/** Of image number `image` < n_images. */
 MSFL_API msfl_origin msfl_dataset_origin(const msfl_dataset *dataset, uint32_t image);
 
 /** Stored samples of all images. `histogram` divides the range from 0 to full scale into equal bins. */
@@ -142,11 +143,11 @@ typedef struct msfl_shift {
 MSFL_API MSFL_NODISCARD msfl_status msfl_shift_draw(const char *spec, uint32_t n_clients, uint64_t seed,
                                                     msfl_shift *out);
 
-/** msfl_dataset_pixels and msfl_dataset_preview of an image as that scanner would have made it, before augmentation.
- * NULL: as it is. */
+/** msfl_dataset_pixels of an image as that scanner would have made it, before augmentation. `shift` NULL: as it is. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_shifted(const msfl_dataset *dataset, uint32_t image,
                                                                 const msfl_shift *shift, const msfl_augment *augment,
                                                                 uint64_t augment_seed, float *pixels);
+/** msfl_dataset_preview of the same: one byte a sample. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_dataset *dataset, uint32_t image,
                                                                  const msfl_shift *shift, uint8_t *pixels);
 /** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
@@ -162,19 +163,28 @@ typedef struct msfl_indices {
     uint32_t *at;
     uint32_t n;
 } msfl_indices;
+/** Frees the numbers and empties the list; one that is empty is fine. */
 MSFL_API void msfl_indices_clear(msfl_indices *list);
 
-/**
- * Split all images, patient by patient (stratified by class as far as patients allow), into test, validation and
- * training parts of about these fractions. The source's own test folder or arrays are used as test part when there are
- * any (and a patient on both sides is moved to test). The three lists are disjoint and sorted.
- */
+/** Images of a data set in three parts, disjoint and each sorted. */
 typedef struct msfl_split {
     msfl_indices train, validation, test;
     const char *how; /**< static text: "by patient (labels.csv)", "by image: no patient key", "as the source" ... */
 } msfl_split;
+/**
+ * Split all images, patient by patient (stratified by class as far as patients allow), into test, validation and
+ * training parts of about these fractions. The source's own test folder or arrays are used as test part when there are
+ * any (and a patient on both sides is moved to test).
+ *
+ * `out` is freed with msfl_split_clear. The same `seed` gives the same parts.
+ *
+ * @retval MSFL_ERR_USAGE  a fraction below 0, or both together 1 or more
+ * @retval MSFL_ERR_DATA   a part that was asked for stays empty
+ * On error `out` is empty.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction,
                                                        double validation_fraction, uint64_t seed, msfl_split *out);
+/** Frees the three lists and empties them. */
 MSFL_API void msfl_split_clear(msfl_split *split);
 
 /**

@@ -74,6 +74,7 @@ typedef struct msfl_model_extra {
     char **class_names; /**< NULL when absent */
     char *normalise;    /**< NULL when absent */
 } msfl_model_extra;
+/** Frees the texts and zeroes the struct; one that is zeroed is fine. */
 MSFL_API void msfl_model_extra_clear(msfl_model_extra *extra);
 
 /**

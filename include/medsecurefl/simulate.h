@@ -88,8 +88,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_simulate(const msfl_simulate_options *o
 /** Free; NULL is fine. */
 MSFL_API void msfl_text_free(char *text);
 
-/** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`. `part` is
- * "all", "train", "validation" or "test" (the split of `seed` and the default fractions). */
+/** What a model file is held against. `part` is "all", "train", "validation" or "test" (the split of `seed` and these
+ *  fractions). */
 typedef struct msfl_evaluate_options {
     const char *model, *data, *label, *part;
     uint32_t phantom_images; /**< 0: the default number */
@@ -106,6 +106,8 @@ typedef struct msfl_evaluate_options {
 } msfl_evaluate_options;
 /** All images, the usual fractions of the split, 1,000 bootstrap samples. */
 MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
+/** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`; free with
+ *  msfl_text_free. On error `*result_json` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
 
 /** Class probabilities for image files, as JSON text: a list of {file, class, probabilities} or {file, error}. A file
