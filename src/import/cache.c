@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -237,10 +237,12 @@ msfl_status msfl_cache_get(const msfl_cache *c, const msfl_recipe *recipe, const
 /* Without fsync, which for thousands of small files would take longer than all the rest: what a crash tears is not
  * believed, and made again. */
 static msfl_status write_entry(const char *path, const msfl_buffer *b) {
-    char *temporary = msfl_format("%s.%ld", path, (long)getpid());
+    /* Threads that hold copies of one picture write the same entry at the same time. */
+    static atomic_uint number;
+    char *temporary = msfl_format("%s.%ld.%u", path, (long)getpid(), atomic_fetch_add(&number, 1));
     if (temporary == NULL) return MSFL_NO_MEMORY;
     msfl_status status = MSFL_OK;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         status = msfl_fail_errno(errno, "cannot write %s", temporary);
         goto done;

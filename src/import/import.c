@@ -107,6 +107,8 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
         if (info->group_key != NULL) msfl_patient_hash(group, items->list[i].patient);
         status = msfl_texts_add(&items->labels, label, strlen(label));
     }
+    job->n_skipped = info->n_skipped; /* told by the one who read them */
+    items->n_ignored = info->n_ignored;
     items->label_key = msfl_strdup(info->label_key);
     items->patient_key = info->group_key == NULL ? NULL : msfl_strdup(info->group_key);
     return status == MSFL_OK && items->label_key == NULL ? MSFL_NO_MEMORY : status;

@@ -20,7 +20,7 @@ void msfl_items_clear(msfl_items *items) {
 }
 
 static msfl_status add_path(msfl_items *items, const char *folder, const char *name, uint32_t *number) {
-    char *path = name[0] == '/' ? msfl_strdup(name) : msfl_path_join(folder, name);
+    char *path = msfl_path_join(folder, name);
     if (path == NULL) return MSFL_NO_MEMORY;
     *number = (uint32_t)items->paths.n;
     msfl_status status = msfl_texts_add(&items->paths, path, strlen(path));
@@ -100,10 +100,28 @@ static msfl_status leave_out_masks(finder *f) {
     return msfl_fail(MSFL_ERR_DATA, "%s: every picture of the data lies in this folder of masks", f->o->masks);
 }
 
+/* Whether a path leads out of the folder that it is meant to lie in, were it not for links: what links lead to is up to
+ * whoever may make them there. */
+static bool leads_out(const char *path) {
+    if (path[0] == '/') return true;
+    for (const char *part = path; *part != 0;) {
+        size_t n = strcspn(part, "/");
+        if (n == 2 && memcmp(part, "..", 2) == 0) return true;
+        part += n + strspn(part + n, "/");
+    }
+    return false;
+}
+
 /* A path in the table: below the data folder, or below the table's own. */
 static msfl_status path_of_cell(finder *f, const char *cell, uint32_t *number) {
     *number = MSFL_NO_PATH;
     if (msfl_labels_is_blank(cell)) return MSFL_OK;
+    if (leads_out(cell)) {
+        return msfl_fail(MSFL_ERR_DATA,
+                         "%s: '%.200s' leads out of the folders of the data and the table: name files below them, "
+                         "without .. and without a leading /",
+                         f->table.path, cell);
+    }
     char *own = msfl_strdup(f->table.path);
     if (own == NULL) return MSFL_NO_MEMORY;
     char *slash = strrchr(own, '/');
