@@ -61,7 +61,7 @@ static msfl_status open_key(msfl_import_job *job, const char *cache) {
             o->seal ? "sealing" : "an import that keeps nothing");
     }
     char *path = msfl_path_join(cache, "hospital.key");
-    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(cache);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     if (status == MSFL_OK && !msfl_file_exists(path)) {
         status = msfl_hospital_make(path);
         if (status == MSFL_OK) {
@@ -352,6 +352,7 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
         if (own == NULL) status = MSFL_NO_MEMORY;
         cache = own;
     }
+    if (status == MSFL_OK && cache != NULL) status = msfl_cache_prepare(cache);
     if (status == MSFL_OK) status = open_key(&job, cache);
     if (status == MSFL_OK) status = msfl_pool_new(o->n_threads, &job.pool);
     if (status == MSFL_OK) status = msfl_is_folder(o->data) ? find_in_folder(&job) : find_in_dataset(&job);

@@ -182,6 +182,25 @@ static void one_entry_by_many_threads(void **state) {
     msfl_hospital_free(k);
 }
 
+/* A cache closes its folder to others: not one that is shared. */
+static void another_folder_is_no_cache(void **state) {
+    (void)state;
+    prepare(pictures_recipe);
+    put_png(at("data/a/1.png"), 9, 7, 1);
+    put_png(at("data/b/1.png"), 9, 7, 50);
+    put_text(at("cache/letter.txt"), "of somebody else");
+    assert_int_equal(chmod(cache, 0755), 0);
+    assert_int_equal(import_all(NULL, true, NULL), MSFL_ERR_EXISTS);
+    struct stat info;
+    assert_int_equal(stat(cache, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0755);
+    (void)remove(at("cache/letter.txt"));
+    assert_int_equal(import_all(NULL, true, NULL), MSFL_OK);
+    assert_int_equal(stat(cache, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(import_all(NULL, true, NULL), MSFL_OK); /* with entries of its own */
+}
+
 typedef msfl_status (*attempt)(void);
 
 /* Every allocation fails once; what is done is undone. */
@@ -292,6 +311,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_never_ends_is_not_read, begin, end),
         cmocka_unit_test_setup_teardown(samples_beside_a_header_count, begin, end),
         cmocka_unit_test_setup_teardown(one_entry_by_many_threads, begin, end),
+        cmocka_unit_test_setup_teardown(another_folder_is_no_cache, begin, end),
         cmocka_unit_test_setup_teardown(no_memory_with_masks_and_cache, begin, end),
         cmocka_unit_test_setup_teardown(no_memory_with_sequences, begin, end),
     };
