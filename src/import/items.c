@@ -113,14 +113,16 @@ static bool leads_out(const char *path) {
 }
 
 /* A path in the table: below the data folder, or below the table's own. */
-static msfl_status path_of_cell(finder *f, const char *cell, uint32_t *number) {
+static msfl_status path_of_cell(finder *f, uint32_t row, uint32_t column, uint32_t *number) {
+    const char *cell = msfl_csv_cell(f->table.table, row, column);
     *number = MSFL_NO_PATH;
     if (msfl_labels_is_blank(cell)) return MSFL_OK;
     if (leads_out(cell)) {
-        return msfl_fail(MSFL_ERR_DATA,
-                         "%s: '%.200s' leads out of the folders of the data and the table: name files below them, "
-                         "without .. and without a leading /",
-                         f->table.path, cell);
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s, line %u, column '%.100s': the path leads out of the folders of the data and the table: name "
+            "files below them, without .. and without a leading /",
+            f->table.path, msfl_csv_line(f->table.table, row), msfl_csv_heading(f->table.table, column));
     }
     char *own = msfl_strdup(f->table.path);
     if (own == NULL) return MSFL_NO_MEMORY;
@@ -177,11 +179,11 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
     msfl_status status = MSFL_OK;
     bool complete = true;
     for (uint32_t i = 0; i < item.n && status == MSFL_OK; i++) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, columns[i]), &paths[i]);
+        status = path_of_cell(f, row, columns[i], &paths[i]);
         complete &= paths[i] != MSFL_NO_PATH;
     }
     if (status == MSFL_OK && f->mask != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (status == MSFL_OK && f->o->masks != NULL) {
         status = mask_beside(f, msfl_csv_cell(t, row, columns[0]), &item.mask);
     }
@@ -260,7 +262,7 @@ static msfl_status add_scanned(finder *f, size_t i) {
         .first = (uint32_t)f->items->n_files, .n = 1, .mask = MSFL_NO_PATH, .part = (msfl_part)f->scan.parts[i]};
     msfl_status status = MSFL_OK;
     if (f->mask != MSFL_NO_ROW && row != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(f->table.table, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (f->o->masks != NULL && f->mask == MSFL_NO_ROW) {
         status = mask_beside(f, path, &item.mask);
     }
