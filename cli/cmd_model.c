@@ -1,8 +1,10 @@
 /* medsecurefl model: look at networks and model files, or make an initial one. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/model.h"
 #include "text/json.h"
 
@@ -24,8 +26,8 @@ static bool ends_in(const char *text, const char *end) {
 
 static bool is_model_file(const char *path) {
     uint8_t start[4] = {0};
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return ends_in(path, ".h5");
+    FILE *f;
+    if (msfl_file_open(path, &f) != MSFL_OK) return ends_in(path, ".h5"); /* a pipe would keep us waiting */
     size_t n = fread(start, 1, sizeof start, f);
     fclose(f);
     return (n == sizeof start && memcmp(start, "\x89HDF", 4) == 0) || ends_in(path, ".h5");
@@ -33,10 +35,13 @@ static bool is_model_file(const char *path) {
 
 static void print_table(const subject *s) {
     const msfl_model_info *info = msfl_model_info_borrow(s->model);
-    printf("%s: %u x %u x %u -> %u classes\n\n", info->name, info->height, info->width, info->channels,
-           info->n_classes);
-    for (uint32_t i = 0; i < info->n_layers; i++)
-        printf("%4u  %s\n", i + 1, msfl_model_layer_text(s->model, i));
+    cli_print_safely(stdout, info->name);
+    printf(": %u x %u x %u -> %u classes\n\n", info->height, info->width, info->channels, info->n_classes);
+    for (uint32_t i = 0; i < info->n_layers; i++) {
+        printf("%4u  ", i + 1);
+        cli_print_safely(stdout, msfl_model_layer_text(s->model, i));
+        putchar('\n');
+    }
     printf("\n%llu values in %u tensors, %llu of them trained; %llu bytes as float32\n",
            (unsigned long long)info->n_values, info->n_tensors, (unsigned long long)info->n_trainable,
            (unsigned long long)info->n_values * 4);
@@ -47,11 +52,17 @@ static void print_table(const subject *s) {
     printf("architecture %s\n", text);
     if (s->extra.class_names != NULL) {
         printf("classes");
-        for (uint32_t c = 0; c < s->extra.n_classes; c++)
-            printf("%s %s", c == 0 ? "" : ",", s->extra.class_names[c]);
+        for (uint32_t c = 0; c < s->extra.n_classes; c++) {
+            printf(c == 0 ? " " : ", ");
+            cli_print_safely(stdout, s->extra.class_names[c]);
+        }
         printf("\n");
     }
-    if (s->extra.normalise != NULL) printf("pixels normalised by %s\n", s->extra.normalise);
+    if (s->extra.normalise != NULL) {
+        printf("pixels normalised by ");
+        cli_print_safely(stdout, s->extra.normalise);
+        putchar('\n');
+    }
     printf("%s\n", s->weights != NULL ? "with weights" : "without weights");
 }
 
@@ -71,13 +82,13 @@ static msfl_status print_json(const subject *s) {
     msfl_hex(hash, sizeof hash, hex);
     json_t *layers = json_array(), *tensors = json_array(), *names = json_null();
     for (uint32_t i = 0; i < info->n_layers; i++)
-        json_array_append_new(layers, json_string(msfl_model_layer_text(s->model, i)));
+        json_array_append_new(layers, msfl_json_string(msfl_model_layer_text(s->model, i)));
     for (uint32_t i = 0; i < info->n_tensors; i++)
         json_array_append_new(tensors, tensor_json(msfl_model_tensor(s->model, i)));
     if (s->extra.class_names != NULL) {
         names = json_array();
         for (uint32_t c = 0; c < s->extra.n_classes; c++)
-            json_array_append_new(names, json_string(s->extra.class_names[c]));
+            json_array_append_new(names, msfl_json_string(s->extra.class_names[c]));
     }
     json_t *root = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:o,s:s?,s:o,s:o}", "source", s->source, "name",
                              info->name, "height", (json_int_t)info->height, "width", (json_int_t)info->width,

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/simulate.h"
 #include "text/json.h"
 
@@ -9,7 +10,7 @@
 
 static void print_class(const json_t *v) {
     if (json_is_string(v)) {
-        printf("%s", json_string_value(v));
+        cli_print_safely(stdout, json_string_value(v)); /* the model's names, which somebody else chose */
     } else {
         printf("class %lld", (long long)json_integer_value(v));
     }
@@ -21,10 +22,13 @@ static void print_lines(const json_t *list) {
     json_array_foreach(list, i, one) {
         const char *error = json_string_value(json_object_get(one, "error"));
         if (error != NULL) {
-            fprintf(stderr, "medsecurefl predict: %s\n", error);
+            fprintf(stderr, "medsecurefl predict: ");
+            cli_print_safely(stderr, error);
+            fputc('\n', stderr);
             continue;
         }
-        printf("%s\t", json_string_value(json_object_get(one, "file")));
+        cli_print_safely(stdout, json_string_value(json_object_get(one, "file")));
+        putchar('\t');
         print_class(json_object_get(one, "class"));
         printf("\t%.4f\n", json_number_value(json_object_get(one, "probability")));
     }

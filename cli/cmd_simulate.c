@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/scheme.h"
 #include "medsecurefl/simulate.h"
 #include "table.h"
@@ -160,7 +161,11 @@ static msfl_status print_summary(const json_t *r, const char *out) {
     printf("peak memory: %.0f MiB\n", figure(r, "peak_rss_bytes") / 1048576.0);
     const json_t *warning;
     size_t i;
-    json_array_foreach(json_object_get(r, "warnings"), i, warning) printf("warning: %s\n", json_string_value(warning));
+    json_array_foreach(json_object_get(r, "warnings"), i, warning) {
+        printf("warning: ");
+        cli_print_safely(stdout, json_string_value(warning));
+        putchar('\n');
+    }
     printf("\nmodel   %s/agg_model.h5\nreport  %s/report.html\n", out, out);
     return MSFL_OK;
 }

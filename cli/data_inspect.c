@@ -147,16 +147,9 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
 
 /* --- the page for people --- */
 
-void cli_print_safely(const char *text) {
-    msfl_buffer clean = {0};
-    cli_put_columns(&clean, text, SIZE_MAX, cli_locale_is_utf8());
-    if (clean.status == MSFL_OK) fwrite(clean.bytes, 1, clean.length, stdout);
-    msfl_buffer_clear(&clean);
-}
-
 static void print_line(const char *name, const char *text) {
     printf("%-12s", name);
-    cli_print_safely(text);
+    cli_print_safely(stdout, text);
     putchar('\n');
 }
 
@@ -216,7 +209,7 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
         print_line("patients", "unknown; every image stands alone");
     } else {
         printf("%-12s%u, by ", "patients", info->n_groups);
-        cli_print_safely(info->group_key);
+        cli_print_safely(stdout, info->group_key);
         printf("; %u to %u images each, median %u\n", f->visits_min, f->visits_max, f->visits_median);
     }
     print_line("split", info->has_split ? "the source's own" : "none at the source");

@@ -1,5 +1,6 @@
 /* The tables of `medsecurefl reproduce`: rows of trainings, columns of federations, cells over seeds. */
 #include "base/error.h"
+#include "columns.h"
 #include "reproduce.h"
 #include "table.h"
 
@@ -277,7 +278,10 @@ msfl_status cli_reproduce_print(const json_t *tables) {
            json_is_true(json_object_get(d, "within_bound")) ? "held in every round" : "NOT HELD");
     const json_t *warning;
     size_t i;
-    json_array_foreach(json_object_get(tables, "warnings"), i, warning)
-        printf("warning: %s\n", json_string_value(warning));
+    json_array_foreach(json_object_get(tables, "warnings"), i, warning) {
+        printf("warning: ");
+        cli_print_safely(stdout, json_string_value(warning));
+        putchar('\n');
+    }
     return MSFL_OK;
 }

@@ -61,7 +61,7 @@ static msfl_status open_key(msfl_import_job *job, const char *cache) {
             o->seal ? "sealing" : "an import that keeps nothing");
     }
     char *path = msfl_path_join(cache, "hospital.key");
-    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(cache);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     if (status == MSFL_OK && !msfl_file_exists(path)) {
         status = msfl_hospital_make(path);
         if (status == MSFL_OK) {
@@ -107,6 +107,8 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
         if (info->group_key != NULL) msfl_patient_hash(group, items->list[i].patient);
         status = msfl_texts_add(&items->labels, label, strlen(label));
     }
+    job->n_skipped = info->n_skipped; /* told by the one who read them */
+    items->n_ignored = info->n_ignored;
     items->label_key = msfl_strdup(info->label_key);
     items->patient_key = info->group_key == NULL ? NULL : msfl_strdup(info->group_key);
     return status == MSFL_OK && items->label_key == NULL ? MSFL_NO_MEMORY : status;
@@ -350,6 +352,7 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
         if (own == NULL) status = MSFL_NO_MEMORY;
         cache = own;
     }
+    if (status == MSFL_OK && cache != NULL) status = msfl_cache_prepare(cache);
     if (status == MSFL_OK) status = open_key(&job, cache);
     if (status == MSFL_OK) status = msfl_pool_new(o->n_threads, &job.pool);
     if (status == MSFL_OK) status = msfl_is_folder(o->data) ? find_in_folder(&job) : find_in_dataset(&job);

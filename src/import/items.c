@@ -20,7 +20,7 @@ void msfl_items_clear(msfl_items *items) {
 }
 
 static msfl_status add_path(msfl_items *items, const char *folder, const char *name, uint32_t *number) {
-    char *path = name[0] == '/' ? msfl_strdup(name) : msfl_path_join(folder, name);
+    char *path = msfl_path_join(folder, name);
     if (path == NULL) return MSFL_NO_MEMORY;
     *number = (uint32_t)items->paths.n;
     msfl_status status = msfl_texts_add(&items->paths, path, strlen(path));
@@ -100,10 +100,30 @@ static msfl_status leave_out_masks(finder *f) {
     return msfl_fail(MSFL_ERR_DATA, "%s: every picture of the data lies in this folder of masks", f->o->masks);
 }
 
+/* Whether a path leads out of the folder that it is meant to lie in, were it not for links: what links lead to is up to
+ * whoever may make them there. */
+static bool leads_out(const char *path) {
+    if (path[0] == '/') return true;
+    for (const char *part = path; *part != 0;) {
+        size_t n = strcspn(part, "/");
+        if (n == 2 && memcmp(part, "..", 2) == 0) return true;
+        part += n + strspn(part + n, "/");
+    }
+    return false;
+}
+
 /* A path in the table: below the data folder, or below the table's own. */
-static msfl_status path_of_cell(finder *f, const char *cell, uint32_t *number) {
+static msfl_status path_of_cell(finder *f, uint32_t row, uint32_t column, uint32_t *number) {
+    const char *cell = msfl_csv_cell(f->table.table, row, column);
     *number = MSFL_NO_PATH;
     if (msfl_labels_is_blank(cell)) return MSFL_OK;
+    if (leads_out(cell)) {
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s, line %u, column '%.100s': the path leads out of the folders of the data and the table: name "
+            "files below them, without .. and without a leading /",
+            f->table.path, msfl_csv_line(f->table.table, row), msfl_csv_heading(f->table.table, column));
+    }
     char *own = msfl_strdup(f->table.path);
     if (own == NULL) return MSFL_NO_MEMORY;
     char *slash = strrchr(own, '/');
@@ -159,11 +179,11 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
     msfl_status status = MSFL_OK;
     bool complete = true;
     for (uint32_t i = 0; i < item.n && status == MSFL_OK; i++) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, columns[i]), &paths[i]);
+        status = path_of_cell(f, row, columns[i], &paths[i]);
         complete &= paths[i] != MSFL_NO_PATH;
     }
     if (status == MSFL_OK && f->mask != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (status == MSFL_OK && f->o->masks != NULL) {
         status = mask_beside(f, msfl_csv_cell(t, row, columns[0]), &item.mask);
     }
@@ -242,7 +262,7 @@ static msfl_status add_scanned(finder *f, size_t i) {
         .first = (uint32_t)f->items->n_files, .n = 1, .mask = MSFL_NO_PATH, .part = (msfl_part)f->scan.parts[i]};
     msfl_status status = MSFL_OK;
     if (f->mask != MSFL_NO_ROW && row != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(f->table.table, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (f->o->masks != NULL && f->mask == MSFL_NO_ROW) {
         status = mask_beside(f, path, &item.mask);
     }

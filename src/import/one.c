@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "image/decode.h"
+#include "import/memo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -170,6 +171,31 @@ static msfl_status name_entry(msfl_import_job *job, size_t number, uint8_t out[M
     return status;
 }
 
+/* How the files of a sample look from outside. */
+static msfl_status look_of(const msfl_import_job *job, const msfl_item *item, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_hash h;
+    msfl_status status = MSFL_OK;
+    msfl_hash_init(&h, "msfl.import.look");
+    uint32_t n = job->dataset != NULL ? 0 : item->n + (item->mask != MSFL_NO_PATH);
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
+        uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
+        status = msfl_memo_look(msfl_texts_get(&job->items.paths, path), &h);
+    }
+    msfl_hash_final(&h, out);
+    msfl_hash_clear(&h);
+    return status;
+}
+
+/* The cache's entry is named by bytes that were read before: what was decoded must have been the same ones, or a later
+ * import that meets the old bytes would be given the new picture. */
+static msfl_status check_unchanged(const msfl_import_job *job, const msfl_item *item, const char *name,
+                                   const uint8_t before[MSFL_HASH_BYTES]) {
+    uint8_t after[MSFL_HASH_BYTES];
+    msfl_status status = look_of(job, item, after);
+    if (status != MSFL_OK || memcmp(before, after, sizeof after) == 0) return status;
+    return msfl_fail(MSFL_ERR_DATA, "%s: a file of this sample changed while it was read", name);
+}
+
 /* A sample that cannot be used is noted; what concerns the whole import is handed on. */
 static msfl_status note(msfl_outcome *out, msfl_status status) {
     if (status == MSFL_OK || status == MSFL_ERR_MEMORY || status == MSFL_ERR_CANCELLED) return status;
@@ -181,17 +207,20 @@ static msfl_status note(msfl_outcome *out, msfl_status status) {
 
 msfl_status msfl_import_sample(msfl_import_job *job, size_t number, msfl_outcome *out) {
     const msfl_item *item = &job->items.list[number];
-    uint8_t entry[MSFL_CACHE_NAME_BYTES];
+    uint8_t entry[MSFL_CACHE_NAME_BYTES], look[MSFL_HASH_BYTES];
     char array_name[32];
     snprintf(array_name, sizeof array_name, "picture %zu", number);
     const char *name =
         job->dataset != NULL ? array_name : msfl_texts_get(&job->items.paths, job->items.files[item->first]);
-    msfl_status status = name_entry(job, number, entry);
+    msfl_status status = look_of(job, item, look);
+    if (status == MSFL_OK) status = name_entry(job, number, entry);
     if (status != MSFL_OK) return note(out, status);
     status = msfl_cache_get(job->cache, &job->recipe, entry, &out->from_cache, &out->result);
     if (status != MSFL_OK) return status;
     if (!out->from_cache) {
-        status = note(out, make(job, number, name, &out->result));
+        status = make(job, number, name, &out->result);
+        if (status == MSFL_OK) status = check_unchanged(job, item, name, look);
+        status = note(out, status);
         if (status != MSFL_OK || out->status != MSFL_OK) return status;
         status = msfl_cache_put(job->cache, &job->recipe, entry, &out->result);
         if (status != MSFL_OK) return status;

@@ -266,6 +266,14 @@ static msfl_status read_step(parser *p, const msfl_yaml *item) {
                           v->key);
 }
 
+/* YAML's escapes write characters that stand nowhere in the file; names are shown, and stand in the hashed text. */
+static bool has_control(const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0; p++) {
+        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) return true;
+    }
+    return false;
+}
+
 static msfl_status read_sequences(parser *p, const msfl_yaml *node) {
     msfl_recipe *r = p->r;
     if (node->kind != MSFL_YAML_SEQUENCE || node->n < 1 || node->n > MSFL_RECIPE_CHANNELS_MAX) {
@@ -274,8 +282,9 @@ static msfl_status read_sequences(parser *p, const msfl_yaml *node) {
     }
     for (const msfl_yaml *v = node->first; v != NULL; v = v->next) {
         if (v->kind != MSFL_YAML_SCALAR || v->text[0] == 0 || strlen(v->text) >= MSFL_RECIPE_NAME_BYTES ||
-            strpbrk(v->text, "\"\\\n\r\t") != NULL) {
-            return msfl_yaml_fail(p->name, v, "the name of a column has 1 to %d characters, without quotes",
+            strpbrk(v->text, "\"\\") != NULL || has_control(v->text)) {
+            return msfl_yaml_fail(p->name, v,
+                                  "the name of a column has 1 to %d characters, without quotes and control characters",
                                   MSFL_RECIPE_NAME_BYTES - 1);
         }
         memcpy(r->sequences[r->n_sequences++], v->text, strlen(v->text) + 1);
@@ -371,8 +380,9 @@ static msfl_status read_head(parser *p, const msfl_yaml *root) {
         status = msfl_yaml_fail(p->name, root, "colour: rgb goes with pictures of one file each");
     }
     if (status == MSFL_OK && name != NULL) {
-        if (name->kind != MSFL_YAML_SCALAR || strlen(name->text) >= MSFL_RECIPE_NAME_BYTES) {
-            return msfl_yaml_fail(p->name, name, "the name has at most %d characters", MSFL_RECIPE_NAME_BYTES - 1);
+        if (name->kind != MSFL_YAML_SCALAR || strlen(name->text) >= MSFL_RECIPE_NAME_BYTES || has_control(name->text)) {
+            return msfl_yaml_fail(p->name, name, "the name has at most %d characters, and no control characters",
+                                  MSFL_RECIPE_NAME_BYTES - 1);
         }
         memcpy(r->name, name->text, strlen(name->text) + 1);
     }
