@@ -24,7 +24,7 @@ except ImportError:
     sys.exit(77)
 
 import dicom_files as df
-from common import CLI, SANITIZED, CliTest, main, run
+from common import CLI, SANITIZED, SOURCE, CliTest, main, run
 
 THREADS = ("--threads", "1") if SANITIZED else ()
 RECIPES = ["recipe: 1\ninput: picture\nsteps:\n  - resize: {size: [40, 40]}\n",
@@ -163,6 +163,21 @@ class Resume(CliTest):
         self.ok(*self.words("plain", False))
         for name in ("pixels", "records"):
             self.assertEqual(self.content("plain", False)[name], self.content("whole", True)[name], name)
+
+
+class Bench(CliTest):
+    @unittest.skipIf(SANITIZED, "sanitizers have memory of their own")
+    def test_bench(self):
+        """bench/import.py gives its figures, and more files take no more memory but for their rows in tables."""
+        r = subprocess.run([sys.executable, "-B", os.path.join(SOURCE, "bench", "import.py"), "--few", "60", "--files", "400", "--json"],
+                           capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        figures = json.loads(r.stdout)
+        self.assertEqual([row["files"] for row in figures["runs"]], [60, 400])
+        self.assertLess(figures["bytes_per_further_file"], 12000)
+        for row in figures["runs"]:
+            self.assertEqual((row["first"]["from_cache"], row["second"]["unchanged"], row["elsewhere"]["from_cache"]), (0, True, row["files"]))
+            self.assertGreater(row["first"]["processor_s"], row["second"]["processor_s"])
 
 
 if __name__ == "__main__":
