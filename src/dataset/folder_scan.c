@@ -294,8 +294,13 @@ msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, 
         if (split) {
             status = collect_split(&s, &l);
         } else if (l.n_folders > 0) {
-            leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
             status = collect_classes(&s, "", &l, MSFL_PART_NONE);
+            /* Folders without pictures, of notes say, are no classes. */
+            if (status == MSFL_OK && out->paths.n == 0) {
+                status = collect_flat(&s, &l);
+            } else {
+                leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
+            }
         } else {
             status = collect_flat(&s, &l);
         }

@@ -119,6 +119,7 @@ static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const 
     failed |= json_object_set_new(source, "skipped", json_integer(job->n_skipped));
     failed |= json_object_set_new(source, "unlabelled", json_integer(job->items.n_unlabelled));
     failed |= json_object_set_new(source, "incomplete", json_integer(job->items.n_incomplete));
+    failed |= json_object_set_new(source, "unmatched_rows", json_integer((json_int_t)job->items.n_unmatched));
     failed |= json_object_set_new(source, "ignored", json_integer(job->items.n_ignored));
     failed |= json_object_set_new(m, "source", source);
     json_t *near = c->searched ? json_pack("{s:I, s:I, s:I}", "pairs_of_different_patients", (json_int_t)c->pairs,

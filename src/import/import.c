@@ -129,6 +129,7 @@ static msfl_status find_in_folder(msfl_import_job *job) {
                                   .label = o->label,
                                   .patient = o->patient,
                                   .masks = masks != NULL ? masks : o->masks,
+                                  .refuse_bad = o->refuse_bad,
                                   .observer = o->observer};
     msfl_status status = msfl_items_find(&i, &job->recipe, &job->items);
     msfl_free(data);

@@ -309,6 +309,49 @@ static msfl_status find_files(finder *f) {
     return status;
 }
 
+/* Rows that name no picture: some tables are of more than one folder, so it is no error. */
+static msfl_status count_unmatched(const finder *f, uint32_t *line) {
+    if (f->table.table == NULL || f->table.row_of == NULL || f->table.n_matched == 0) return MSFL_OK;
+    uint32_t n = msfl_csv_rows(f->table.table);
+    bool *named = msfl_alloc(n, sizeof *named);
+    if (named == NULL) return MSFL_NO_MEMORY;
+    for (size_t i = 0; i < f->table.n_images; i++)
+        if (f->table.row_of[i] != MSFL_NO_ROW) named[f->table.row_of[i]] = true;
+    for (uint32_t row = n; row > 0; row--) {
+        if (named[row - 1]) continue;
+        *line = msfl_csv_line(f->table.table, row - 1);
+        f->items->n_unmatched++;
+    }
+    msfl_free(named);
+    return MSFL_OK;
+}
+
+static msfl_status tell_left_out(const finder *f) {
+    const msfl_items *items = f->items;
+    const msfl_observer *observer = f->o->observer;
+    const char *has = f->recipe->n_sequences > 0 ? "a file or a mask" : "a mask";
+    uint32_t line = 0;
+    if (items->n_incomplete > 0 && f->o->refuse_bad) {
+        return msfl_fail(MSFL_ERR_DATA, "%s: %u samples lack %s, and such are to be refused", f->o->data,
+                         items->n_incomplete, has);
+    }
+    if (items->n_incomplete > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples that lack %s",
+                          items->n_incomplete, has);
+    }
+    if (items->n_unlabelled > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples without a label",
+                          items->n_unlabelled);
+    }
+    msfl_status status = count_unmatched(f, &line);
+    if (items->n_unmatched > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data",
+                          "%u rows of %s name no picture of these; the first is line %u", items->n_unmatched,
+                          f->table.path, line);
+    }
+    return status;
+}
+
 msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe *recipe, msfl_items *out) {
     msfl_items items = {0};
     finder f = {.o = options,
@@ -325,6 +368,7 @@ msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe
                       "--masks should name",
                       options->data, items.n_unlabelled, items.n_incomplete);
     }
+    if (status == MSFL_OK) status = tell_left_out(&f);
     msfl_scan_clear(&f.scan);
     msfl_labels_clear(&f.table);
     if (status != MSFL_OK) {
