@@ -333,7 +333,7 @@ static void put_bytes_bar(msfl_page *page, const char *style, const char *name, 
         "</th><td class=\"plot\"><svg aria-hidden=\"true\"><rect class=\"%s\" width=\"%.2f%%\" height=\"100%%\"/>"
         "</svg></td><td>%s</td><td>%s</td></tr>\n",
         style, 100 * log10(fmax(bytes, 1)) / log10(longest), msfl_bytes_text(bytes).text,
-        msfl_significant(per_weight).text);
+        per_weight >= 1000 ? msfl_whole(per_weight).text : msfl_significant(per_weight).text);
 }
 
 static void put_bytes(msfl_page *page, const json_t *costs, double proto_bytes, double proto_weight) {
