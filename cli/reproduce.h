@@ -15,11 +15,6 @@ extern const char *const cli_reproduce_rows[REPRODUCE_ROWS];
 /** The number called `name`, or NaN. */
 double cli_reproduce_number(const json_t *object, const char *name);
 
-/** What a mean's standard error is multiplied with for a 95 % interval: the 97.5th percentile of Student's distribution
- *  with that many degrees of freedom (tabulated to 30; beyond, the first terms of its expansion at the normal
- *  distribution, Abramowitz and Stegun 26.7.5, within 1e-5). NaN below 1. */
-double cli_reproduce_student(int freedom);
-
 /**
  * What a finished run says, taken from its result.json: `{clients, seed, test_images, encrypted, plain, central,
  * sum_exact, figure_difference, weight_difference, weight_bound, within_bound, costs, warnings}`. The caller owns

@@ -1,6 +1,7 @@
 /* The tables of `medsecurefl reproduce`: rows of trainings, columns of federations, cells over seeds. */
 #include "base/error.h"
 #include "reproduce.h"
+#include "student.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -145,18 +146,6 @@ msfl_status cli_reproduce_run(const char *path, const json_t *result, json_t **r
     return one == NULL ? msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables") : MSFL_OK;
 }
 
-double cli_reproduce_student(int freedom) {
-    static const double small[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
-                                   2.262157,  2.228139, 2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905,
-                                   2.109816,  2.100922, 2.093024, 2.085963, 2.079614, 2.073873, 2.068658, 2.063899,
-                                   2.059539,  2.055529, 2.051831, 2.048407, 2.045230, 2.042272};
-    const int n_small = (int)(sizeof small / sizeof small[0]);
-    if (freedom < 1) return NAN;
-    if (freedom <= n_small) return small[freedom - 1];
-    const double z = 1.959963985, v = freedom, z3 = z * z * z, z5 = z3 * z * z;
-    return z + (z3 + z) / (4 * v) + (5 * z5 + 16 * z3 + 3 * z) / (96 * v * v);
-}
-
 static double within_unit(double v) {
     return v < 0 ? 0 : v > 1 ? 1 : v;
 }
@@ -187,7 +176,7 @@ static json_t *cell(const json_t *runs, json_int_t clients, const char *row, con
     json_object_set_new(out, "clients", json_integer(clients));
     json_object_set_new(out, "mean", msfl_json_real(mean));
     const double deviation = n < 2 ? NAN : sqrt(squares / (n - 1));
-    const double half = n < 2 ? NAN : cli_reproduce_student(n - 1) * deviation / sqrt(n);
+    const double half = n < 2 ? NAN : cli_student(n - 1) * deviation / sqrt(n);
     json_object_set_new(out, "deviation", msfl_json_real(deviation));
     /* All figures lie between 0 and 1, which Student's interval does not know. */
     json_object_set_new(out, "low", msfl_json_real(isnan(half) ? NAN : within_unit(mean - half)));
@@ -207,6 +196,23 @@ static void add_warnings(json_t *all, const json_t *more) {
         json_array_foreach(all, k, known) is_new = is_new && !json_equal(one, known);
         if (is_new) json_array_append(all, (json_t *)one);
     }
+}
+
+/* An accuracy on so few test images says little, however many digits it has. */
+static void warn_of_few(json_t *warnings, const json_t *runs) {
+    enum { FEW = 50 };
+    double fewest = FEW;
+    const json_t *run;
+    size_t i;
+    char text[128];
+    json_array_foreach(runs, i, run) {
+        const double n = number(run, "test_images");
+        if (n > 0 && n < fewest) fewest = n;
+    }
+    if (!(fewest < FEW)) return;
+    snprintf(text, sizeof text, "Only %.0f test images: an accuracy moves in steps of %.3f, and intervals are wide.",
+             fewest, 1 / fewest);
+    json_array_append_new(warnings, json_string(text));
 }
 
 json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
@@ -237,6 +243,7 @@ json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
         within = within && json_is_true(json_object_get(run, "within_bound"));
         add_warnings(warnings, json_object_get(run, "warnings"));
     }
+    warn_of_few(warnings, runs);
     json_object_set_new(difference, "figure", msfl_json_real(figure));
     json_object_set_new(difference, "weight_of_one_round", msfl_json_real(weight));
     json_object_set_new(difference, "weight_bound", msfl_json_real(bound));
