@@ -63,6 +63,10 @@ typedef struct msfl_simulate_options {
                             updates leave */
     const char *command; /**< how the run was called, for the report; may be NULL */
     const msfl_observer *observer;
+    const msfl_dataset *opened; /**< `data`, opened by msfl_simulate_open with these options and lent for the call;
+                                   NULL: opened by each call */
+    const char *central; /**< folder that the central training is kept in, for runs that differ in nothing but hospitals
+                              and encryption: the first one trains it, the others take it from there. NULL: in `out` */
 } msfl_simulate_options;
 
 /** Three hospitals, phantom images, packed, eight rounds. */
@@ -85,6 +89,15 @@ MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
  *                             the same result
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json);
+
+/** Open the images as msfl_simulate would, at the size that options or model ask for, to be lent to several runs. All
+ * of them have the same data, label, model, size, channels, normalise and refuse_bad; and the same seed where `data` is
+ *  "phantom". Not with a recipe (ERR_USAGE). Errors as msfl_dataset_open. Free with msfl_dataset_free. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_simulate_open(const msfl_simulate_options *options, msfl_dataset **out);
+
+/** All that msfl_simulate would refuse before it trains, but for what lies in `out`; nothing is written. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_simulate_check(const msfl_simulate_options *options);
+
 /** Free; NULL is fine. */
 MSFL_API void msfl_text_free(char *text);
 

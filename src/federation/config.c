@@ -105,6 +105,16 @@ msfl_status fed_config_hash(const msfl_simulate_options *options, uint8_t out[MS
     return MSFL_OK;
 }
 
+msfl_status fed_config_central_hash(const msfl_simulate_options *options, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_simulate_options o = *options;
+    o.partition = o.scheme = "central";
+    o.custody = o.delivery = NULL;
+    o.n_clients = o.value_bits = o.security_bits = o.compare = o.n_bootstrap = 0;
+    o.clip = 0;
+    o.allow_two_sites = false;
+    return fed_config_hash(&o, out);
+}
+
 static bool whole_within(const json_t *v, json_int_t max) {
     return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= max;
 }

@@ -144,7 +144,8 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
                                     .n_threads = options->n_threads,
                                     .observer = options->observer,
                                     .key = options->data_key};
-    status = msfl_dataset_open(path, &d, &job.dataset);
+    status = msfl_dataset_open(path, &d, &job.own_dataset);
+    job.dataset = job.own_dataset;
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
     if (status == MSFL_OK) status = fed_workers_new(job.model, 32, options->n_threads, &job.workers);

@@ -77,6 +77,14 @@ static msfl_status check_options(const msfl_simulate_options *o) {
                          "--labels, --patient and --masks go with --recipe; without one, labels.csv is looked for "
                          "in the data folder and above it, and masks in .npz files");
     }
+    if (o->opened != NULL && o->recipe != NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "images that are opened already and a recipe exclude each other");
+    }
+    if (o->central != NULL && o->shift != NULL && strcmp(o->shift, "none") != 0) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "scanners that differ by hospital make the central training another one for every number of "
+                         "hospitals: it cannot be kept for several runs");
+    }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
                          o->n_clients);
@@ -205,14 +213,8 @@ static msfl_status import_data(fed_job *job) {
 
 /* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays.
  * What was imported stays as its recipe made it. */
-static msfl_status open_data(fed_job *job) {
-    const msfl_simulate_options *o = job->options;
-    const char *path = o->data;
-    if (o->recipe != NULL) {
-        msfl_status status = import_data(job);
-        if (status != MSFL_OK) return status;
-        path = job->imported;
-    }
+msfl_status fed_job_open(const msfl_simulate_options *o, const msfl_observer *observer, const char *path,
+                         msfl_dataset **out) {
     msfl_dataset_options d = {.label = o->recipe != NULL ? NULL : o->label,
                               .key = o->data_key,
                               .width = o->size,
@@ -223,7 +225,7 @@ static msfl_status open_data(fed_job *job) {
                               .seed = o->seed,
                               .phantom_images = o->phantom_images,
                               .n_threads = o->n_threads,
-                              .observer = &job->observer};
+                              .observer = observer};
     if ((o->size == 0 || o->channels == 0) && !msfl_dataset_is_imported(path)) {
         msfl_model *alone;
         if (msfl_model_new(o->model, o->size, o->size, o->channels, 0, &alone) == MSFL_OK) {
@@ -237,7 +239,25 @@ static msfl_status open_data(fed_job *job) {
             msfl_model_free(alone);
         }
     }
-    return msfl_dataset_open(path, &d, &job->dataset);
+    return msfl_dataset_open(path, &d, out);
+}
+
+static msfl_status open_data(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    if (o->opened != NULL) {
+        job->dataset = o->opened;
+        return MSFL_OK;
+    }
+    const char *path = o->data;
+    msfl_status status = MSFL_OK;
+    msfl_observe_text(&job->observer, MSFL_EVENT_PHASE, "data", "reading %s", o->data);
+    if (o->recipe != NULL) {
+        status = import_data(job);
+        path = job->imported;
+    }
+    if (status == MSFL_OK) status = fed_job_open(o, &job->observer, path, &job->own_dataset);
+    job->dataset = job->own_dataset;
+    return status;
 }
 
 static msfl_status list_tensors(fed_job *job) {
@@ -314,7 +334,6 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
         .observe = forward, .ctx = job, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
     msfl_status status = check_options(options);
     if (status != MSFL_OK) return status;
-    msfl_observe_text(&job->observer, MSFL_EVENT_PHASE, "data", "reading %s", options->data);
     status = open_data(job);
     if (status != MSFL_OK) return status;
     status = msfl_dataset_split(job->dataset, options->test_fraction, options->validation_fraction, options->seed,
@@ -361,7 +380,7 @@ void fed_job_clear(fed_job *job) {
     msfl_free(job->owners);
     msfl_free(job->imported);
     msfl_split_clear(&job->split);
-    msfl_dataset_free(job->dataset);
+    msfl_dataset_free(job->own_dataset);
     pthread_mutex_destroy(&job->observer_mutex);
     memset(job, 0, sizeof *job);
 }

@@ -22,10 +22,11 @@ typedef struct fed_job {
     const msfl_simulate_options *options;
     msfl_observer observer; /**< serialises calls to the user's observer */
     pthread_mutex_t observer_mutex;
-    msfl_dataset *dataset;
-    char *imported;     /**< folder that a recipe made of the data; NULL: none */
-    msfl_shift *shifts; /**< one for each hospital */
-    uint16_t *owners;   /**< of each image, 1 + its hospital; 0: none, as test images */
+    const msfl_dataset *dataset;
+    msfl_dataset *own_dataset; /**< the same, unless it was lent */
+    char *imported;            /**< folder that a recipe made of the data; NULL: none */
+    msfl_shift *shifts;        /**< one for each hospital */
+    uint16_t *owners;          /**< of each image, 1 + its hospital; 0: none, as test images */
     msfl_split split;
     fed_hospital *hospitals;
     uint32_t n_hospitals;
@@ -52,6 +53,10 @@ job_clip_rule fed_clip_rule(const fed_job *job);
 /** Opens the data, splits and deals it out, builds the model. `job` is zeroed by the caller. Clear it either way. */
 msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) MSFL_NODISCARD;
 void fed_job_clear(fed_job *job);
+
+/** msfl_simulate_open, with this observer in place of the options'. */
+msfl_status fed_job_open(const msfl_simulate_options *options, const msfl_observer *observer, const char *path,
+                         msfl_dataset **out) MSFL_NODISCARD;
 
 /** What msfl_train and msfl_predict read: a list of images, augmented when asked. Lives on the caller's stack. */
 typedef struct fed_samples {

@@ -50,6 +50,7 @@ typedef struct run {
     msfl_simulate_options options;
     json_t *config; /* owns the texts of `options` when they came from the folder */
     uint8_t config_hash[MSFL_HASH_BYTES];
+    uint8_t central_hash[MSFL_HASH_BYTES]; /* of the central training, where it is shared; else the same */
     fed_job job;
     fed_tracks tracks;
     uint32_t n_alone;
@@ -161,6 +162,11 @@ static msfl_status make_folder(run *r) {
     if (status == MSFL_OK) status = out_path(r, "state", &state);
     if (status == MSFL_OK) status = msfl_folder_make(state);
     if (status == MSFL_OK) status = msfl_folder_clean(state, "");
+    if (status == MSFL_OK && r->options.central != NULL) {
+        msfl_free(state);
+        state = msfl_path_join(r->options.central, "state");
+        status = state == NULL ? MSFL_NO_MEMORY : msfl_folder_make(state);
+    }
     msfl_free(config_path);
     msfl_free(state);
     return status;
@@ -176,7 +182,7 @@ static msfl_status make_absolute(const char **path, char **owner) {
 }
 
 /* A checkpoint belongs to the images and labels it was made with, not only to the options. */
-static msfl_status bind_to_data(run *r) {
+static msfl_status bind_to_data(const run *r, uint8_t hash[MSFL_HASH_BYTES]) {
     const msfl_dataset *dataset = r->job.dataset;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     const size_t bytes = (size_t)info->width * info->height * info->channels;
@@ -184,7 +190,7 @@ static msfl_status bind_to_data(run *r) {
     if (pixels == NULL) return MSFL_ERR_MEMORY;
     msfl_hash h;
     msfl_hash_init(&h, "msfl.run.v1");
-    msfl_hash_add(&h, r->config_hash, MSFL_HASH_BYTES);
+    msfl_hash_add(&h, hash, MSFL_HASH_BYTES);
     msfl_hash_add_u64(&h, info->n_images);
     for (uint32_t i = 0; i < info->n_images; i++) {
         msfl_dataset_preview(dataset, i, pixels);
@@ -194,7 +200,7 @@ static msfl_status bind_to_data(run *r) {
         const uint8_t *mask = msfl_dataset_mask(dataset, i);
         if (mask != NULL && r->job.is_pixelwise) msfl_hash_add(&h, mask, (size_t)info->width * info->height);
     }
-    msfl_hash_final(&h, r->config_hash);
+    msfl_hash_final(&h, hash);
     msfl_free(pixels);
     return MSFL_OK;
 }
@@ -227,6 +233,15 @@ static msfl_status write_metrics(const run *r) {
 }
 
 /* --- trainings --- */
+
+/* Where a training's checkpoint lies, and what it is bound to. */
+static const char *track_folder(const run *r, fed_track_kind kind) {
+    return kind == FED_CENTRAL && r->options.central != NULL ? r->options.central : r->options.out;
+}
+
+static const uint8_t *track_hash(const run *r, fed_track_kind kind) {
+    return kind == FED_CENTRAL ? r->central_hash : r->config_hash;
+}
 
 static void announce_round(const run *r, const fed_track *t) {
     const fed_record *record = &t->records[t->n_records - 1];
@@ -267,7 +282,7 @@ static msfl_status run_track(run *r, fed_track *t) {
                 break;
             }
         }
-        if (status == MSFL_OK) status = fed_track_save(t, r->options.out, r->config_hash);
+        if (status == MSFL_OK) status = fed_track_save(t, track_folder(r, t->kind), track_hash(r, t->kind));
         if (status != MSFL_OK) return status;
         if (t->kind != FED_ALONE) {
             status = write_metrics(r);
@@ -286,7 +301,7 @@ static msfl_status run_alone(void *ctx, size_t k) {
 static msfl_status begin(run *r, fed_track *t, fed_track_kind kind, uint32_t hospital, bool wanted) {
     if (!wanted) return MSFL_OK;
     msfl_status status = fed_track_init(t, &r->job, kind, hospital);
-    return status == MSFL_OK ? fed_track_restore(t, r->options.out, r->config_hash) : status;
+    return status == MSFL_OK ? fed_track_restore(t, track_folder(r, kind), track_hash(r, kind)) : status;
 }
 
 static msfl_status begin_all(run *r) {
@@ -434,12 +449,8 @@ static msfl_status stopped(const run *r) {
                      r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
 }
 
-msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
-    if (result_json != NULL) *result_json = NULL;
-    run *r = msfl_alloc(1, sizeof *r);
-    if (r == NULL) return MSFL_ERR_MEMORY;
-    r->options = *options;
-    r->lock = -1;
+/* Paths that the options name, from anywhere; then what of it all does not depend on `out`. */
+static msfl_status set_up(run *r) {
     msfl_status status = make_absolute(&r->options.data, &r->data_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
@@ -448,12 +459,61 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.masks)) {
         status = make_absolute(&r->options.masks, &r->masks_path);
     }
-    if (status == MSFL_OK) status = make_absolute(&r->options.data_key, &r->key_path);
-    if (status == MSFL_OK) status = found_folder(r);
-    if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
+    return status == MSFL_OK ? make_absolute(&r->options.data_key, &r->key_path) : status;
+}
+
+static msfl_status prepare(run *r) {
+    msfl_status status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
     if (status == MSFL_OK) status = fed_channels_init(&r->job);
-    if (status == MSFL_OK) status = bind_to_data(r);
+    return status;
+}
+
+static msfl_status bind(run *r) {
+    msfl_status status = MSFL_OK;
+    if (r->options.central != NULL) status = fed_config_central_hash(&r->options, r->central_hash);
+    if (status == MSFL_OK && r->options.central != NULL) status = bind_to_data(r, r->central_hash);
+    if (status == MSFL_OK) status = bind_to_data(r, r->config_hash);
+    if (r->options.central == NULL) memcpy(r->central_hash, r->config_hash, MSFL_HASH_BYTES);
+    return status;
+}
+
+static msfl_status new_run(const msfl_simulate_options *options, run **out) {
+    run *r = msfl_alloc(1, sizeof *r);
+    *out = r;
+    if (r == NULL) return MSFL_NO_MEMORY;
+    r->options = *options;
+    r->lock = -1;
+    return set_up(r);
+}
+
+msfl_status msfl_simulate_open(const msfl_simulate_options *options, msfl_dataset **out) {
+    *out = NULL;
+    if (options->recipe != NULL) return msfl_fail(MSFL_ERR_USAGE, "images that a recipe makes cannot be lent");
+    const char *path = options->data;
+    char *owner = NULL;
+    msfl_status status = make_absolute(&path, &owner);
+    if (status == MSFL_OK) status = fed_job_open(options, options->observer, path, out);
+    msfl_free(owner);
+    return status;
+}
+
+msfl_status msfl_simulate_check(const msfl_simulate_options *options) {
+    run *r;
+    msfl_status status = new_run(options, &r);
+    if (status == MSFL_OK) status = prepare(r);
+    if (r != NULL) clear(r);
+    return status;
+}
+
+msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
+    if (result_json != NULL) *result_json = NULL;
+    run *r;
+    msfl_status status = new_run(options, &r);
+    if (r == NULL) return status;
+    if (status == MSFL_OK) status = found_folder(r);
+    if (status == MSFL_OK) status = prepare(r);
+    if (status == MSFL_OK) status = bind(r);
     if (status == MSFL_OK) status = make_folder(r);
     if (status != MSFL_OK) goto done;
     tell_setup(r);

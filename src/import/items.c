@@ -6,6 +6,7 @@
 #include "base/observe.h"
 #include "dataset/folder_scan.h"
 #include "dataset/labels.h"
+#include "import/sequences.h"
 
 #include <string.h>
 
@@ -53,6 +54,7 @@ typedef struct finder {
     msfl_labels table;
     uint32_t label, patient, mask; /* columns; MSFL_NO_ROW: none */
     bool is_unnamed;               /* masks without classes: all samples are of one */
+    bool by_names;                 /* the table was made of file names */
 } finder;
 
 static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
@@ -160,7 +162,7 @@ static msfl_status mask_beside(finder *f, const char *path, uint32_t *number) {
 
 static msfl_status describe(finder *f) {
     if (f->patient == MSFL_NO_ROW) return MSFL_OK;
-    f->items->patient_key = msfl_labels_describe(&f->table, f->patient);
+    f->items->patient_key = f->by_names ? msfl_strdup("file names") : msfl_labels_describe(&f->table, f->patient);
     return f->items->patient_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
 }
 
@@ -201,20 +203,31 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
     return status == MSFL_OK ? add_item(items, &item, label) : status;
 }
 
+/* Without a table: by what the files are called. */
+static msfl_status read_names(finder *f) {
+    const char *mask = f->o->masks != NULL && !msfl_is_folder(f->o->masks) ? f->o->masks : NULL;
+    msfl_status status = msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
+    if (status == MSFL_OK) status = msfl_sequences_table(&f->scan, f->recipe, mask, &f->table);
+    if (status != MSFL_OK) return status;
+    msfl_observe_text(f->o->observer, MSFL_EVENT_INFO, "data", "%u samples found by the names of their files",
+                      msfl_csv_rows(f->table.table));
+    f->by_names = true;
+    f->patient = f->table.patient;
+    if (f->o->patient != NULL) status = find_column(f, f->o->patient, &f->patient);
+    if (status == MSFL_OK && mask != NULL) status = find_column(f, mask, &f->mask);
+    return status;
+}
+
 static msfl_status find_rows(finder *f) {
     uint32_t columns[MSFL_RECIPE_CHANNELS_MAX];
     msfl_status status = open_table(f, f->o->data);
-    if (status == MSFL_OK && f->table.table == NULL) {
-        status = msfl_fail(MSFL_ERR_DATA,
-                           "%s: a recipe with sequences needs a table (--labels) with a column of file names for each",
-                           f->o->data);
-    }
+    if (status == MSFL_OK && f->table.table == NULL) status = read_names(f);
     for (uint32_t i = 0; i < f->recipe->n_sequences && status == MSFL_OK; i++)
         status = find_column(f, f->recipe->sequences[i], &columns[i]);
     if (status == MSFL_OK) status = find_column(f, f->o->label != NULL ? f->o->label : "class", &f->label);
     if (status == MSFL_OK) status = describe(f);
     if (status != MSFL_OK) return status;
-    f->items->label_key = msfl_labels_describe(&f->table, f->label);
+    f->items->label_key = f->by_names ? msfl_strdup("folder names") : msfl_labels_describe(&f->table, f->label);
     if (f->items->label_key == NULL) return MSFL_NO_MEMORY;
     for (uint32_t row = 0; row < msfl_csv_rows(f->table.table) && status == MSFL_OK; row++)
         status = add_row(f, row, columns);

@@ -504,6 +504,30 @@ class ImportTest(CliTest):
                     "--allow-two-sites", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34",
                     "--validation-fraction", "0", "--quiet")
 
+    def test_sequences_by_names(self):
+        """Without a table: the last word of a file is its sequence, what stands before it the sample."""
+        rng = np.random.default_rng(9)
+        names = ["HGG/B_1/B_1_t1", "HGG/B_1/B_1_t2", "HGG/B_1/B_1_flair", "HGG/B_2/B_2_T1n", "HGG/B_2/B_2_t2w",
+                 "LGG/C-00003-000/C-00003-000-t1", "LGG/C-00003-000/C-00003-000-t2", "LGG/C-00003-001/C-00003-001-t1",
+                 "LGG/C-00003-001/C-00003-001-t2", "LGG/C-00003-001/C-00003-001-seg", "LGG/D, \"four\"/D 4-t1",
+                 "LGG/D, \"four\"/D 4-t2", "LGG/E/E_t1", "LGG/readme_first"]
+        for name in names:
+            os.makedirs(self.path("in", os.path.dirname(name)), exist_ok=True)
+            put(self.path("in", name + ".nii"), nf.file(rng.integers(1, 200, (16, 16, 4)).astype(np.int16)))
+        put(self.recipe, b"recipe: 1\ninput: volume\nsequences: [T1, T2]\nsteps:\n  - window: {low: 0, high: 255}\n"
+                         b"  - fit: {size: [16, 16, 4]}\n  - slices: {axis: slices}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"))
+        # E lacks T2; C-00003 was examined twice.
+        self.assertEqual((m["samples"], m["patients"], m["source"]["incomplete"]), (5, 4, 1))
+        self.assertEqual([c["name"] if isinstance(c, dict) else c for c in m["classes"]], ["HGG", "LGG"])
+        m = self.imported(self.path("in"), "masks", "--masks", "seg")
+        self.assertEqual((m["samples"], m["source"]["incomplete"]), (1, 5))
+        put(self.path("in", "HGG", "B_2", "B_2_t1.nii"), get(self.path("in", "HGG", "B_2", "B_2_T1n.nii")))
+        self.assertIn("both look like 'T1'", self.imported(self.path("in"), "twice", code=12))
+        os.makedirs(self.path("none", "a"))
+        put(self.path("none", "a", "scan.nii"), get(self.path("in", "LGG", "E", "E_t1.nii")))
+        self.assertIn("...-T1.nii.gz", self.imported(self.path("none"), "none.set", code=12))
+
     def test_refusals(self):
         data = self.dicoms()
         self.assertIn("no column 'nope'", self.imported(data, "a", "--patient", "nope", code=12))
