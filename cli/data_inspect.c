@@ -209,8 +209,11 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     const msfl_intensity *m = msfl_dataset_intensity_borrow(set);
     print_line("data", info->source);
-    printf("%-12s%u, as %u x %u %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height,
-           info->channels == 1 ? "grey" : "RGB", info->bits, info->kind);
+    char channels[32];
+    snprintf(channels, sizeof channels, "of %u channels", info->channels);
+    const char *what = info->channels == 1 ? "grey" : info->channels == 3 && info->shown == 0 ? "RGB" : channels;
+    printf("%-12s%u, as %u x %u %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height, what,
+           info->bits, info->kind);
     print_line("classes by", info->label_key);
     if (info->group_key == NULL) {
         print_line("patients", "unknown; every image stands alone");

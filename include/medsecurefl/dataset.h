@@ -14,7 +14,7 @@ typedef enum msfl_normalise { MSFL_NORMALISE_IMAGE, MSFL_NORMALISE_SET, MSFL_NOR
 typedef struct msfl_dataset_options {
     const char *label;      /**< NULL: folder name / y / train_labels; else another label array or labels.csv column */
     uint32_t width, height; /**< pixels of every image after resizing; 0: that of the most common image */
-    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are */
+    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are; of an imported set also what it has */
     msfl_normalise normalise;
     bool refuse_bad;               /**< a broken image fails the load; else it is skipped, named and counted */
     uint64_t seed;                 /**< phantom: which images are drawn */
@@ -48,6 +48,7 @@ typedef struct msfl_dataset_info {
     uint32_t n_skipped;    /**< broken images left out */
     uint32_t n_sizes;      /**< distinct sizes before resizing */
     const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
+    uint32_t shown;        /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
     bool has_masks;        /**< every image comes with a mask */
     bool has_split;        /**< the source comes with its own train/test split */
     uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
@@ -122,6 +123,9 @@ MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t 
 MSFL_API bool msfl_dataset_is_imported(const char *path);
 /** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
+/** What can be looked at of such pixels, in place: where channels are sequences or slices (`info->shown`, or 2 and more
+ *  than 3 of them), one of them alone. Returns the number of channels left: 1 or 3. */
+MSFL_API uint32_t msfl_dataset_shown(const msfl_dataset_info *info, uint8_t *pixels);
 
 /** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
  *  contrast v -> v^gamma, Gaussian blur, fewer pixels, noise. */

@@ -171,6 +171,7 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes, char
     failed |= json_object_set_new(m, "bits", json_integer(p->bits));
     failed |= json_object_set_new(m, "range", json_pack("[f, f]", p->low, p->high));
     failed |= json_object_set_new(m, "masks", json_boolean(p->has_masks));
+    if (p->shown > 0) failed |= json_object_set_new(m, "shown", json_integer(p->shown - 1));
     failed |= json_object_set_new(m, "classes", list);
     failed |= json_object_set_new(m, "sealed", json_boolean(s->key != NULL));
     failed |= json_object_set_new(m, "hashes", files);
@@ -244,6 +245,8 @@ static bool is_sane(const json_t *m) {
         const char *name = json_string_value(json_array_get(classes, i));
         sane = name != NULL && name[0] != 0;
     }
+    sane = sane && (json_object_get(m, "shown") == NULL ||
+                    whole(m, "shown", 0, json_integer_value(json_object_get(m, "channels")) - 1));
     for (int f = 0; f < FILES && sane; f++) {
         bool there = f != MASKS || json_is_true(json_object_get(m, "masks"));
         sane = !there || is_hash(json_object_get(json_object_get(m, "hashes"), file_keys[f]));
@@ -296,14 +299,15 @@ bool msfl_store_is_there(const char *folder, const json_t *m) {
 }
 
 msfl_store_shape msfl_store_shape_of(const json_t *m) {
-    const json_t *range = json_object_get(m, "range");
+    const json_t *range = json_object_get(m, "range"), *shown = json_object_get(m, "shown");
     return (msfl_store_shape){.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
                               .height = (uint32_t)json_integer_value(json_object_get(m, "height")),
                               .channels = (uint32_t)json_integer_value(json_object_get(m, "channels")),
                               .bits = (uint32_t)json_integer_value(json_object_get(m, "bits")),
                               .low = json_number_value(json_array_get(range, 0)),
                               .high = json_number_value(json_array_get(range, 1)),
-                              .has_masks = json_is_true(json_object_get(m, "masks"))};
+                              .has_masks = json_is_true(json_object_get(m, "masks")),
+                              .shown = shown != NULL ? 1 + (uint32_t)json_integer_value(shown) : 0};
 }
 
 static void unhex(const char *text, uint8_t *out, size_t n) {

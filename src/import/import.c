@@ -320,7 +320,8 @@ static msfl_status begin_store(msfl_import_job *job) {
                                     .bits = r->bits,
                                     .low = r->low,
                                     .high = r->high,
-                                    .has_masks = job->o->masks != NULL};
+                                    .has_masks = job->o->masks != NULL,
+                                    .shown = r->rgb || r->channels == 1 ? 0 : 1 + r->neighbours};
     return msfl_store_new(job->o->out, &shape, job->o->seal ? job->key : NULL, &job->store);
 }
 
