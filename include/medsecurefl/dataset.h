@@ -22,6 +22,10 @@ typedef struct msfl_dataset_options {
     uint32_t n_threads;            /**< decoding; 0: all cores */
     const msfl_observer *observer; /**< may be NULL */
     const char *key;               /**< file with the hospital's key, for an imported set that is sealed; else NULL */
+    /* Of .npz files only. */
+    const char *labels;  /**< table with a column "index"; NULL: labels.csv beside the file */
+    const char *patient; /**< array or column that tells patients apart; NULL: "group", else the table's usual names */
+    const char *masks;   /**< array of masks; NULL: "masks" or "mask" where there is one */
 } msfl_dataset_options;
 
 /**

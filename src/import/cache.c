@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -237,7 +238,9 @@ msfl_status msfl_cache_get(const msfl_cache *c, const msfl_recipe *recipe, const
 /* Without fsync, which for thousands of small files would take longer than all the rest: what a crash tears is not
  * believed, and made again. */
 static msfl_status write_entry(const char *path, const msfl_buffer *b) {
-    char *temporary = msfl_format("%s.%ld", path, (long)getpid());
+    /* Two threads may write one entry: files of the same bytes have one name. */
+    static atomic_uint counter;
+    char *temporary = msfl_format("%s.%ld.%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
     if (temporary == NULL) return MSFL_NO_MEMORY;
     msfl_status status = MSFL_OK;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
