@@ -82,6 +82,20 @@ typedef struct msfl_origin {
 } msfl_origin;
 MSFL_API msfl_origin msfl_dataset_origin(const msfl_dataset *dataset, uint32_t image);
 
+/** How well the class can be told from one trait of the files alone (their size, the scanner), without a look at the
+ *  pictures: what a network may learn instead of the disease. */
+typedef struct msfl_trait {
+    uint32_t n_values; /**< that occur */
+    double accuracy;   /**< of naming, for each image, the most common class among the others of its value */
+    double guessing;   /**< of always naming the most common class */
+    bool telling;      /**< it removes more than 30 % of the errors of guessing */
+} msfl_trait;
+/** Judge a trait: `keys`, its value for each of `n` images; `labels`, their classes, below `n_classes`. A value that
+ *  occurs once, and one whose two most common classes are within one image, tell nothing. ERR_MEMORY; `*out` is then
+ *  unchanged. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trait_judge(const uint64_t *keys, const uint32_t *labels, size_t n,
+                                                     uint32_t n_classes, msfl_trait *out);
+
 /** Stored samples of all images. `histogram` divides the range from 0 to full scale into equal bins. */
 enum { MSFL_HISTOGRAM_BINS = 32 };
 typedef struct msfl_intensity {
