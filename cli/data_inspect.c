@@ -21,11 +21,11 @@ static msfl_status collect_warnings(const msfl_dataset *set, const cli_data_fact
     int failed = 0;
     for (int i = 0; i < CLI_TRAITS; i++) {
         const cli_trait_facts *t = &f->traits[i];
-        if (!t->telling) continue;
+        if (!t->is.telling) continue;
         snprintf(text, sizeof text,
                  "the class can be told from the %s alone in %.1f %% of the images (the most common class: %.1f %%): a "
                  "network may learn that instead of the disease",
-                 t->name, 100 * t->accuracy, 100 * f->guessing);
+                 t->name, 100 * t->is.accuracy, 100 * f->guessing);
         failed |= json_array_append_new(out, json_string(text));
     }
     if (f->n_copies_astray > 0) {
@@ -101,8 +101,8 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
     for (int i = 0; i < CLI_TRAITS; i++) {
         const cli_trait_facts *t = &f->traits[i];
         json_array_append_new(traits,
-                              json_pack("{s:s, s:I, s:f, s:b}", "trait", t->name, "values", (json_int_t)t->n_values,
-                                        "accuracy", t->accuracy, "telling", t->telling));
+                              json_pack("{s:s, s:I, s:f, s:b}", "trait", t->name, "values", (json_int_t)t->is.n_values,
+                                        "accuracy", t->is.accuracy, "telling", t->is.telling));
     }
     json_t *root = json_object();
     json_object_set_new(root, "source", msfl_json_string(info->source));
@@ -202,8 +202,11 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     const msfl_intensity *m = msfl_dataset_intensity_borrow(set);
     print_line("data", info->source);
-    printf("%-12s%u, as %u x %u %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height,
-           info->channels == 1 ? "grey" : "RGB", info->bits, info->kind);
+    char channels[32];
+    snprintf(channels, sizeof channels, "of %u channels", info->channels);
+    const char *what = info->channels == 1 ? "grey" : info->channels == 3 && info->shown == 0 ? "RGB" : channels;
+    printf("%-12s%u, as %u x %u %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height, what,
+           info->bits, info->kind);
     print_line("classes by", info->label_key);
     if (info->group_key == NULL) {
         print_line("patients", "unknown; every image stands alone");

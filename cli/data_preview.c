@@ -40,7 +40,8 @@ static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t 
     }
     for (size_t i = 0; info->has_masks && i < n; i++)
         s->mask[i] = (uint8_t)s->classes[i];
-    msfl_overlay_paint(s->bytes, info->height, info->width, info->channels,
+    uint32_t channels = msfl_dataset_shown(info, s->bytes);
+    msfl_overlay_paint(s->bytes, info->height, info->width, channels,
                        &(msfl_overlay){.outline = info->has_masks ? s->mask : NULL}, s->factor, rgb);
     return MSFL_OK;
 }

@@ -14,7 +14,7 @@ typedef enum msfl_normalise { MSFL_NORMALISE_IMAGE, MSFL_NORMALISE_SET, MSFL_NOR
 typedef struct msfl_dataset_options {
     const char *label;      /**< NULL: folder name / y / train_labels; else another label array or labels.csv column */
     uint32_t width, height; /**< pixels of every image after resizing; 0: that of the most common image */
-    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are */
+    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are; of an imported set also what it has */
     msfl_normalise normalise;
     bool refuse_bad;               /**< a broken image fails the load; else it is skipped, named and counted */
     uint64_t seed;                 /**< phantom: which images are drawn */
@@ -22,6 +22,10 @@ typedef struct msfl_dataset_options {
     uint32_t n_threads;            /**< decoding; 0: all cores */
     const msfl_observer *observer; /**< may be NULL */
     const char *key;               /**< file with the hospital's key, for an imported set that is sealed; else NULL */
+    /* Of .npz files only. */
+    const char *labels;  /**< table with a column "index"; NULL: labels.csv beside the file */
+    const char *patient; /**< array or column that tells patients apart; NULL: "group", else the table's usual names */
+    const char *masks;   /**< array of masks; NULL: "masks" or "mask" where there is one */
 } msfl_dataset_options;
 
 /**
@@ -48,6 +52,7 @@ typedef struct msfl_dataset_info {
     uint32_t n_skipped;    /**< broken images left out */
     uint32_t n_sizes;      /**< distinct sizes before resizing */
     const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
+    uint32_t shown;        /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
     bool has_masks;        /**< every image comes with a mask */
     bool has_split;        /**< the source comes with its own train/test split */
     uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
@@ -77,6 +82,20 @@ typedef struct msfl_origin {
 } msfl_origin;
 /** Of image number `image` < n_images. */
 MSFL_API msfl_origin msfl_dataset_origin(const msfl_dataset *dataset, uint32_t image);
+
+/** How well the class can be told from one trait of the files alone (their size, the scanner), without a look at the
+ *  pictures: what a network may learn instead of the disease. */
+typedef struct msfl_trait {
+    uint32_t n_values; /**< that occur */
+    double accuracy;   /**< of naming, for each image, the most common class among the others of its value */
+    double guessing;   /**< of always naming the most common class */
+    bool telling;      /**< it removes more than 30 % of the errors of guessing */
+} msfl_trait;
+/** Judge a trait: `keys`, its value for each of `n` images; `labels`, their classes, below `n_classes`. A value that
+ *  occurs once, and one whose two most common classes are within one image, tell nothing. ERR_MEMORY; `*out` is then
+ *  unchanged. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trait_judge(const uint64_t *keys, const uint32_t *labels, size_t n,
+                                                     uint32_t n_classes, msfl_trait *out);
 
 /** Stored samples of all images. `histogram` divides the range from 0 to full scale into equal bins. */
 enum { MSFL_HISTOGRAM_BINS = 32 };
@@ -123,6 +142,9 @@ MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t 
 MSFL_API bool msfl_dataset_is_imported(const char *path);
 /** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
+/** What can be looked at of such pixels, in place: where channels are sequences or slices (`info->shown`, or 2 and more
+ *  than 3 of them), one of them alone. Returns the number of channels left: 1 or 3. */
+MSFL_API uint32_t msfl_dataset_shown(const msfl_dataset_info *info, uint8_t *pixels);
 
 /** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
  *  contrast v -> v^gamma, Gaussian blur, fewer pixels, noise. */

@@ -20,7 +20,7 @@ typedef struct msfl_simulate_options {
     const char *recipe; /**< a recipe: `data` is imported by it into `out` with ".set" behind it; NULL: as it is */
     const char *labels; /**< with `recipe`: as msfl_import_options, like `patient` and `masks` */
     const char *patient;
-    const char *masks;      /**< a folder of masks or a column that names them; NULL: none */
+    const char *masks;      /**< a folder of masks, a column that names them, or an array of a .npz file; NULL: none */
     const char *data_key;   /**< file with the hospital's key, for a sealed set; may be NULL */
     const char *shift;      /**< as msfl_shift_draw: what hospitals' scanners do to training and validation images */
     const char *partition;  /**< as msfl_dataset_partition */

@@ -125,6 +125,7 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes,
     failed |= json_object_set_new(m, "bits", json_integer(p->bits));
     failed |= json_object_set_new(m, "range", json_pack("[f, f]", p->low, p->high));
     failed |= json_object_set_new(m, "masks", json_boolean(p->has_masks));
+    if (p->shown > 0) failed |= json_object_set_new(m, "shown", json_integer(p->shown - 1));
     failed |= json_object_set_new(m, "classes", list);
     failed |= json_object_set_new(m, "sealed", json_boolean(s->key != NULL));
     failed |= json_object_set_new(m, "hashes", files);

@@ -44,7 +44,10 @@ static msfl_status take_pixels(load *l) {
     info->height = o->height != 0 ? o->height : l->shape.height;
     info->channels = o->channels != 0 ? o->channels : l->shape.channels;
     info->bits = l->shape.bits;
-    if (info->channels != l->shape.channels && (l->shape.channels != 1 && l->shape.channels != 3)) {
+    info->shown = l->shape.shown;
+    bool colours = l->shape.shown == 0 && (l->shape.channels == 1 || l->shape.channels == 3) &&
+                   (info->channels == 1 || info->channels == 3);
+    if (info->channels != l->shape.channels && !colours) {
         return msfl_fail(MSFL_ERR_MISMATCH, "%s has %u channels, and %u were asked for", set->source, l->shape.channels,
                          info->channels);
     }

@@ -85,6 +85,8 @@ static bool is_sane(const json_t *m) {
         const char *name = json_string_value(json_array_get(classes, i));
         sane = name != NULL && name[0] != 0;
     }
+    sane = sane && (json_object_get(m, "shown") == NULL ||
+                    whole(m, "shown", 0, json_integer_value(json_object_get(m, "channels")) - 1));
     for (int f = 0; f < STORE_FILES && sane; f++) {
         bool there = f != STORE_MASKS || json_is_true(json_object_get(m, "masks"));
         sane = !there || is_hash(json_object_get(json_object_get(m, "hashes"), msfl_store_keys[f]));
@@ -137,14 +139,15 @@ bool msfl_store_is_there(const char *folder, const json_t *m) {
 }
 
 msfl_store_shape msfl_store_shape_of(const json_t *m) {
-    const json_t *range = json_object_get(m, "range");
+    const json_t *range = json_object_get(m, "range"), *shown = json_object_get(m, "shown");
     return (msfl_store_shape){.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
                               .height = (uint32_t)json_integer_value(json_object_get(m, "height")),
                               .channels = (uint32_t)json_integer_value(json_object_get(m, "channels")),
                               .bits = (uint32_t)json_integer_value(json_object_get(m, "bits")),
                               .low = json_number_value(json_array_get(range, 0)),
                               .high = json_number_value(json_array_get(range, 1)),
-                              .has_masks = json_is_true(json_object_get(m, "masks"))};
+                              .has_masks = json_is_true(json_object_get(m, "masks")),
+                              .shown = shown != NULL ? 1 + (uint32_t)json_integer_value(shown) : 0};
 }
 
 static void unhex(const char *text, uint8_t *out, size_t n) {

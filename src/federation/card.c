@@ -151,11 +151,7 @@ static msfl_status add_picture(card *c, uint32_t image, const char *hospital, co
     if (c->n_pictures == MSFL_REPORT_PICTURES_MAX) return MSFL_OK;
     uint8_t *at = c->pixels + c->n_pictures * pixels * info->channels;
     msfl_status status = msfl_dataset_preview_shifted(c->set, image, shift, at);
-    uint32_t shown = info->channels == 3 ? 3 : 1;
-    if (info->channels != shown) { /* sequences are no colours: the first one is shown */
-        for (size_t i = 0; i < pixels; i++)
-            at[i] = at[i * info->channels];
-    }
+    uint32_t shown = msfl_dataset_shown(info, at);
     char *name = c->names[c->n_pictures];
     if (hospital != NULL) snprintf(name, sizeof c->names[0], "%s", hospital);
     c->pictures[c->n_pictures++] =

@@ -455,8 +455,9 @@ static msfl_status set_up(run *r) {
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.labels, &r->labels_path);
-    /* A column may be called as a file is; only a folder is a path here, as in the import. */
-    if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.masks)) {
+    /* A column or an array may be called as a file is; only a folder is a path here, as in the import. */
+    if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.data) &&
+        msfl_is_folder(r->options.masks)) {
         status = make_absolute(&r->options.masks, &r->masks_path);
     }
     return status == MSFL_OK ? make_absolute(&r->options.data_key, &r->key_path) : status;

@@ -74,10 +74,28 @@ static msfl_status open_key(msfl_import_job *job, const char *cache) {
     return status;
 }
 
+static msfl_status find_in_arrays(msfl_import_job *job) {
+    const msfl_import_options *o = job->o;
+    const msfl_items_options i = {.data = o->data,
+                                  .labels = o->labels,
+                                  .label = o->label,
+                                  .patient = o->patient,
+                                  .masks = o->masks,
+                                  .observer = o->observer};
+    return msfl_arrays_open(&i, &job->recipe, &job->arrays, &job->items);
+}
+
 /* Pictures of an array or drawings: already read, one sample each. */
 static msfl_status find_in_dataset(msfl_import_job *job) {
     const msfl_import_options *o = job->o;
+    if (job->recipe.n_sequences > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: pictures of an array are of one sequence, and the recipe names %u",
+                         o->data, job->recipe.n_sequences);
+    }
     const msfl_dataset_options d = {.label = o->label,
+                                    .labels = o->labels,
+                                    .patient = o->patient,
+                                    .masks = o->masks,
                                     .normalise = MSFL_NORMALISE_NONE,
                                     .seed = o->seed,
                                     .n_threads = o->n_threads,
@@ -87,10 +105,11 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
     if (status != MSFL_OK) return status;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
     msfl_items *items = &job->items;
-    if (job->recipe.volumes || job->recipe.n_sequences > 0 || o->masks != NULL || o->labels != NULL) {
+    bool is_array = strncmp(info->kind, "npz", 3) == 0;
+    if (job->recipe.volumes || (!is_array && (o->masks != NULL || o->labels != NULL || o->patient != NULL))) {
         return msfl_fail(MSFL_ERR_USAGE,
-                         "%s: pictures of an array go with a recipe of 'input: picture', without "
-                         "--labels and --masks",
+                         "%s: drawings go with a recipe of 'input: picture', without --labels, --patient "
+                         "and --masks",
                          o->data);
     }
     if (!job->recipe.display && info->conversion != NULL) {
@@ -137,6 +156,12 @@ static msfl_status find_in_folder(msfl_import_job *job) {
     return status;
 }
 
+static msfl_status find(msfl_import_job *job) {
+    const char *data = job->o->data;
+    if (msfl_is_folder(data)) return find_in_folder(job);
+    return job->recipe.volumes && msfl_file_exists(data) ? find_in_arrays(job) : find_in_dataset(job);
+}
+
 /* What everything depends on, as far as a look from outside can tell. Keyed: it stands in the manifest. */
 static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HASH_BYTES + 1]) {
     uint8_t *key = msfl_secret_alloc(MSFL_AEAD_KEY_BYTES), out[MSFL_HASH_BYTES];
@@ -151,9 +176,11 @@ static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HAS
     msfl_hash_add_u64(&h, job->o->allow_burned_in);
     msfl_hash_add_u64(&h, job->o->seed);
     msfl_hash_add_u64(&h, items->n);
+    bool in_arrays = job->dataset != NULL || job->arrays != NULL;
+    if (in_arrays && job->o->masks != NULL) msfl_hash_add_field(&h, job->o->masks, strlen(job->o->masks));
     for (size_t i = 0; i < items->paths.n && status == MSFL_OK; i++)
         status = msfl_memo_look(msfl_texts_get(&items->paths, i), &h);
-    if (status == MSFL_OK && job->dataset != NULL && msfl_file_exists(job->o->data)) {
+    if (status == MSFL_OK && in_arrays && msfl_file_exists(job->o->data)) {
         status = msfl_memo_look(job->o->data, &h);
     }
     for (size_t i = 0; i < items->n && status == MSFL_OK; i++) {
@@ -162,6 +189,7 @@ static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HAS
         msfl_hash_add_field(&h, label, strlen(label));
         msfl_hash_add(&h, item->patient, sizeof item->patient);
         msfl_hash_add_u64(&h, (uint64_t)item->part << 32 | item->mask);
+        if (job->arrays != NULL) msfl_hash_add_u64(&h, item->first);
         for (uint32_t k = 0; k < item->n; k++)
             msfl_hash_add_u64(&h, items->files[item->first + k]);
     }
@@ -262,6 +290,10 @@ static void outcome_clear(msfl_outcome *o) {
 static msfl_status run_batches(msfl_import_job *job) {
     enum { PICTURES = 64, VOLUMES = 4 }; /* for each thread */
     size_t most = (size_t)(job->recipe.volumes ? VOLUMES : PICTURES) * msfl_pool_threads(job->pool), n = job->items.n;
+    if (job->arrays != NULL) {
+        msfl_status status = msfl_arrays_room(job->arrays, &most);
+        if (status != MSFL_OK) return status;
+    }
     job->outcomes = msfl_alloc(most, sizeof *job->outcomes);
     job->facts = msfl_alloc(n, sizeof *job->facts);
     job->item_of = msfl_alloc(n, sizeof *job->item_of);
@@ -274,7 +306,10 @@ static msfl_status run_batches(msfl_import_job *job) {
     msfl_status status = MSFL_OK;
     for (; job->batch_first < n && status == MSFL_OK; job->batch_first += most) {
         size_t batch = n - job->batch_first < most ? n - job->batch_first : most;
-        status = msfl_pool_run(job->pool, batch, process, job);
+        if (job->arrays != NULL) {
+            status = msfl_arrays_hold(job->arrays, job->items.list + job->batch_first, batch);
+        }
+        if (status == MSFL_OK) status = msfl_pool_run(job->pool, batch, process, job);
         for (size_t i = 0; i < batch; i++) {
             msfl_outcome *o = &job->outcomes[i];
             if (status == MSFL_OK) status = o->status != MSFL_OK ? skip(job, o) : take(job, job->batch_first + i, o);
@@ -282,6 +317,7 @@ static msfl_status run_batches(msfl_import_job *job) {
         }
     }
     msfl_progress_clear(&job->progress);
+    if (status == MSFL_OK && job->arrays != NULL) status = msfl_arrays_end(job->arrays);
     return status;
 }
 
@@ -306,6 +342,7 @@ static void job_clear(msfl_import_job *job) {
     msfl_pool_free(job->pool);
     msfl_items_clear(&job->items);
     msfl_dataset_free(job->dataset);
+    msfl_arrays_free(job->arrays);
     msfl_free(job->outcomes);
     msfl_free(job->records);
     msfl_free(job->prints);
@@ -323,7 +360,8 @@ static msfl_status begin_store(msfl_import_job *job) {
                                     .bits = r->bits,
                                     .low = r->low,
                                     .high = r->high,
-                                    .has_masks = job->o->masks != NULL};
+                                    .has_masks = job->o->masks != NULL,
+                                    .shown = r->rgb || r->channels == 1 ? 0 : 1 + r->neighbours};
     return msfl_store_new(job->o->out, &shape, job->o->seal ? job->key : NULL, &job->store);
 }
 
@@ -356,7 +394,7 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
     if (status == MSFL_OK && cache != NULL) status = msfl_cache_prepare(cache);
     if (status == MSFL_OK) status = open_key(&job, cache);
     if (status == MSFL_OK) status = msfl_pool_new(o->n_threads, &job.pool);
-    if (status == MSFL_OK) status = msfl_is_folder(o->data) ? find_in_folder(&job) : find_in_dataset(&job);
+    if (status == MSFL_OK) status = find(&job);
     if (status == MSFL_OK) status = fingerprint(&job, inputs);
     if (status == MSFL_OK) status = msfl_folder_make(o->out);
     if (status == MSFL_OK) status = msfl_file_lock(o->out, &lock);
@@ -369,7 +407,7 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
     manifest = json_object();
     if (manifest == NULL) status = MSFL_NO_MEMORY;
     if (status == MSFL_OK) status = msfl_cache_open(cache, job.key, o->seal, &job.cache);
-    if (status == MSFL_OK && job.recipe.volumes && job.recipe.n_sequences == 0) {
+    if (status == MSFL_OK && job.recipe.volumes && job.recipe.n_sequences == 0 && job.arrays == NULL) {
         status = msfl_items_stack(&job.items, job.pool, o->observer);
     }
     if (status == MSFL_OK) status = begin_store(&job);

@@ -176,7 +176,7 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
         items->n_unlabelled++;
         return MSFL_OK;
     }
-    uint32_t paths[MSFL_RECIPE_CHANNELS_MAX] = {0};
+    uint32_t paths[MSFL_RECIPE_SEQUENCES_MAX] = {0};
     msfl_item item = {.first = (uint32_t)items->n_files, .n = f->recipe->n_sequences, .mask = MSFL_NO_PATH};
     msfl_status status = MSFL_OK;
     bool complete = true;
@@ -219,7 +219,7 @@ static msfl_status read_names(finder *f) {
 }
 
 static msfl_status find_rows(finder *f) {
-    uint32_t columns[MSFL_RECIPE_CHANNELS_MAX];
+    uint32_t columns[MSFL_RECIPE_SEQUENCES_MAX];
     msfl_status status = open_table(f, f->o->data);
     if (status == MSFL_OK && f->table.table == NULL) status = read_names(f);
     for (uint32_t i = 0; i < f->recipe->n_sequences && status == MSFL_OK; i++)

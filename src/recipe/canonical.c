@@ -88,6 +88,8 @@ static void put_step(msfl_buffer *out, const msfl_step *s, bool *is_flat) {
             msfl_put_text(out, ", ");
             put_region(out, "content", &s->region);
         }
+        /* Left out where there are none: recipes of before keep their hash. */
+        if (s->neighbours > 0) msfl_put_text(out, ", neighbours: %u", s->neighbours);
         *is_flat = true;
         break;
     }

@@ -208,12 +208,13 @@ static msfl_status read_resize(parser *p, const msfl_yaml *v, msfl_step *s) {
 }
 
 static msfl_status read_slices(parser *p, const msfl_yaml *v, msfl_step *s) {
-    static const char *const keys[] = {"axis", "count", "share", "content", NULL};
+    static const char *const keys[] = {"axis", "count", "share", "content", "neighbours", NULL};
     static const char *const axes[] = {"axial", "coronal", "sagittal", "slices", "rows", "columns", NULL};
     msfl_status status = volumes_only(p, v, "slices");
     if (status == MSFL_OK) status = msfl_yaml_only(p->name, v, keys);
     const msfl_yaml *axis = msfl_yaml_get(v, "axis"), *count = msfl_yaml_get(v, "count");
     const msfl_yaml *share = msfl_yaml_get(v, "share"), *content = msfl_yaml_get(v, "content");
+    const msfl_yaml *beside = msfl_yaml_get(v, "neighbours");
     uint32_t choice = 0;
     if (status == MSFL_OK && axis == NULL) status = no_key(p, v, "slices", "axis");
     if (status == MSFL_OK) status = msfl_yaml_choice(p->name, axis, "axis", axes, &choice);
@@ -227,6 +228,10 @@ static msfl_status read_slices(parser *p, const msfl_yaml *v, msfl_step *s) {
         status = msfl_yaml_u32(p->name, count, "count", 1, MSFL_RECIPE_SLICES_MAX, &s->count);
     }
     if (status == MSFL_OK && share != NULL) status = msfl_yaml_f64(p->name, share, "share", 0, 1, &s->share);
+    if (status == MSFL_OK && beside != NULL) {
+        status = msfl_yaml_u32(p->name, beside, "neighbours", 0, MSFL_RECIPE_NEIGHBOURS_MAX, &s->neighbours);
+        p->r->neighbours = s->neighbours;
+    }
     if (status == MSFL_OK && content != NULL && s->share <= 0) {
         status = msfl_yaml_fail(p->name, content, "content says what 'share' is a share of, and that is not there");
     }
@@ -276,9 +281,9 @@ static bool has_control(const char *text) {
 
 static msfl_status read_sequences(parser *p, const msfl_yaml *node) {
     msfl_recipe *r = p->r;
-    if (node->kind != MSFL_YAML_SEQUENCE || node->n < 1 || node->n > MSFL_RECIPE_CHANNELS_MAX) {
+    if (node->kind != MSFL_YAML_SEQUENCE || node->n < 1 || node->n > MSFL_RECIPE_SEQUENCES_MAX) {
         return msfl_yaml_fail(p->name, node, "sequences is a list of 1 to %d columns of labels.csv",
-                              MSFL_RECIPE_CHANNELS_MAX);
+                              MSFL_RECIPE_SEQUENCES_MAX);
     }
     for (const msfl_yaml *v = node->first; v != NULL; v = v->next) {
         if (v->kind != MSFL_YAML_SCALAR || v->text[0] == 0 || strlen(v->text) >= MSFL_RECIPE_NAME_BYTES ||
@@ -340,7 +345,12 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
     }
     r->width = p->size[0];
     r->height = p->size[1];
-    r->channels = r->rgb ? 3 : r->n_sequences > 0 ? r->n_sequences : 1;
+    r->channels = (r->rgb ? 3 : r->n_sequences > 0 ? r->n_sequences : 1) * (2 * r->neighbours + 1);
+    if (r->channels > MSFL_RECIPE_CHANNELS_MAX) {
+        return msfl_yaml_fail(p->name, root,
+                              "%u sequences with %u neighbours on either side are %u channels; at most %d",
+                              r->n_sequences, r->neighbours, r->channels, MSFL_RECIPE_CHANNELS_MAX);
+    }
     return MSFL_OK;
 }
 

@@ -26,7 +26,7 @@ static const char *const everything = "recipe: 1\n"
                                       "  - percentiles: {low: 1, high: 99}\n"
                                       "  - zscore: {of: otsu}\n"
                                       "  - fit: {size: [10, 12, 8], about: content}\n"
-                                      "  - slices: {axis: axial, share: 0.2, count: 3}\n"
+                                      "  - slices: {axis: axial, share: 0.2, count: 3, neighbours: 1}\n"
                                       "  - resize: {size: [6, 5]}\n";
 
 /* A little ball in the dark, 2 mm, lying on its side. */
@@ -74,8 +74,8 @@ static void all_steps(void **state) {
     for (size_t i = 0; i < 3 * 6 * 5; i++) {
         assert_true(p.masks[i] <= 1);
         marked |= p.masks[i] == 1;
-        /* Both channels came from one image. */
-        assert_int_equal(msfl_load16(p.samples + 4 * i), msfl_load16(p.samples + 4 * i + 2));
+        /* Both sequences came from one image; each has three slices. */
+        assert_memory_equal(p.samples + 12 * i, p.samples + 12 * i + 6, 6);
     }
     assert_true(marked);
     msfl_pictures_clear(&p);
