@@ -42,11 +42,11 @@ typedef struct msfl_simulate_options {
     msfl_normalise normalise;
     bool augment, flip_horizontal;
     const char *augmentation; /**< what augmentation does, in the words of msfl_augment_parse; NULL: its default */
-    bool balance;     /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
-                           most tenfold) */
-    bool local_norms; /**< every hospital keeps its own normalisation layers from round to round; the federated
-                           model has their mean (after Li et al. 2021, FedBN) */
-    bool refuse_bad;  /**< a broken image ends the run instead of being skipped */
+    bool balance;      /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
+                            most tenfold) */
+    const char *norms; /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
+                          FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
+    bool refuse_bad;   /**< a broken image ends the run instead of being skipped */
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */

@@ -6,6 +6,7 @@
 #include "federation/sum.h"
 #include "federation/workers.h"
 #include "job/course.h"
+#include "job/sent.h"
 #include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 
@@ -31,9 +32,9 @@ typedef struct fed_job {
     uint32_t n_hospitals;
     uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
     msfl_model *model;
-    uint64_t *counts; /**< values of each tensor of the model */
-    bool *weight;     /**< whether it is trained by gradient */
-    float *initial;   /**< weights that every training starts from */
+    job_norms norms; /**< whether hospitals keep normalisation layers of their own */
+    job_sent sent;   /**< what an update has of the weights */
+    float *initial;  /**< weights that every training starts from */
     msfl_augment augment;
     bool is_pixelwise; /**< the model gives a class to every pixel */
     uint64_t n_norms;  /**< values that every hospital keeps to itself; 0: none */

@@ -216,6 +216,28 @@ static msfl_status save_model(const run *r, const char *name, const float *weigh
     return status;
 }
 
+/* What every hospital uses where it keeps normalisation layers of its own: personal/hospital-K.h5. */
+static msfl_status save_personal(const run *r) {
+    const fed_job *job = &r->job;
+    const fed_track *track = fed_tracks_main(job, &r->tracks);
+    const uint64_t n = msfl_model_info_borrow(job->model)->n_values;
+    if (job->n_norms == 0) return MSFL_OK;
+    float *own = msfl_alloc(n, sizeof *own);
+    char *folder = NULL;
+    msfl_status status = own == NULL ? MSFL_ERR_MEMORY : out_path(r, "personal", &folder);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "personal/hospital-%u.h5", k + 1);
+        memcpy(own, track->best, n * sizeof *own);
+        job_norms_put(job->model, track->members[k].best_norms, own);
+        status = save_model(r, name, own);
+    }
+    msfl_free(own);
+    msfl_free(folder);
+    return status;
+}
+
 static msfl_status write_metrics(const run *r) {
     char *path = NULL, *text = NULL;
     msfl_status status = fed_metrics_lines(&r->job, &r->tracks, &text);
@@ -377,6 +399,7 @@ static msfl_status conclude(run *r, char **result_json) {
     fed_pictures pictures = {0};
     msfl_status status = save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
+    if (status == MSFL_OK) status = save_personal(r);
     if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
     if (status == MSFL_OK) status = fed_census(&r->job, &census);
     if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
@@ -440,6 +463,8 @@ msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_js
     if (r == NULL) return MSFL_ERR_MEMORY;
     r->options = *options;
     r->lock = -1;
+    /* One way to say the default. */
+    if (r->options.norms != NULL && strcmp(r->options.norms, "shared") == 0) r->options.norms = NULL;
     msfl_status status = make_absolute(&r->options.data, &r->data_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);

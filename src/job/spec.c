@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "job/aggregate.h"
-#include "job/norms.h"
 #include "job/spec_fields.h"
 
 #include <math.h>
@@ -126,6 +125,8 @@ static const char *const schemes[] = {"packed", "plain", NULL};
 #define READ_NORMAL(field, min, max) copy_choice(r, what, normals, field)
 #define READ_DELIVERY(field, min, max)                                                                                 \
     (status = choice_field(r, what, deliveries, &k), (field) = (msfl_delivery)(k + 1), status)
+#define READ_NORMS(field, min, max)                                                                                    \
+    (status = choice_field(r, what, job_norms_words, &k), (field) = (job_norms)k, status)
 #define READ_OPTIMIZER(field, min, max)                                                                                \
     (status = choice_field(r, what, optimizers, &k), (field) = (msfl_optimizer)k, status)
 
@@ -264,9 +265,12 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         msfl_model_free(model);
         return msfl_fail(MSFL_ERR_USAGE, "%s: balance: the network has more than %d classes", r->name, JOB_CLASSES_MAX);
     }
-    if (spec->local_norms && job_norms_count(model) == 0) {
+    job_sent sent;
+    status = job_sent_init(model, spec->norms, &sent);
+    job_sent_clear(&sent);
+    if (status != MSFL_OK) {
         msfl_model_free(model);
-        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms: the network has no normalisation layer", r->name);
+        return msfl_fail_in(status, "%s: norms", r->name);
     }
     spec->model_yaml = msfl_format("%s", msfl_model_yaml(model));
     if (spec->n_classes > 0 && msfl_model_info_borrow(model)->n_classes != spec->n_classes) {
@@ -306,8 +310,8 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);
     }
-    if (spec->local_norms && spec->n_tensors > 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms needs a network, whose normalisation layers are known", name);
+    if (spec->norms != JOB_NORMS_SHARED && spec->n_tensors > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: norms needs a network, whose normalisation layers are known", name);
     }
     if (spec->samples_max == 0) {
         return msfl_fail(MSFL_ERR_USAGE,

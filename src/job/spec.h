@@ -5,6 +5,7 @@
 
 #include "base/sodium.h"
 #include "job/course.h"
+#include "job/sent.h"
 #include "medsecurefl/machine.h"
 #include "medsecurefl/train.h"
 #include "text/yaml.h"
@@ -43,7 +44,7 @@ typedef struct job_spec {
     bool flip_horizontal;
     char augmentation[200]; /**< in the words of msfl_augment_parse, which hospitals check; empty: the default */
     bool balance;           /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
-    bool local_norms;       /**< hospitals keep their own normalisation layers: job/norms.h */
+    job_norms norms;        /**< whether hospitals keep their own normalisation layers: job/norms.h */
     char normalise[16];     /**< "image", "set", "none" */
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
@@ -78,10 +79,11 @@ void job_id(const job_spec *spec, const uint8_t job[MSFL_HASH_BYTES], char out[J
 typedef struct job_shape {
     const job_spec *spec; /**< borrowed */
     msfl_model *model;    /**< NULL for a job of `tensors` */
-    uint32_t n_tensors;
-    uint64_t *counts; /**< values of each tensor */
-    bool *weight;     /**< trained by gradient, each; else a statistic */
-    uint64_t n_values;
+    uint32_t n_tensors;   /**< of the weights */
+    uint64_t *counts;     /**< values of each tensor */
+    bool *weight;         /**< trained by gradient, each; else a statistic */
+    uint64_t n_values;    /**< of the weights */
+    job_sent sent;        /**< what an update has of them; bounds of a plan are for its tensors */
     uint64_t update_slots, evaluation_slots;
 } job_shape;
 msfl_status job_shape_new(const job_spec *spec, job_shape **out) MSFL_NODISCARD;
@@ -91,6 +93,8 @@ void job_shape_free(job_shape *shape);
 msfl_status job_shape_params(const job_shape *shape, const msfl_roster_info *roster, msfl_params *out) MSFL_NODISCARD;
 /** Initial weights by the seed, n_values. ERR_MISSING for a job that brings its own. */
 msfl_status job_shape_initial(const job_shape *shape, float *weights) MSFL_NODISCARD;
+/** How clipping bounds of the job's updates are chosen. Borrows from `shape`. */
+job_clip_rule job_shape_clip_rule(const job_shape *shape);
 /** Layout of an update with these bounds, or, `clip` NULL, of evaluation figures. Free with msfl_update_layout_free. */
 msfl_status job_shape_layout(const job_shape *shape, const float *clip, msfl_update_layout **out) MSFL_NODISCARD;
 /** Model hash of an announcement: tensors and weights. */

@@ -36,6 +36,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 #define TO_FLAG(v)      json_boolean(v)
 #define TO_HASH(v)      hex(v)
 #define TO_DELIVERY(v)  json_string((v) == MSFL_DELIVERY_CLIENTS ? "clients" : "coordinator")
+#define TO_NORMS(v)     json_string(job_norms_words[v])
 #define TO_OPTIMIZER(v) json_string((v) == MSFL_ADAM ? "adam" : "sgd")
 
 static bool is_zero(const uint8_t hash[MSFL_HASH_BYTES]) {
@@ -69,7 +70,7 @@ static json_t *spec_json(const job_spec *spec) {
     /* Fields that came later are not there at their defaults: a description keeps its hash. */
     if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
     if (!spec->balance) json_object_del(o, "balance");
-    if (!spec->local_norms) json_object_del(o, "local_norms");
+    if (spec->norms == JOB_NORMS_SHARED) json_object_del(o, "norms");
     if (spec->train.focal == 0) json_object_del(o, "focal");
     if (spec->train.proximal == 0) json_object_del(o, "proximal");
     json_object_set_new(o, "format", json_string("medsecurefl-job"));
