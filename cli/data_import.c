@@ -27,7 +27,8 @@ static void print_import(const json_t *m, const char *out) {
            json_is_true(json_object_get(m, "unchanged")) ? " (unchanged)" : "", whole(m, "images"), whole(m, "samples"),
            whole(m, "width"), whole(m, "height"), whole(m, "channels"), whole(m, "bits"),
            json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
-    printf("recipe      %s\nclasses     ", json_string_value(json_object_get(m, "recipe_hash")));
+    printf("recipe      %s, laterality %s\nclasses     ", json_string_value(json_object_get(m, "recipe_hash")),
+           json_string_value(json_object_get(m, "laterality")));
     size_t i;
     json_array_foreach(json_object_get(m, "classes"), i, v) {
         if (i > 0) printf(", ");

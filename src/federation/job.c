@@ -248,6 +248,11 @@ job_clip_rule fed_clip_rule(const fed_job *job) {
                            .n_values = job->sent.n_values};
 }
 
+const char fed_flips_warning[] =
+    "Augmentation mirrors pictures, and no recipe says that left and right mean the same in them. Where they do not, a "
+    "network learns from pictures that cannot be: import by a recipe with 'laterality: irrelevant', or leave the flips "
+    "out.";
+
 /* Options that not every network can take. */
 static msfl_status check_model(fed_job *job) {
     const msfl_simulate_options *o = job->options;
@@ -270,7 +275,13 @@ static msfl_status check_model(fed_job *job) {
         if (status != MSFL_OK) return status;
     }
     job->augment.flip_horizontal = job->augment.flip_horizontal || o->flip_horizontal;
-    return MSFL_OK;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    job->flips = o->augment && (job->augment.flip_horizontal || job->augment.flip_vertical);
+    if (!job->flips) return MSFL_OK;
+    if (info->laterality == MSFL_LATERALITY_UNSAID) {
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, "data", "%s", fed_flips_warning);
+    }
+    return msfl_augment_allowed(&job->augment, info->laterality, info->source);
 }
 
 /* The job's public name: everything that decides what is computed. */

@@ -463,6 +463,9 @@ static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
                               json_string("--allow-two-sites: a round may have been completed by two hospitals, which "
                                           "can then compute each other's update."));
     }
+    if (job->flips && msfl_dataset_info_borrow(job->dataset)->laterality == MSFL_LATERALITY_UNSAID) {
+        json_array_append_new(list, json_string(fed_flips_warning));
+    }
     if (job->norms == JOB_NORMS_LOCAL) {
         json_array_append_new(
             list, json_string(

@@ -294,9 +294,21 @@ static msfl_status check_name(const char *name) {
                             JOB_NAME_MAX, name);
 }
 
+msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) {
+    *out = msfl_augment_default();
+    msfl_status status = spec->augmentation[0] == 0 ? MSFL_OK : msfl_augment_parse(spec->augmentation, out);
+    out->flip_horizontal = out->flip_horizontal || spec->flip_horizontal;
+    return status;
+}
+
 static msfl_status check(const char *name, const job_spec *spec) {
     const job_aggregate *rule;
+    msfl_augment augment;
     msfl_status status = check_name(spec->name);
+    if (status == MSFL_OK) {
+        status = job_spec_augment(spec, &augment);
+        if (status != MSFL_OK) return msfl_fail_in(status, "%s", name);
+    }
     if (status == MSFL_OK) status = job_aggregate_find(spec->aggregate, &rule);
     if (status != MSFL_OK) return status;
     if (spec->test_fraction + spec->validation_fraction >= 0.9) {

@@ -6,6 +6,7 @@
 #include "base/sodium.h"
 #include "job/course.h"
 #include "job/sent.h"
+#include "medsecurefl/dataset.h"
 #include "medsecurefl/machine.h"
 #include "medsecurefl/train.h"
 #include "text/yaml.h"
@@ -42,7 +43,7 @@ typedef struct job_spec {
     char aggregate[24];       /**< "fedavg": job/aggregate.h */
     msfl_train_options train; /**< for the built-in trainer; seed, first_epoch, class_weights unused */
     bool flip_horizontal;
-    char augmentation[200]; /**< in the words of msfl_augment_parse, which hospitals check; empty: the default */
+    char augmentation[200]; /**< in the words of msfl_augment_parse; empty: the default */
     bool balance;           /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
     job_norms norms;        /**< whether hospitals keep their own normalisation layers: job/norms.h */
     char normalise[16];     /**< "image", "set", "none" */
@@ -74,6 +75,9 @@ void job_hash(const char *text, size_t length, uint8_t out[MSFL_HASH_BYTES]);
 void job_task(const uint8_t job[MSFL_HASH_BYTES], const uint8_t roster[MSFL_HASH_BYTES], uint8_t out[MSFL_HASH_BYTES]);
 /** NAME-xxxxxxxx: the first 8 digits of the hash. */
 void job_id(const job_spec *spec, const uint8_t job[MSFL_HASH_BYTES], char out[JOB_ID_MAX + 1]);
+
+/** What augmentation does in the job, in the words of `augmentation` and by `flip_horizontal`. ERR_USAGE. */
+msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) MSFL_NODISCARD;
 
 /** What follows from a description: shapes, layouts, parameters. Immutable; free with job_shape_free. */
 typedef struct job_shape {
