@@ -117,6 +117,8 @@ msfl_status inspect_model(const char *path, json_t **json) {
             inspect_hex(o, "hash", hash, sizeof hash);
             json_object_set_new(o, "n_values", json_integer((json_int_t)info->n_values));
             json_object_set_new(o, "largest", msfl_json_real((double)largest));
+            json_object_set_new(o, "recipe", msfl_json_string(extra.recipe));
+            json_object_set_new(o, "recipe_name", msfl_json_string(extra.recipe_name));
         }
         status = inspect_done(o, json);
     } else {
@@ -125,6 +127,10 @@ msfl_status inspect_model(const char *path, json_t **json) {
                info->n_classes);
         printf("  values       %llu, the largest %.6g; a key must be made with a --clip of at least that\n",
                (unsigned long long)info->n_values, (double)largest);
+        if (extra.recipe != NULL) {
+            printf("  recipe       %s%s%s\n", extra.recipe_name != NULL ? extra.recipe_name : "",
+                   extra.recipe_name != NULL ? ", " : "", extra.recipe);
+        }
     }
     msfl_model_extra_clear(&extra);
     msfl_floats_free(weights);

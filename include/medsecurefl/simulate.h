@@ -102,6 +102,7 @@ typedef struct msfl_evaluate_options {
     const char *recipe;   /**< `data` is imported by it into the folder `set`; NULL: as it is */
     const char *set;      /**< with `recipe`, needed; `labels`, `patient` and `masks` as in msfl_simulate_options */
     const char *labels, *patient, *masks;
+    bool any_recipe; /**< also pictures that were made by another recipe than the model's, or by none */
     const msfl_observer *observer;
 } msfl_evaluate_options;
 /** All images, the usual fractions of the split, 1,000 bootstrap samples. */
@@ -109,15 +110,15 @@ MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
 MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
 
 /** Class probabilities for image files, as JSON text: a list of {file, class, probabilities} or {file, error}. A file
- * that cannot be read has its `error`; `*n_failed` counts them. */
+ * that cannot be read has its `error`; `*n_failed` counts them. ERR_MISMATCH for a model that names a recipe. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
                                                        size_t *n_failed, char **result_json);
 /** The same by a recipe of pictures, or of volumes, whose slices' probabilities are averaged (`pictures` counts them).
- *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes; ERR_UNSUPPORTED for recipes of
- *  several sequences. */
+ *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes, or, unless `any_recipe`, is
+ *  another than the one that the model file names; ERR_UNSUPPORTED for recipes of several sequences. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path,
-                                                          const char *const *paths, size_t n_paths, size_t *n_failed,
-                                                          char **result_json);
+                                                          bool any_recipe, const char *const *paths, size_t n_paths,
+                                                          size_t *n_failed, char **result_json);
 
 MSFL_END_DECLS
 

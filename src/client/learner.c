@@ -159,10 +159,9 @@ static msfl_status own_norms(const client_learner *l, const job_plan *plan, floa
 static void write_own(const client_learner *l, const job_plan *plan, const float *own) {
     const job_shape *shape = l->o.shape;
     char *path = msfl_format("%s/%s.h5", l->o.folder, plan->kind == JOB_TEST ? "own_model" : "own_model_last");
-    msfl_status status = path == NULL
-                             ? MSFL_NO_MEMORY
-                             : msfl_model_save(path, shape->model, own, (const char *const *)shape->spec->classes,
-                                               shape->spec->normalise);
+    char recipe[2 * MSFL_HASH_BYTES + 1];
+    const msfl_model_facts facts = job_spec_facts(shape->spec, recipe);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_model_save(path, shape->model, own, &facts);
     if (status != MSFL_OK) msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job, "%s", msfl_error_message());
     msfl_free(path);
 }

@@ -210,7 +210,12 @@ static msfl_status save_model(const run *r, const char *name, const float *weigh
     }
     msfl_status status = out_path(r, name, &path);
     if (status == MSFL_OK) {
-        status = msfl_model_save(path, r->job.model, weights, names, normalisations[r->options.normalise]);
+        const msfl_dataset_info *data = msfl_dataset_info_borrow(r->job.dataset);
+        const msfl_model_facts facts = {.class_names = names,
+                                        .normalise = normalisations[r->options.normalise],
+                                        .recipe = data->recipe,
+                                        .recipe_name = data->recipe_name};
+        status = msfl_model_save(path, r->job.model, weights, &facts);
     }
     msfl_free(path);
     return status;

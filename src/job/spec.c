@@ -77,6 +77,17 @@ static msfl_status words_field(const reader *r, const char *what, size_t max, ch
     return MSFL_OK;
 }
 
+/* One line of text. */
+static msfl_status line_field(const reader *r, const char *what, size_t max, char *out) {
+    const msfl_yaml *n = r->at;
+    bool good = n->kind == MSFL_YAML_SCALAR && n->text[0] != 0 && strlen(n->text) <= max;
+    for (const unsigned char *t = good ? (const unsigned char *)n->text : NULL; t != NULL && *t != 0; t++)
+        good = good && *t >= 0x20 && *t != 0x7f;
+    if (!good) return msfl_yaml_fail(r->name, n, "%s must be one line of 1 to %zu bytes", what, max);
+    memcpy(out, n->text, strlen(n->text) + 1);
+    return MSFL_OK;
+}
+
 static msfl_status u64_field(const reader *r, const char *what, uint64_t min, uint64_t max, uint64_t *out) {
     double v;
     msfl_status status = msfl_yaml_f64(r->name, r->at, what, (double)min, (double)max, &v);
@@ -114,6 +125,7 @@ static const char *const schemes[] = {"packed", "plain", NULL};
 
 /* What a field's kind does with the node at `r`. */
 #define READ_NAME(field, min, max)   text_field(r, what, (size_t)(max), field)
+#define READ_LINE(field, min, max)   line_field(r, what, (size_t)(max), field)
 #define READ_WORDS(field, min, max)  words_field(r, what, (size_t)(max), field)
 #define READ_U32(field, min, max)    msfl_yaml_u32(r->name, r->at, what, (uint32_t)(min), (uint32_t)(max), &(field))
 #define READ_U64(field, min, max)    u64_field(r, what, (uint64_t)(min), (uint64_t)(max), &(field))
@@ -294,6 +306,16 @@ static msfl_status check_name(const char *name) {
                             JOB_NAME_MAX, name);
 }
 
+msfl_model_facts job_spec_facts(const job_spec *spec, char recipe[2 * MSFL_HASH_BYTES + 1]) {
+    static const uint8_t none[MSFL_HASH_BYTES];
+    const bool named = memcmp(spec->recipe, none, sizeof none) != 0;
+    msfl_hex(spec->recipe, MSFL_HASH_BYTES, recipe);
+    return (msfl_model_facts){.class_names = (const char *const *)spec->classes,
+                              .normalise = spec->normalise,
+                              .recipe = named ? recipe : NULL,
+                              .recipe_name = named && spec->recipe_name[0] != 0 ? spec->recipe_name : NULL};
+}
+
 msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) {
     *out = msfl_augment_default();
     msfl_status status = spec->augmentation[0] == 0 ? MSFL_OK : msfl_augment_parse(spec->augmentation, out);
@@ -330,6 +352,10 @@ static msfl_status check(const char *name, const job_spec *spec) {
                          "%s: samples_max is missing: a bound that the whole federation may know on the training "
                          "images of any one hospital, such as 4096 (a closer bound keeps more precision)",
                          name);
+    }
+    static const uint8_t none[MSFL_HASH_BYTES];
+    if (spec->recipe_name[0] != 0 && memcmp(spec->recipe, none, sizeof none) == 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: recipe_name without recipe, the hash that counts", name);
     }
     if (spec->nonce[0] != 0 && (strlen(spec->nonce) != 32 || strspn(spec->nonce, "0123456789abcdef") != 32)) {
         return msfl_fail(MSFL_ERR_FORMAT, "%s: nonce must be 32 hexadecimal digits", name);

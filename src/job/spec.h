@@ -50,6 +50,7 @@ typedef struct job_spec {
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
+    char recipe_name[64];            /**< what that recipe is called, for people; empty: nothing */
     uint8_t recipe[MSFL_HASH_BYTES]; /**< hash of the recipe that every hospital's images were imported by; zero: any */
     uint8_t initial[MSFL_HASH_BYTES]; /**< hash of the initial weights (job_weights_hash); zero: by `seed` */
     char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
@@ -76,6 +77,8 @@ void job_task(const uint8_t job[MSFL_HASH_BYTES], const uint8_t roster[MSFL_HASH
 /** NAME-xxxxxxxx: the first 8 digits of the hash. */
 void job_id(const job_spec *spec, const uint8_t job[MSFL_HASH_BYTES], char out[JOB_ID_MAX + 1]);
 
+/** What files of the job's models say of it. `recipe` is where the hash is written out. Borrows from both. */
+msfl_model_facts job_spec_facts(const job_spec *spec, char recipe[2 * MSFL_HASH_BYTES + 1]);
 /** What augmentation does in the job, in the words of `augmentation` and by `flip_horizontal`. ERR_USAGE. */
 msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) MSFL_NODISCARD;
 

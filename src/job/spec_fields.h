@@ -33,6 +33,7 @@
     X(U32, "plateau_patience", rule.plateau_patience, 0, 100000)                                                       \
     X(F32, "proximal", train.proximal, 0, 1000)                                                                        \
     X(HASH, "recipe", recipe, 0, 0)                                                                                    \
+    X(LINE, "recipe_name", recipe_name, 1, 63)                                                                         \
     X(U32, "rounds", rule.n_rounds, 1, 8000)                                                                           \
     X(U64, "samples_max", samples_max, 1, (uint64_t)1 << 34)                                                           \
     X(SCHEME, "scheme", scheme, 0, 0)                                                                                  \

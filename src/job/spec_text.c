@@ -26,6 +26,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 }
 
 #define TO_NAME(v)      json_string(v)
+#define TO_LINE(v)      json_string(v)
 #define TO_WORDS(v)     json_string(v)
 #define TO_SCHEME(v)    json_string(v)
 #define TO_NORMAL(v)    json_string(v)
@@ -67,6 +68,7 @@ static json_t *spec_json(const job_spec *spec) {
     if (spec->nonce[0] == 0) json_object_del(o, "nonce");
     if (is_zero(spec->initial)) json_object_del(o, "initial");
     if (is_zero(spec->recipe)) json_object_del(o, "recipe");
+    if (spec->recipe_name[0] == 0) json_object_del(o, "recipe_name");
     /* Fields that came later are not there at their defaults: a description keeps its hash. */
     if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
     if (!spec->balance) json_object_del(o, "balance");

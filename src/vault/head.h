@@ -21,7 +21,7 @@ typedef struct vault_head {
     size_t adder_length;
     uint8_t hash[MSFL_HASH_BYTES]; /**< of the header's bytes, as they stand at its end */
     /* owned */
-    char *yaml, *normalise, **names;
+    char *yaml, *normalise, *recipe, *recipe_name, **names;
     vault_file_id *addends;
 } vault_head;
 

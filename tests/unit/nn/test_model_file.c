@@ -70,7 +70,8 @@ static void saved_files_load(void **state) {
     size_t n = msfl_model_info_borrow(model)->n_values;
     float *weights = weights_for(model);
     const char *const names[] = {"normal", "bacterial", "virale Pneumonie \xc3\xa4"};
-    assert_ok(msfl_model_save(path_of("a.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("a.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     assert_int_equal(entries(), 1);
     msfl_model *loaded;
     float *values;
@@ -90,13 +91,14 @@ static void saved_files_load(void **state) {
     size_t n_first, n_second;
     assert_ok(msfl_file_read(path_of("a.h5"), 1 << 20, &first, &n_first));
     sleep(1); /* a time of day in the file would show */
-    assert_ok(msfl_model_save(path_of("a.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("a.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     assert_ok(msfl_file_read(path_of("a.h5"), 1 << 20, &second, &n_second));
     assert_int_equal(n_first, n_second);
     assert_memory_equal(first, second, n_first);
     msfl_free(first);
     msfl_free(second);
-    assert_ok(msfl_model_save(path_of("b.h5"), model, weights, NULL, NULL));
+    assert_ok(msfl_model_save(path_of("b.h5"), model, weights, NULL));
     assert_ok(msfl_model_load(path_of("b.h5"), &loaded, &values, &extra));
     assert_null(extra.class_names);
     assert_null(extra.normalise);
@@ -112,7 +114,7 @@ static void what_is_not_finite_is_not_written(void **state) {
     msfl_model *model = model_of(small);
     float *weights = weights_for(model);
     weights[17] = NAN;
-    assert_int_equal(msfl_model_save(path_of("c.h5"), model, weights, NULL, NULL), MSFL_ERR_NUMERIC);
+    assert_int_equal(msfl_model_save(path_of("c.h5"), model, weights, NULL), MSFL_ERR_NUMERIC);
     assert_int_equal(access(path_of("c.h5"), F_OK), -1);
     free(weights);
     msfl_model_free(model);
@@ -130,11 +132,11 @@ static void full_disk_leaves_nothing(void **state) {
     tight = (struct rlimit){4096, old.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &tight);
-    msfl_status status = msfl_model_save(path_of("d.h5"), model, weights, NULL, NULL);
+    msfl_status status = msfl_model_save(path_of("d.h5"), model, weights, NULL);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(status, MSFL_ERR_IO);
     assert_int_equal(entries(), before);
-    assert_int_equal(msfl_model_save("/nonexistent/folder/d.h5", model, weights, NULL, NULL), MSFL_ERR_MISSING);
+    assert_int_equal(msfl_model_save("/nonexistent/folder/d.h5", model, weights, NULL), MSFL_ERR_MISSING);
     free(weights);
     msfl_model_free(model);
 }
@@ -177,7 +179,8 @@ static void any_bytes_are_answered(void **state) {
     msfl_model *model = model_of(small);
     float *weights = weights_for(model);
     const char *const names[] = {"a", "b", "c"};
-    assert_ok(msfl_model_save(path_of("good.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("good.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     uint8_t *good;
     size_t length;
     assert_ok(msfl_file_read(path_of("good.h5"), 1 << 20, &good, &length));
