@@ -37,7 +37,6 @@ static msfl_status load_model(const char *path, subject *s) {
         .class_names = (const char *const *)s->extra.class_names,
         .normalise = s->extra.normalise,
         .recipe = s->extra.recipe,
-        .recipe_name = s->extra.recipe_name,
     };
     return MSFL_OK;
 }

@@ -24,6 +24,7 @@ static void print_content(const msfl_content *c) {
     const msfl_model_info *info = msfl_model_info_borrow(model);
     printf("  holds        the model %s, %u x %u x %u -> %u classes, %llu values\n", info->name, info->height,
            info->width, info->channels, info->n_classes, (unsigned long long)c->n_values);
+    if (c->recipe != NULL) printf("  recipe       %s\n", c->recipe);
     msfl_model_free(model);
 }
 
@@ -68,6 +69,9 @@ static json_t *cipher_json(const char *path, const msfl_cipher_info *info, bool 
         for (uint32_t i = 0; i < c->rank; i++)
             json_array_append_new(shape, json_integer((json_int_t)c->dims[i]));
         json_object_set_new(o, "shape", shape);
+    }
+    if (c->kind == MSFL_CONTENT_MODEL) {
+        json_object_set_new(o, "recipe", msfl_json_string(c->recipe));
     }
     json_object_set_new(o, "verified", json_boolean(verified));
     return o;

@@ -16,9 +16,8 @@ static void clear_content(vault_head *head) {
     msfl_free(head->yaml);
     msfl_free(head->normalise);
     msfl_free(head->recipe);
-    msfl_free(head->recipe_name);
     head->names = NULL;
-    head->yaml = head->normalise = head->recipe = head->recipe_name = NULL;
+    head->yaml = head->normalise = head->recipe = NULL;
     head->info.content = (msfl_content){0};
 }
 
@@ -60,10 +59,10 @@ static msfl_status check_content(const msfl_content *c) {
     if (status == MSFL_OK && c->normalise != NULL) {
         status = check_text("the way pixels are normalised", c->normalise, MSFL_CONTENT_TEXT_MAX);
     }
-    if (status == MSFL_OK && c->recipe != NULL) status = check_text("a recipe's hash", c->recipe, VAULT_NAME_BYTES_MAX);
-    if (status == MSFL_OK && c->recipe_name != NULL) {
-        status = c->recipe == NULL ? msfl_fail(MSFL_ERR_USAGE, "a recipe's name without its hash")
-                                   : check_text("a recipe's name", c->recipe_name, VAULT_NAME_BYTES_MAX);
+    if (status == MSFL_OK && c->recipe != NULL &&
+        (strnlen(c->recipe, VAULT_RECIPE_DIGITS + 1) != VAULT_RECIPE_DIGITS ||
+         strspn(c->recipe, "0123456789abcdef") != VAULT_RECIPE_DIGITS)) {
+        status = msfl_fail(MSFL_ERR_USAGE, "the hash of a recipe has %d hexadecimal digits", VAULT_RECIPE_DIGITS);
     }
     return status;
 }
@@ -90,10 +89,6 @@ msfl_status vault_head_content(vault_head *head, const msfl_content *content) {
         head->recipe = msfl_strdup(content->recipe);
         whole = whole && head->recipe != NULL;
     }
-    if (content->recipe_name != NULL) {
-        head->recipe_name = msfl_strdup(content->recipe_name);
-        whole = whole && head->recipe_name != NULL;
-    }
     if (head->yaml == NULL || head->names == NULL || !whole) return MSFL_NO_MEMORY;
     c->n_names = content->n_names; /* from here on clear_content looks at that many */
     for (uint32_t i = 0; i < c->n_names; i++) {
@@ -103,7 +98,6 @@ msfl_status vault_head_content(vault_head *head, const msfl_content *content) {
     c->model_yaml = head->yaml;
     c->normalise = head->normalise;
     c->recipe = head->recipe;
-    c->recipe_name = head->recipe_name;
     c->class_names = (const char *const *)head->names;
     return MSFL_OK;
 }
@@ -141,7 +135,7 @@ static void put_string(msfl_buffer *out, const char *text) {
 }
 
 /* Which texts follow the class names. */
-enum { HAS_NORMALISE = 1, HAS_RECIPE = 2, HAS_RECIPE_NAME = 4 };
+enum { HAS_NORMALISE = 1, HAS_RECIPE = 2 };
 
 static void put_content(msfl_buffer *out, const msfl_content *c) {
     msfl_put32(out, (uint32_t)c->kind);
@@ -155,11 +149,9 @@ static void put_content(msfl_buffer *out, const msfl_content *c) {
     msfl_put32(out, c->n_names);
     for (uint32_t i = 0; i < c->n_names; i++)
         put_string(out, c->class_names[i]);
-    msfl_put32(out, (c->normalise != NULL ? HAS_NORMALISE : 0) | (c->recipe != NULL ? HAS_RECIPE : 0) |
-                        (c->recipe_name != NULL ? HAS_RECIPE_NAME : 0));
+    msfl_put32(out, (c->normalise != NULL ? HAS_NORMALISE : 0) | (c->recipe != NULL ? HAS_RECIPE : 0));
     if (c->normalise != NULL) put_string(out, c->normalise);
     if (c->recipe != NULL) put_string(out, c->recipe);
-    if (c->recipe_name != NULL) put_string(out, c->recipe_name);
 }
 
 /** What all addends of a sum have in common. */
@@ -251,19 +243,14 @@ static msfl_status get_model(msfl_reader *in, vault_head *head) {
     for (uint32_t i = 0; i < n && !in->failed && status == MSFL_OK; i++)
         head->names[i] = get_string(in, VAULT_NAME_BYTES_MAX, &status);
     uint32_t has = msfl_get32(in);
-    if (status != MSFL_OK || in->failed || has > (HAS_NORMALISE | HAS_RECIPE | HAS_RECIPE_NAME) ||
-        (has & (HAS_RECIPE | HAS_RECIPE_NAME)) == HAS_RECIPE_NAME) {
+    if (status != MSFL_OK || in->failed || has > (HAS_NORMALISE | HAS_RECIPE)) {
         in->failed = true;
         return status;
     }
     if ((has & HAS_NORMALISE) != 0) head->normalise = get_string(in, MSFL_CONTENT_TEXT_MAX, &status);
-    if ((has & HAS_RECIPE) != 0 && status == MSFL_OK) head->recipe = get_string(in, VAULT_NAME_BYTES_MAX, &status);
-    if ((has & HAS_RECIPE_NAME) != 0 && status == MSFL_OK) {
-        head->recipe_name = get_string(in, VAULT_NAME_BYTES_MAX, &status);
-    }
+    if ((has & HAS_RECIPE) != 0 && status == MSFL_OK) head->recipe = get_string(in, VAULT_RECIPE_DIGITS, &status);
     c->normalise = head->normalise;
     c->recipe = head->recipe;
-    c->recipe_name = head->recipe_name;
     return status;
 }
 
