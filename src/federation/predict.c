@@ -125,14 +125,14 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
                            model_path, MSFL_CLASSES_MAX);
     }
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
+    if (status == MSFL_OK && recipe_path != NULL) {
+        status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
+    }
     if (status == MSFL_OK) {
         char hash[2 * MSFL_HASH_BYTES + 1] = "";
         if (recipe_path != NULL) msfl_hex(recipe.hash, sizeof recipe.hash, hash);
         status = fed_recipe_fits(model_path, &extra, recipe_path != NULL ? hash : NULL,
                                  recipe_path != NULL ? recipe_path : "a single file", any_recipe);
-    }
-    if (status == MSFL_OK && recipe_path != NULL) {
-        status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
     }
     if (status == MSFL_OK && msfl_model_info_borrow(model)->is_pixelwise) {
         status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s gives classes to pixels; 'evaluate' judges masks", model_path);

@@ -238,6 +238,29 @@ class TestThree(Federation):
         federated = weights_of(os.path.join(fetched, "agg_model.h5"))
         self.assertTrue(all((v == 1).all() for key, v in federated.items() if "gamma" in key))
 
+    def test_flips_and_words_of_augmentation(self):
+        """Words that mean nothing are refused at submission; flips by every hospital whose data nothing speaks for, with what
+        to do; who says it in site.yaml takes part."""
+        self.start_hub()
+        bad = self.write(("bad.yaml",), JOB.format(side=SIDE, rounds=1, deadline=120, scheme="packed",
+                                                   classes="normal, opacity", more="augmentation: \"sharpen=3\"\n"))
+        self.fails(2, "what is 'sharpen=3'", "job", "submit", bad, "--kit", self.path("kits", "ada"))
+        job = self.submit(rounds=1, more="augmentation: \"default,flip-horizontal\"\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job, lambda j: all(h["state"] == "refused" for h in j["hospitals"]))
+        self.assertTrue(all("laterality: irrelevant" in h["text"] for h in found["hospitals"]), found["hospitals"])
+        for i, name in enumerate(self.hospitals):
+            self.stop(name)
+            with open(self.path("kits", name, "site.yaml"), "a+", encoding="utf-8") as f:
+                f.seek(0)
+                text = f.read()
+                f.truncate(0)
+                f.write(text.replace("  path: phantom\n", "  path: phantom\n  laterality: irrelevant\n"))
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.same_model(self.fetch(job), self.simulate(1, "--augment", "default,flip-horizontal"))
+
     def test_plain_same_as_simulate(self):
         """Scheme plain by its name and the hospitals' leave: the same fixed point, the same model."""
         self.start_hub()

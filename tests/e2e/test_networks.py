@@ -135,6 +135,8 @@ class Options(CliTest):
             self.assertEqual(r["config"][key], value)
             self.assertEqual(r["training"][key], value)
             self.assertTrue(r["sum_exact"])
+            # In data that no recipe speaks for, a flip is taken at the user's word, and told.
+            self.assertEqual(any("mirrors pictures" in w for w in r["warnings"]), "flip" in folder)
             seen.add(self.model(folder))
             # The run can be continued as it was, and not as another.
             self.simulate(folder, *words, "--resume")
@@ -210,6 +212,13 @@ class Options(CliTest):
         self.assertTrue(any("never left the hospitals" in w for w in local["warnings"]))
         with open(self.path("local", "report.html"), encoding="utf-8") as file:
             self.assertIn("own model (its own normalisation layers)", file.read())
+        # Where the sum is not quantised, nothing but what is sent of the layers differs.
+        for word in ("local", "mean"):
+            self.simulate("plain-" + word, "--rounds", 2, "--scheme", "plain", "--norms", word)
+        for k in (1, 2, 3):
+            pair = [self.weights("plain-" + word, "personal", f"hospital-{k}.h5") for word in ("local", "mean")]
+            self.assertSame(pair[0][0], pair[1][0])
+            self.assertSame(pair[0][1], pair[1][1])
         # The same bytes with one thread, and begun again.
         self.simulate("one", *options, "--norms", "local", "--threads", 1)
         for name in ("agg_model.h5", "personal/hospital-1.h5", "personal/hospital-3.h5"):
@@ -276,6 +285,9 @@ class Options(CliTest):
                              "no normalisation layer")):
             self.fails(2, text, "simulate", "--data", "phantom", "--phantom-images", 60, "--out", self.path(words[0]), *FEW,
                        *words)
+
+    def test_help_says_things_once(self):
+        self.assertEqual(self.ok("data", "--help").stdout.lower().count("a contact sheet, one html page"), 1)
 
     def test_contact_sheet(self):
         discs(self.path("discs.npz"), n_patients=3, slices=4)

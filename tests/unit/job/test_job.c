@@ -77,6 +77,10 @@ static void later_fields(void **state) {
     job_spec_clear(&spec);
     job_spec_clear(&again);
     static const char *const bad[] = {"augmentation: a b\n",
+                                      "augmentation: sharpen=3\n",
+                                      "augmentation: \"rotate=400\"\n",
+                                      "norms: own\n",
+                                      "recipe_name: x\n",
                                       "augmentation: \"\"\n",
                                       "focal: 11\n",
                                       "proximal: -1\n",
