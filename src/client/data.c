@@ -92,9 +92,8 @@ msfl_status client_data_permits(const client_site *site, const job_spec *spec) {
     if (laterality == MSFL_LATERALITY_UNSAID) {
         return msfl_fail(
             MSFL_ERR_POLICY,
-            "the job's augmentation mirrors pictures, and nothing says that left and right mean the same in "
-            "this hospital's: import them by a recipe with 'laterality: irrelevant', or say so under data in "
-            "site.yaml");
+            "the job mirrors pictures (flips), and nothing says that left and right mean the same here: import by "
+            "a recipe with 'laterality: irrelevant', or say that under data in site.yaml");
     }
     return msfl_augment_allowed(&augment, laterality, "this hospital's pictures");
 }

@@ -39,10 +39,10 @@ msfl_status msfl_augment_allowed(const msfl_augment *a, msfl_laterality laterali
         refused = "flip-vertical";
     }
     if (refused == NULL) return MSFL_OK;
+    /* Short: as a refusal it is told to the coordinator, which takes 200 bytes. */
     return msfl_fail(
         MSFL_ERR_POLICY,
-        "%s: augmentation is to mirror pictures (%s), and their recipe says 'laterality: %s': leave the flip "
-        "out; or, if a mirrored picture could be one of these, say 'laterality: %s' in the recipe and import "
-        "again",
-        source, refused, words[laterality], strcmp(refused, "flip-vertical") == 0 ? "unoriented" : "irrelevant");
+        "%s: their recipe says 'laterality: %s', and augmentation is to mirror them (%s): leave it out, or say "
+        "'laterality: %s' in the recipe, if that is true, and import again",
+        source, words[laterality], refused, strcmp(refused, "flip-vertical") == 0 ? "unoriented" : "irrelevant");
 }
