@@ -67,6 +67,7 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"label", CLI_TEXT, &o.label, 0, 0},
                                   {"data-key", CLI_TEXT, &o.data_key, 0, 0},
                                   {"recipe", CLI_TEXT, &o.recipe, 0, 0},
+                                  {"any-recipe", CLI_FLAG, &o.any_recipe, 0, 0},
                                   {"set", CLI_TEXT, &o.set, 0, 0},
                                   {"labels", CLI_TEXT, &o.labels, 0, 0},
                                   {"patient", CLI_TEXT, &o.patient, 0, 0},

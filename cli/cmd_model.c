@@ -63,6 +63,14 @@ static void print_table(const subject *s) {
         cli_print_safely(stdout, s->extra.normalise);
         putchar('\n');
     }
+    if (s->extra.recipe != NULL) {
+        printf("pictures by recipe %s", s->extra.recipe);
+        if (s->extra.recipe_name != NULL) {
+            printf(", ");
+            cli_print_safely(stdout, s->extra.recipe_name);
+        }
+        putchar('\n');
+    }
     printf("%s\n", s->weights != NULL ? "with weights" : "without weights");
 }
 
@@ -90,12 +98,13 @@ static msfl_status print_json(const subject *s) {
         for (uint32_t c = 0; c < s->extra.n_classes; c++)
             json_array_append_new(names, msfl_json_string(s->extra.class_names[c]));
     }
-    json_t *root = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:o,s:s?,s:o,s:o}", "source", s->source, "name",
-                             info->name, "height", (json_int_t)info->height, "width", (json_int_t)info->width,
-                             "channels", (json_int_t)info->channels, "n_classes", (json_int_t)info->n_classes,
-                             "n_values", (json_int_t)info->n_values, "n_trainable", (json_int_t)info->n_trainable,
-                             "hash", hex, "has_weights", s->weights != NULL, "class_names", names, "normalise",
-                             s->extra.normalise, "layers", layers, "tensors", tensors);
+    json_t *root =
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:o,s:s?,s:s?,s:s?,s:o,s:o}", "source", s->source, "name",
+                  info->name, "height", (json_int_t)info->height, "width", (json_int_t)info->width, "channels",
+                  (json_int_t)info->channels, "n_classes", (json_int_t)info->n_classes, "n_values",
+                  (json_int_t)info->n_values, "n_trainable", (json_int_t)info->n_trainable, "hash", hex, "has_weights",
+                  s->weights != NULL, "class_names", names, "normalise", s->extra.normalise, "recipe", s->extra.recipe,
+                  "recipe_name", s->extra.recipe_name, "layers", layers, "tensors", tensors);
     if (root == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory, or a name that is not UTF-8");
     char *text;
     msfl_status status = msfl_json_text(root, false, &text);
@@ -168,7 +177,7 @@ static msfl_status run_init(int argc, char **argv) {
         status = MSFL_ERR_MEMORY;
     } else {
         msfl_model_init(model, seed, weights);
-        status = msfl_model_save(out, model, weights, NULL, NULL);
+        status = msfl_model_save(out, model, weights, NULL);
     }
     msfl_free(weights);
     msfl_model_free(model);

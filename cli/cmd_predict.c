@@ -36,10 +36,13 @@ static void print_lines(const json_t *list) {
 
 msfl_status cmd_predict(int argc, char **argv) {
     const char *model = NULL, *recipe = NULL;
-    bool json = false;
+    bool json = false, any_recipe = false;
     size_t n = 0, n_failed = 0;
-    const cli_option options[] = {
-        {"model", CLI_TEXT, &model, 0, 0}, {"recipe", CLI_TEXT, &recipe, 0, 0}, {"json", CLI_FLAG, &json, 0, 0}, {0}};
+    const cli_option options[] = {{"model", CLI_TEXT, &model, 0, 0},
+                                  {"recipe", CLI_TEXT, &recipe, 0, 0},
+                                  {"any-recipe", CLI_FLAG, &any_recipe, 0, 0},
+                                  {"json", CLI_FLAG, &json, 0, 0},
+                                  {0}};
     const char **files = msfl_alloc((size_t)argc + 1, sizeof *files);
     if (files == NULL) return MSFL_ERR_MEMORY;
     char *text = NULL;
@@ -47,7 +50,7 @@ msfl_status cmd_predict(int argc, char **argv) {
     if (status == MSFL_OK && (model == NULL || n == 0)) {
         status = msfl_fail(MSFL_ERR_USAGE, "both are needed: --model FILE.h5 and at least one image file");
     }
-    if (status == MSFL_OK) status = msfl_predict_files_by(model, recipe, files, n, &n_failed, &text);
+    if (status == MSFL_OK) status = msfl_predict_files_by(model, recipe, any_recipe, files, n, &n_failed, &text);
     if (status == MSFL_OK && json) {
         puts(text);
     } else if (status == MSFL_OK) {

@@ -29,6 +29,8 @@ static void print_import(const json_t *m, const char *out) {
            json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
     printf("recipe      ");
     print_text(json_object_get(m, "recipe_hash"));
+    printf(", laterality ");
+    print_text(json_object_get(m, "laterality"));
     printf("\nclasses     ");
     size_t i;
     json_array_foreach(json_object_get(m, "classes"), i, v) {

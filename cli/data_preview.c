@@ -75,6 +75,7 @@ msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_opt
     const msfl_dataset_info *info = s.info;
     if (o->out == NULL) return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
     msfl_status status = msfl_augment_parse(o->augment, &s.augment);
+    if (status == MSFL_OK) status = msfl_augment_allowed(&s.augment, info->laterality, info->source);
     if (status != MSFL_OK) return status;
     uint32_t side = info->width > info->height ? info->width : info->height;
     s.factor = side < 128 ? 128 / side : 1;

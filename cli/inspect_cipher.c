@@ -27,6 +27,7 @@ static void print_content(const msfl_content *c) {
     cli_print_safely(stdout, info->name);
     printf(", %u x %u x %u -> %u classes, %llu values\n", info->height, info->width, info->channels, info->n_classes,
            (unsigned long long)c->n_values);
+    if (c->recipe != NULL) printf("  recipe       %s\n", c->recipe);
     msfl_model_free(model);
 }
 
@@ -71,6 +72,9 @@ static json_t *cipher_json(const char *path, const msfl_cipher_info *info, bool 
         for (uint32_t i = 0; i < c->rank; i++)
             json_array_append_new(shape, json_integer((json_int_t)c->dims[i]));
         json_object_set_new(o, "shape", shape);
+    }
+    if (c->kind == MSFL_CONTENT_MODEL) {
+        json_object_set_new(o, "recipe", msfl_json_string(c->recipe));
     }
     json_object_set_new(o, "verified", json_boolean(verified));
     return o;
@@ -120,6 +124,8 @@ msfl_status inspect_model(const char *path, json_t **json) {
             inspect_hex(o, "hash", hash, sizeof hash);
             json_object_set_new(o, "n_values", json_integer((json_int_t)info->n_values));
             json_object_set_new(o, "largest", msfl_json_real((double)largest));
+            json_object_set_new(o, "recipe", msfl_json_string(extra.recipe));
+            json_object_set_new(o, "recipe_name", msfl_json_string(extra.recipe_name));
         }
         status = inspect_done(o, json);
     } else {
@@ -129,6 +135,14 @@ msfl_status inspect_model(const char *path, json_t **json) {
         printf(", %u x %u x %u -> %u classes\n", info->height, info->width, info->channels, info->n_classes);
         printf("  values       %llu, the largest %.6g; a key must be made with a --clip of at least that\n",
                (unsigned long long)info->n_values, (double)largest);
+        if (extra.recipe != NULL) {
+            printf("  recipe       ");
+            if (extra.recipe_name != NULL) {
+                cli_print_safely(stdout, extra.recipe_name);
+                printf(", ");
+            }
+            printf("%s\n", extra.recipe);
+        }
     }
     msfl_model_extra_clear(&extra);
     msfl_floats_free(weights);

@@ -37,6 +37,8 @@ typedef struct msfl_content {
     uint32_t n_names;
     const char *const *class_names; /**< NULL when n_names is 0 */
     const char *normalise;          /**< NULL when absent */
+    const char
+        *recipe; /**< as in msfl_model_facts; NULL when absent. Its name is left behind: who adds has one for all */
 } msfl_content;
 
 typedef struct msfl_cipher_info {

@@ -39,23 +39,37 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_open(const char *path, const ms
 /** Free; NULL is fine. */
 MSFL_API void msfl_dataset_free(msfl_dataset *dataset);
 
+/** What a mirrored picture of a set would be, as the recipe that it was imported by says. */
+typedef enum msfl_laterality {
+    MSFL_LATERALITY_UNSAID,     /**< nobody says: not imported by a recipe */
+    MSFL_LATERALITY_MATTERS,    /**< another picture: left and right mean something */
+    MSFL_LATERALITY_IRRELEVANT, /**< one of these too, if left and right change places */
+    MSFL_LATERALITY_UNORIENTED  /**< one of these too, also upside down */
+} msfl_laterality;
+/** By its word in a recipe ("matters", "irrelevant", "unoriented"); UNSAID for NULL and any other. */
+MSFL_API msfl_laterality msfl_laterality_of(const char *word);
+/** Static storage; "unsaid" for UNSAID. */
+MSFL_API const char *msfl_laterality_word(msfl_laterality laterality);
+
 typedef struct msfl_dataset_info {
     const char *source; /**< path as given */
     const char *kind;   /**< "phantom", "npz", "npz-medmnist", "folder", "imported" */
     bool synthetic;     /**< drawn by this program */
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
-    uint32_t bits;         /**< of the stored pixels: 8 or 16 */
-    uint32_t n_groups;     /**< distinct patients (or whatever the key was) */
-    const char *group_key; /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
-    const char *label_key; /**< what gave the labels */
-    uint32_t n_skipped;    /**< broken images left out */
-    uint32_t n_sizes;      /**< distinct sizes before resizing */
-    const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
-    uint32_t shown;        /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
-    bool has_masks;        /**< every image comes with a mask */
-    bool has_split;        /**< the source comes with its own train/test split */
-    uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
+    uint32_t bits;           /**< of the stored pixels: 8 or 16 */
+    uint32_t n_groups;       /**< distinct patients (or whatever the key was) */
+    const char *group_key;   /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
+    const char *label_key;   /**< what gave the labels */
+    uint32_t n_skipped;      /**< broken images left out */
+    uint32_t n_sizes;        /**< distinct sizes before resizing */
+    const char *recipe;      /**< imported: hash of the recipe, hexadecimal; else NULL */
+    const char *recipe_name; /**< imported: what it is called; NULL: nothing */
+    msfl_laterality laterality;
+    uint32_t shown;     /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
+    bool has_masks;     /**< every image comes with a mask */
+    bool has_split;     /**< the source comes with its own train/test split */
+    uint32_t n_ignored; /**< hidden files and files that are no pictures, in a folder */
     const char
         *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
 } msfl_dataset_info;
@@ -140,6 +154,12 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *data
 MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t image);
 /** Whether a folder holds what data import wrote: its pictures have the recipe's size. */
 MSFL_API bool msfl_dataset_is_imported(const char *path);
+/** What the recipe of an imported set says of it, without a look at its pictures; UNSAID for any other `path`. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_laterality(const char *path, msfl_laterality *out);
+/** ERR_POLICY, with `source` and what to do, if `augment` mirrors what must not be mirrored. What is unsaid is allowed
+ *  here: who asks for it must know. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_augment_allowed(const msfl_augment *augment, msfl_laterality laterality,
+                                                         const char *source);
 /** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
 /** What can be looked at of such pixels, in place: where channels are sequences or slices (`info->shown`, or 2 and more

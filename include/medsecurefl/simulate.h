@@ -42,11 +42,11 @@ typedef struct msfl_simulate_options {
     msfl_normalise normalise;
     bool augment, flip_horizontal;
     const char *augmentation; /**< what augmentation does, in the words of msfl_augment_parse; NULL: its default */
-    bool balance;     /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
-                           most tenfold) */
-    bool local_norms; /**< every hospital keeps its own normalisation layers from round to round; the federated
-                           model has their mean (after Li et al. 2021, FedBN) */
-    bool refuse_bad;  /**< a broken image ends the run instead of being skipped */
+    bool balance;      /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
+                            most tenfold) */
+    const char *norms; /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
+                          FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
+    bool refuse_bad;   /**< a broken image ends the run instead of being skipped */
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */
@@ -115,6 +115,7 @@ typedef struct msfl_evaluate_options {
     const char *recipe;   /**< `data` is imported by it into the folder `set`; NULL: as it is */
     const char *set;      /**< with `recipe`, needed; `labels`, `patient` and `masks` as in msfl_simulate_options */
     const char *labels, *patient, *masks;
+    bool any_recipe; /**< also pictures that were made by another recipe than the model's, or by none */
     const msfl_observer *observer;
 } msfl_evaluate_options;
 /** All images, the usual fractions of the split, 1,000 bootstrap samples. */
@@ -124,15 +125,15 @@ MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
 MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
 
 /** Class probabilities for image files, as JSON text: a list of {file, class, probabilities} or {file, error}. A file
- * that cannot be read has its `error`; `*n_failed` counts them. */
+ * that cannot be read has its `error`; `*n_failed` counts them. ERR_MISMATCH for a model that names a recipe. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
                                                        size_t *n_failed, char **result_json);
 /** The same by a recipe of pictures, or of volumes, whose slices' probabilities are averaged (`pictures` counts them).
- *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes; ERR_UNSUPPORTED for recipes of
- *  several sequences. */
+ *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes, or, unless `any_recipe`, is
+ *  another than the one that the model file names; ERR_UNSUPPORTED for recipes of several sequences. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path,
-                                                          const char *const *paths, size_t n_paths, size_t *n_failed,
-                                                          char **result_json);
+                                                          bool any_recipe, const char *const *paths, size_t n_paths,
+                                                          size_t *n_failed, char **result_json);
 
 MSFL_END_DECLS
 

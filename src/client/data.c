@@ -79,15 +79,32 @@ static msfl_status check_recipe(const job_spec *spec, const client_site *site, c
                      site->path, recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
 }
 
+msfl_status client_data_permits(const client_site *site, const job_spec *spec) {
+    msfl_augment augment;
+    msfl_laterality laterality = MSFL_LATERALITY_UNSAID;
+    msfl_status status = job_spec_augment(spec, &augment);
+    if (status != MSFL_OK || !spec->train.augment || (!augment.flip_horizontal && !augment.flip_vertical))
+        return status;
+    if (site->path != NULL) status = msfl_dataset_laterality(site->path, &laterality);
+    if (status != MSFL_OK) return status;
+    /* What the recipe says counts; in data without one, what this hospital's operator says. The path stays here. */
+    if (laterality == MSFL_LATERALITY_UNSAID) laterality = site->laterality;
+    if (laterality == MSFL_LATERALITY_UNSAID) {
+        return msfl_fail(
+            MSFL_ERR_POLICY,
+            "the job mirrors pictures (flips), and nothing says that left and right mean the same here: import by "
+            "a recipe with 'laterality: irrelevant', or say that under data in site.yaml");
+    }
+    return msfl_augment_allowed(&augment, laterality, "this hospital's pictures");
+}
+
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) {
     const job_spec *spec = shape->spec;
-    *out = (client_data){.augment = msfl_augment_default()};
-    if (spec->augmentation[0] != 0) {
-        msfl_status status = msfl_augment_parse(spec->augmentation, &out->augment);
-        if (status != MSFL_OK) return status;
-    }
-    out->augment.flip_horizontal = out->augment.flip_horizontal || spec->flip_horizontal;
+    *out = (client_data){0};
+    msfl_status status = job_spec_augment(spec, &out->augment);
+    if (status == MSFL_OK) status = client_data_permits(site, spec);
+    if (status != MSFL_OK) return status;
     if (site->path == NULL) return msfl_fail(MSFL_ERR_MISSING, "site.yaml names no data: add data with a path");
     const uint64_t seed = site->share.of > 0 ? site->share.seed : spec->seed;
     msfl_dataset_options o = {.label = site->label,
@@ -104,7 +121,7 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.height = m->height;
         o.channels = m->channels;
     }
-    msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
+    status = msfl_dataset_open(site->path, &o, &out->dataset);
     if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
     if (status == MSFL_OK) status = map_labels(shape, out);
     if (status == MSFL_OK) {

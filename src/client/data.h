@@ -19,6 +19,9 @@ typedef struct client_data {
  *  case. ERR_DATA, ERR_MISMATCH: other classes than the job's. */
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) MSFL_NODISCARD;
+/** Whether the job's augmentation may be done to this site's pictures: ERR_POLICY with a message that others may read.
+ */
+msfl_status client_data_permits(const client_site *site, const job_spec *spec) MSFL_NODISCARD;
 void client_data_clear(client_data *data);
 
 /** What msfl_train and msfl_predict read. `storage` and `data` outlive it. */

@@ -50,7 +50,7 @@ struct client_sealed {
     char *folder;     /**< STATE/jobs/ID/models */
     bool caught_up, catching;
     uint8_t update_layout[MSFL_HASH_BYTES], evaluate_layout[MSFL_HASH_BYTES], test_layout[MSFL_HASH_BYTES];
-    float *clip; /**< n_tensors */
+    float *clip; /**< of each tensor that is sent */
 };
 
 /* --- sealed_state.c --- */

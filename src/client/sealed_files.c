@@ -35,8 +35,9 @@ static msfl_status save_model(client_part_state *p, const char *name, uint32_t i
     char *path = msfl_format("%s/%s.%s", p->run->folder, name, shape->model != NULL ? "h5" : "f32");
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : client_sealed_weights(p, index, &weights);
     if (status == MSFL_OK && shape->model != NULL) {
-        status = msfl_model_save(path, shape->model, weights, (const char *const *)p->run->spec.classes,
-                                 p->run->spec.normalise);
+        char recipe[2 * MSFL_HASH_BYTES + 1];
+        const msfl_model_facts facts = job_spec_facts(&p->run->spec, recipe);
+        status = msfl_model_save(path, shape->model, weights, &facts);
     } else if (status == MSFL_OK) {
         status = msfl_file_write_private(path, weights, shape->n_values * sizeof *weights);
     }

@@ -16,7 +16,7 @@ enum { SLICE = 1 << 20 }; /* values of weights in memory at a time: whole pages 
 typedef struct opened {
     uint64_t counters[MSFL_COUNTERS_MAX];
     uint8_t result[MSFL_HASH_BYTES]; /* as msfl_result_hash */
-    float *mean;                     /* n_values, a draft; NULL for figures */
+    float *mean;                     /* of an update, in a draft of the weights; NULL for figures */
     uint32_t cohort;
 } opened;
 
@@ -107,6 +107,7 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     const uint64_t n_values = job->shape->n_values;
     msfl_status status = job_aggregate_find(job->spec.aggregate, &rule);
     if (status == MSFL_OK) status = bound(job, plan, o, clip);
+    if (status == MSFL_OK) job_sent_spread(&job->shape->sent, o->mean);
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) return status;
     msfl_hash h;
@@ -162,7 +163,7 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
     memcpy(job->current.model, hash, MSFL_HASH_BYTES);
     job->newest = plan->round;
     memcpy(job->newest_hash, hash, MSFL_HASH_BYTES);
-    memcpy(job->clip, clip, job->shape->n_tensors * sizeof *clip);
+    memcpy(job->clip, clip, job->shape->sent.n_tensors * sizeof *clip);
     job->failures = 0;
     job->stage = JOB_EVALUATE;
     if (!job->spec.evaluate) coord_round_done(j, NAN, now_ms);
@@ -201,7 +202,7 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     coord_view v = {0};
     coord_change change;
     uint8_t hash[MSFL_HASH_BYTES] = {0};
-    float *clip = msfl_alloc(j->job->shape->n_tensors, sizeof *clip);
+    float *clip = msfl_alloc(j->job->shape->sent.n_tensors, sizeof *clip);
     const uint64_t from = msfl_now_ns();
     msfl_status status = clip == NULL ? MSFL_NO_MEMORY : coord_driver_view(j->driver, &v);
     if (status != MSFL_OK) goto done;

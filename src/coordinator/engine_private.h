@@ -138,8 +138,8 @@ msfl_status coord_not_now(coord_engine *e, const coord_entry *j) MSFL_NODISCARD;
 /* --- engine_plain.c --- */
 /** Uploads that were complete when the last process died, before the round had taken them. */
 void coord_plain_sweep(coord_engine *e, coord_entry *j);
-/** Sums of the open round of scheme plain: `mean` has n_values (NULL: figures alone), `counters` as many as the plan's
- *  kind has. */
+/** Sums of the open round of scheme plain: `mean` has sent.n_values (NULL: figures alone), `counters` as many as the
+ * plan's kind has. */
 msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
                             uint8_t result[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 

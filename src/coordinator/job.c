@@ -26,7 +26,7 @@ msfl_status coord_job_new(const char *text, size_t length, const char *folder, c
     job_hash(text, length, j->hash);
     job_id(&j->spec, j->hash, j->id);
     j->folder = msfl_path_join(folder, j->id);
-    j->clip = msfl_alloc(j->shape->n_tensors, sizeof *j->clip);
+    j->clip = msfl_alloc(j->shape->sent.n_tensors, sizeof *j->clip);
     if (j->text == NULL || j->folder == NULL || j->clip == NULL) {
         status = MSFL_NO_MEMORY;
         goto done;
@@ -54,12 +54,7 @@ void coord_job_free(coord_job *j) {
 }
 
 job_clip_rule coord_job_clip_rule(const coord_job *j) {
-    return (job_clip_rule){.clip = j->spec.clip,
-                           .value_bits = j->spec.value_bits,
-                           .n_tensors = j->shape->n_tensors,
-                           .counts = j->shape->counts,
-                           .weight = j->shape->weight,
-                           .n_values = j->shape->n_values};
+    return job_shape_clip_rule(j->shape);
 }
 
 job_plan coord_job_plan(const coord_job *j) {
@@ -150,8 +145,8 @@ void coord_job_put(const coord_job *j, msfl_buffer *b) {
     msfl_put64(b, j->started_ms);
     msfl_put64(b, j->ended_ms);
     job_course_put(&j->course, b);
-    msfl_put32(b, j->shape->n_tensors);
-    for (uint32_t i = 0; i < j->shape->n_tensors; i++)
+    msfl_put32(b, j->shape->sent.n_tensors);
+    for (uint32_t i = 0; i < j->shape->sent.n_tensors; i++)
         msfl_put_f64(b, (double)j->clip[i]);
     msfl_put32(b, j->newest);
     msfl_put_bytes(b, j->newest_hash, sizeof j->newest_hash);
@@ -219,8 +214,8 @@ static bool get_all(coord_job *j, msfl_reader *r) {
     j->submitted_ms = msfl_get64(r);
     j->started_ms = msfl_get64(r);
     j->ended_ms = msfl_get64(r);
-    if (!job_course_get(&j->course, &j->spec.rule, r) || msfl_get32(r) != j->shape->n_tensors) return false;
-    for (uint32_t i = 0; i < j->shape->n_tensors; i++) {
+    if (!job_course_get(&j->course, &j->spec.rule, r) || msfl_get32(r) != j->shape->sent.n_tensors) return false;
+    for (uint32_t i = 0; i < j->shape->sent.n_tensors; i++) {
         j->clip[i] = (float)msfl_get_f64(r);
         if (!(j->clip[i] > 0) || !isfinite(j->clip[i])) return false;
     }

@@ -54,7 +54,7 @@ typedef struct coord_job {
     char why[COORD_WHY_MAX + 1];
     uint64_t submitted_ms, started_ms, ended_ms; /**< 0: not yet */
     job_course course;
-    float *clip;     /**< n_tensors: bounds of the next update */
+    float *clip;     /**< sent.n_tensors: bounds of the next update */
     uint32_t newest; /**< index of the newest weights */
     uint8_t newest_hash[MSFL_HASH_BYTES], best_hash[MSFL_HASH_BYTES], initial_hash[MSFL_HASH_BYTES];
     job_kind stage;    /**< of the round that is open, or comes next */

@@ -61,8 +61,9 @@ static msfl_status save_model(const coord_job *j, const char *name, uint32_t ind
     char *path = msfl_format("%s/%s.%s", j->folder, name, j->shape->model != NULL ? "h5" : "f32");
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : coord_job_map(j, index, &weights);
     if (status == MSFL_OK && j->shape->model != NULL) {
-        status =
-            msfl_model_save(path, j->shape->model, weights, (const char *const *)j->spec.classes, j->spec.normalise);
+        char recipe[2 * MSFL_HASH_BYTES + 1];
+        const msfl_model_facts facts = job_spec_facts(&j->spec, recipe);
+        status = msfl_model_save(path, j->shape->model, weights, &facts);
     } else if (status == MSFL_OK) {
         status = msfl_file_write(path, weights, j->shape->n_values * sizeof *weights);
     }

@@ -87,6 +87,7 @@ void msfl_dataset_free(msfl_dataset *set) {
     msfl_free(set->label_key);
     msfl_free(set->conversion);
     msfl_free(set->recipe);
+    msfl_free(set->recipe_name);
     msfl_free(set);
 }
 

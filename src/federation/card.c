@@ -86,8 +86,9 @@ static void put_basics(card *c) {
 
 /* What the import found out about the files, which are no longer at hand. */
 static msfl_status put_import(card *c) {
-    static const char *const keys[] = {"recipe",      "recipe_hash", "range",    "samples",       "patients", "source",
-                                       "near_copies", "traits",      "warnings", "clipped_share", "masks",    "sealed"};
+    static const char *const keys[] = {"recipe", "recipe_hash", "range",     "samples",  "patients",
+                                       "source", "near_copies", "traits",    "warnings", "clipped_share",
+                                       "masks",  "sealed",      "laterality"};
     json_t *m = NULL;
     msfl_status status = msfl_store_manifest(c->o->data, &m);
     if (status != MSFL_OK) return status;

@@ -59,7 +59,7 @@
     X(F32, focal, train.focal, 0.0f)                                                                                   \
     X(F32, dice, train.dice, 1.0f)                                                                                     \
     X(F32, proximal, train.proximal, 0.0f)                                                                             \
-    X(FLAG, local_norms, local_norms, false)                                                                           \
+    X(TEXT, norms, norms, NULL)                                                                                        \
     X(TEXT, masks, masks, NULL)
 
 #define TO_TEXT(v) ((v) == NULL ? json_null() : json_string(v))

@@ -6,6 +6,7 @@
 #include "federation/sum.h"
 #include "federation/workers.h"
 #include "job/course.h"
+#include "job/sent.h"
 #include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 
@@ -32,10 +33,11 @@ typedef struct fed_job {
     uint32_t n_hospitals;
     uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
     msfl_model *model;
-    uint64_t *counts; /**< values of each tensor of the model */
-    bool *weight;     /**< whether it is trained by gradient */
-    float *initial;   /**< weights that every training starts from */
+    job_norms norms; /**< whether hospitals keep normalisation layers of their own */
+    job_sent sent;   /**< what an update has of the weights */
+    float *initial;  /**< weights that every training starts from */
     msfl_augment augment;
+    bool flips;        /**< augmentation mirrors pictures */
     bool is_pixelwise; /**< the model gives a class to every pixel */
     uint64_t n_norms;  /**< values that every hospital keeps to itself; 0: none */
     fed_workers *workers;
@@ -46,6 +48,9 @@ typedef struct fed_job {
     fed_channel updates, evaluation; /**< of the two kinds of sums; empty unless `encrypts` */
     uint8_t task[MSFL_HASH_BYTES];
 } fed_job;
+
+/** Of flips in data whose recipe says nothing of them. */
+extern const char fed_flips_warning[];
 
 /** How clipping bounds of the job's encodings are chosen. */
 job_clip_rule fed_clip_rule(const fed_job *job);

@@ -98,8 +98,8 @@ static json_t *prediction_json(const char *path, const float *p, uint32_t n_clas
                      "probability", (double)p[best], "probabilities", probabilities);
 }
 
-msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, const char *const *paths,
-                                  size_t n_paths, size_t *n_failed, char **result_json) {
+msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, bool any_recipe,
+                                  const char *const *paths, size_t n_paths, size_t *n_failed, char **result_json) {
     msfl_model *model = NULL;
     float *weights = NULL, *probabilities = NULL;
     input in = {0};
@@ -127,6 +127,12 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
+    }
+    if (status == MSFL_OK) {
+        char hash[2 * MSFL_HASH_BYTES + 1] = "";
+        if (recipe_path != NULL) msfl_hex(recipe.hash, sizeof recipe.hash, hash);
+        status = fed_recipe_fits(model_path, &extra, recipe_path != NULL ? hash : NULL,
+                                 recipe_path != NULL ? recipe_path : "a single file", any_recipe);
     }
     if (status == MSFL_OK && msfl_model_info_borrow(model)->is_pixelwise) {
         status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s gives classes to pixels; 'evaluate' judges masks", model_path);
@@ -174,5 +180,5 @@ done:
 
 msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths, size_t *n_failed,
                                char **result_json) {
-    return msfl_predict_files_by(model_path, NULL, paths, n_paths, n_failed, result_json);
+    return msfl_predict_files_by(model_path, NULL, false, paths, n_paths, n_failed, result_json);
 }

@@ -216,9 +216,36 @@ static msfl_status save_model(const run *r, const char *name, const float *weigh
     }
     msfl_status status = out_path(r, name, &path);
     if (status == MSFL_OK) {
-        status = msfl_model_save(path, r->job.model, weights, names, normalisations[r->options.normalise]);
+        const msfl_dataset_info *data = msfl_dataset_info_borrow(r->job.dataset);
+        const msfl_model_facts facts = {.class_names = names,
+                                        .normalise = normalisations[r->options.normalise],
+                                        .recipe = data->recipe,
+                                        .recipe_name = data->recipe_name};
+        status = msfl_model_save(path, r->job.model, weights, &facts);
     }
     msfl_free(path);
+    return status;
+}
+
+/* What every hospital uses where it keeps normalisation layers of its own: personal/hospital-K.h5. */
+static msfl_status save_personal(const run *r) {
+    const fed_job *job = &r->job;
+    const fed_track *track = fed_tracks_main(job, &r->tracks);
+    const uint64_t n = msfl_model_info_borrow(job->model)->n_values;
+    if (job->n_norms == 0) return MSFL_OK;
+    float *own = msfl_alloc(n, sizeof *own);
+    char *folder = NULL;
+    msfl_status status = own == NULL ? MSFL_ERR_MEMORY : out_path(r, "personal", &folder);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "personal/hospital-%u.h5", k + 1);
+        memcpy(own, track->best, n * sizeof *own);
+        job_norms_put(job->model, track->members[k].best_norms, own);
+        status = save_model(r, name, own);
+    }
+    msfl_free(own);
+    msfl_free(folder);
     return status;
 }
 
@@ -392,6 +419,7 @@ static msfl_status conclude(run *r, char **result_json) {
     fed_pictures pictures = {0};
     msfl_status status = save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
+    if (status == MSFL_OK) status = save_personal(r);
     if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
     if (status == MSFL_OK) status = fed_census(&r->job, &census);
     if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
@@ -485,6 +513,8 @@ static msfl_status new_run(const msfl_simulate_options *options, run **out) {
     if (r == NULL) return MSFL_NO_MEMORY;
     r->options = *options;
     r->lock = -1;
+    /* One way to say the default. */
+    if (r->options.norms != NULL && strcmp(r->options.norms, "shared") == 0) r->options.norms = NULL;
     return set_up(r);
 }
 

@@ -30,6 +30,7 @@ static msfl_status put_recipe(const msfl_recipe *r, json_t *out, const char *tex
     msfl_hex(r->hash, sizeof r->hash, hash);
     int failed = json_object_set_new(out, text_key, json_string(text));
     failed |= json_object_set_new(out, hash_key, json_string(hash));
+    failed |= json_object_set_new(out, "laterality", json_string(msfl_mirrored_words[r->mirrored]));
     failed |= json_object_set_new(out, "name", msfl_json_string(r->name[0] != 0 ? r->name : NULL));
     msfl_free(text);
     return failed != 0 ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : MSFL_OK;

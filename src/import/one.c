@@ -233,7 +233,7 @@ static msfl_status look_of(const msfl_import_job *job, const msfl_item *item, ui
     msfl_hash h;
     msfl_status status = MSFL_OK;
     msfl_hash_init(&h, "msfl.import.look");
-    uint32_t n = job->dataset != NULL ? 0 : item->n + (item->mask != MSFL_NO_PATH);
+    uint32_t n = job->dataset != NULL || job->arrays != NULL ? 0 : item->n + (item->mask != MSFL_NO_PATH);
     for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
         uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
         status = msfl_memo_look(msfl_texts_get(&job->items.paths, path), &h);

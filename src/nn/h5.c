@@ -109,9 +109,9 @@ static msfl_status get_weight(msfl_child *child, nn_h5_weight *w) {
 }
 
 msfl_status nn_h5_receive(nn_h5_file *f) {
-    nn_h5_texts *texts[] = {&f->description, &f->config, &f->class_names, &f->normalise};
+    nn_h5_texts *texts[] = {&f->description, &f->config, &f->class_names, &f->normalise, &f->recipe, &f->recipe_name};
     msfl_status status = MSFL_OK;
-    for (int i = 0; i < 4 && status == MSFL_OK; i++)
+    for (int i = 0; i < 6 && status == MSFL_OK; i++)
         status = get_texts(&f->child, texts[i]);
     uint32_t n = 0;
     if (status == MSFL_OK) status = get32(&f->child, MSFL_MODEL_TENSORS_MAX, &n);
@@ -168,6 +168,8 @@ void nn_h5_close(nn_h5_file *f) {
     clear_texts(&f->config);
     clear_texts(&f->class_names);
     clear_texts(&f->normalise);
+    clear_texts(&f->recipe);
+    clear_texts(&f->recipe_name);
     msfl_free(f->weights);
     *f = (nn_h5_file){.child = {.pid = -1, .fd = -1}};
 }

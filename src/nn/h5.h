@@ -52,7 +52,7 @@ typedef struct nn_h5_weight {
 /** A Keras file that is being read: what is in it, and a child that waits to hand over the values. */
 typedef struct nn_h5_file {
     msfl_child child;
-    nn_h5_texts description, config, class_names, normalise;
+    nn_h5_texts description, config, class_names, normalise, recipe, recipe_name;
     uint32_t n_weights;
     nn_h5_weight *weights;
     uint32_t next; /* weight whose values come next */

@@ -355,8 +355,8 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
 }
 
 static msfl_status read_head(parser *p, const msfl_yaml *root) {
-    static const char *const keys[] = {"recipe",    "name",  "input", "values", "colour",
-                                       "sequences", "steps", "store", NULL};
+    static const char *const keys[] = {"recipe",    "name",  "input", "values",     "colour",
+                                       "sequences", "steps", "store", "laterality", NULL};
     static const char *const inputs[] = {"picture", "volume", NULL}, *const values[] = {"display", "measured", NULL};
     static const char *const colours[] = {"grey", "rgb", NULL};
     msfl_recipe *r = p->r;
@@ -384,6 +384,12 @@ static msfl_status read_head(parser *p, const msfl_yaml *root) {
     v = msfl_yaml_get(root, "colour");
     if (status == MSFL_OK && v != NULL) status = msfl_yaml_choice(p->name, v, "colour", colours, &colour);
     r->rgb = colour == 1;
+    v = msfl_yaml_get(root, "laterality");
+    uint32_t mirrored = MSFL_MIRRORED_OTHER;
+    if (status == MSFL_OK && v != NULL) {
+        status = msfl_yaml_choice(p->name, v, "laterality", msfl_mirrored_words, &mirrored);
+    }
+    r->mirrored = (msfl_mirrored)mirrored;
     v = msfl_yaml_get(root, "sequences");
     if (status == MSFL_OK && v != NULL) status = read_sequences(p, v);
     if (status == MSFL_OK && r->rgb && (r->volumes || r->n_sequences > 0)) {

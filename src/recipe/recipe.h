@@ -61,11 +61,21 @@ typedef struct msfl_step {
     uint32_t neighbours; /**< slices: so many on either side are channels of the picture too */
 } msfl_step;
 
+/** What a mirrored picture would be. */
+typedef enum msfl_mirrored {
+    MSFL_MIRRORED_OTHER,    /**< another picture: left and right mean something */
+    MSFL_MIRRORED_SIDEWAYS, /**< one that could be: left and right may change places */
+    MSFL_MIRRORED_ANY       /**< the same upside down */
+} msfl_mirrored;
+/** "matters", "irrelevant", "unoriented"; then NULL. */
+extern const char *const msfl_mirrored_words[4];
+
 typedef struct msfl_recipe {
     char name[MSFL_RECIPE_NAME_BYTES]; /**< for people; not hashed */
     bool volumes;                      /**< inputs are volumes; else pictures */
-    bool display; /**< values as they are looked at, 0 to 1 by the file's own window; else as measured */
-    bool rgb;     /**< three channels of colour; else grey */
+    bool display;           /**< values as they are looked at, 0 to 1 by the file's own window; else as measured */
+    bool rgb;               /**< three channels of colour; else grey */
+    msfl_mirrored mirrored; /**< key laterality */
     uint32_t n_sequences;
     char sequences[MSFL_RECIPE_SEQUENCES_MAX][MSFL_RECIPE_NAME_BYTES]; /**< columns of labels.csv, one channel each */
     msfl_step steps[MSFL_RECIPE_STEPS_MAX];

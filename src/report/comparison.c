@@ -157,6 +157,36 @@ static void put_column_heads(msfl_page *page, const char *first) {
     msfl_put_text(page->out, "<th scope=\"col\">Images</th></tr></thead>\n<tbody>\n");
 }
 
+/* Models that differ from hospital to hospital, on the common test images. */
+static void put_personal(msfl_page *page) {
+    const json_t *personal = msfl_at(page->result, "personal"), *list = msfl_array_at(personal, "per_hospital");
+    if (list == NULL) return;
+    msfl_table_begin(page, "Each hospital’s own model (its own normalisation layers) on the same test images",
+                     "figures");
+    put_column_heads(page, "Hospital");
+    put_row(page, NULL, "Mean", true, personal);
+    msfl_put_text(page->out, "<tr><th scope=\"row\">Lowest and highest</th>");
+    size_t n_columns;
+    const column *columns = columns_of(page, &n_columns);
+    for (size_t c = 0; c < n_columns; c++) {
+        const json_t *spread = msfl_at(msfl_at(personal, "spread"), columns[c].key);
+        const double least = msfl_number_at(spread, "least"), most = msfl_number_at(spread, "most");
+        msfl_put_text(page->out, "<td>");
+        if (!isnan(least) && !isnan(most))
+            msfl_put_text(page->out, "%s–%s", msfl_fixed(least, 3).text, msfl_fixed(most, 3).text);
+        msfl_put_text(page->out, "</td>");
+    }
+    msfl_put_text(page->out, "<td></td></tr>\n");
+    for (size_t i = 0; i < json_array_size(list) && i < MSFL_HOSPITALS_SHOWN_MAX; i++) {
+        const json_t *one = json_array_get(list, i);
+        char spare[32];
+        const char *hospital = msfl_string_at(one, "hospital");
+        put_row(page, NULL, hospital != NULL ? hospital : msfl_hospital_name(page->result, i, spare), false, one);
+    }
+    msfl_put_text(page->out, "</tbody>");
+    msfl_table_end(page);
+}
+
 static void put_table(msfl_page *page) {
     msfl_table_begin(page, "All figures on the same test images. Small: 95 % intervals.", "figures");
     put_column_heads(page, "Training");
@@ -179,6 +209,7 @@ static void put_table(msfl_page *page) {
     msfl_put_text(page->out, "</tbody>");
     msfl_table_end(page);
 
+    put_personal(page);
     const json_t *per_hospital = msfl_array_at(page->result, "per_hospital");
     if (per_hospital == NULL) return;
     msfl_table_begin(page, "The federated model at each hospital, on that hospital’s own validation images", "figures");

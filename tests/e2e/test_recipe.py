@@ -343,7 +343,7 @@ class RecipeTest(CliTest):
         label = b"msfl.recipe.v1"
         self.assertEqual(other["hash"], hashlib.blake2b(len(label).to_bytes(8, "little") + label + text,
                                                         digest_size=32).hexdigest())
-        self.assertEqual(a["hash"], "3e97eec523a28d30ecc7d485809004f83f0d06c85092dfb1c8cfcbb8c7eee182")
+        self.assertEqual(a["hash"], "cd411a859339b637082d2e09956bccca0c8ddd71780beef91033fa4da9eaeb8c")
 
     def test_examples_are_recipes(self):
         paths = glob.glob(os.path.join(common.SOURCE, "examples", "recipes", "*.yaml"))

@@ -40,7 +40,7 @@ static int init(char **argv) {
     msfl_model_init(model, strtoull(argv[1], NULL, 10), weights);
     for (size_t i = 0; i < n; i++)
         weights[i] += (float)(i % 1000) * 1e-4f; /* biases and norms are told apart too */
-    TRY(msfl_model_save(argv[2], model, weights, NULL, "image"));
+    TRY(msfl_model_save(argv[2], model, weights, &(msfl_model_facts){.normalise = "image"}));
     write_raw(argv[3], weights, n * sizeof *weights);
     msfl_free(weights);
     msfl_model_free(model);

@@ -21,7 +21,7 @@
 enum { SIDE = 32, N = 8 };
 
 /* Eight pictures of two classes, every one a patient's own. */
-static void make_set(const char *folder, const char *recipe, const msfl_hospital *key) {
+static void make_lateral(const char *folder, const char *recipe, const char *laterality, const msfl_hospital *key) {
     const msfl_store_shape shape = {.width = SIDE, .height = SIDE, .channels = 1, .bits = 8, .low = 0, .high = 1};
     msfl_store *store;
     msfl_texts classes = {0};
@@ -37,10 +37,15 @@ static void make_set(const char *folder, const char *recipe, const msfl_hospital
     assert_int_equal(msfl_texts_add(&classes, "a", 1), MSFL_OK);
     assert_int_equal(msfl_texts_add(&classes, "b", 1), MSFL_OK);
     json_object_set_new(manifest, "recipe_hash", json_string(recipe));
+    if (laterality != NULL) json_object_set_new(manifest, "laterality", json_string(laterality));
     assert_int_equal(msfl_store_finish(store, records, N, &classes, manifest), MSFL_OK);
     json_decref(manifest);
     msfl_texts_clear(&classes);
     msfl_store_free(store);
+}
+
+static void make_set(const char *folder, const char *recipe, const msfl_hospital *key) {
+    make_lateral(folder, recipe, NULL, key);
 }
 
 static msfl_status open_for(const char *job, char *folder, char *key) {
@@ -82,6 +87,48 @@ static void the_recipe_is_the_jobs(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* A job's flips: what the recipe allows, or, without one, what the operator says; nothing unsaid. */
+static void flips_are_the_recipes(void **state) {
+    (void)state;
+    static const char *const jobs[] = {
+        JOB, JOB "flip_horizontal: true\n", JOB "augmentation: \"default,flip-horizontal\"\n",
+        JOB "augmentation: \"none,flip-vertical\"\n", JOB "augment: false\nflip_horizontal: true\n"};
+    static const struct {
+        const char *said; /* of the set; "-": there is no recipe, "": it does not say */
+        msfl_laterality site;
+        bool may[5];
+    } cases[] = {{"", MSFL_LATERALITY_UNSAID, {true, false, false, false, true}},
+                 {"matters", MSFL_LATERALITY_UNORIENTED, {true, false, false, false, true}}, /* the recipe counts */
+                 {"irrelevant", MSFL_LATERALITY_UNSAID, {true, true, true, false, true}},
+                 {"unoriented", MSFL_LATERALITY_MATTERS, {true, true, true, true, true}},
+                 {"-", MSFL_LATERALITY_UNSAID, {true, false, false, false, true}},
+                 {"-", MSFL_LATERALITY_MATTERS, {true, false, false, false, true}},
+                 {"-", MSFL_LATERALITY_IRRELEVANT, {true, true, true, false, true}},
+                 {"-", MSFL_LATERALITY_UNORIENTED, {true, true, true, true, true}}};
+    char root[] = "/tmp/msfl-flips-XXXXXX", folder[64], phantom[] = "phantom", command[96];
+    assert_non_null(mkdtemp(root));
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const bool bare = strcmp(cases[c].said, "-") == 0;
+        snprintf(folder, sizeof folder, "%s/set-%zu", root, c);
+        if (!bare) make_lateral(folder, HASH, cases[c].said[0] != 0 ? cases[c].said : NULL, NULL);
+        const client_site site = {.path = bare ? phantom : folder, .laterality = cases[c].site};
+        for (size_t j = 0; j < 5; j++) {
+            job_spec spec;
+            assert_int_equal(job_spec_parse("job", jobs[j], strlen(jobs[j]), true, &spec), MSFL_OK);
+            msfl_status status = client_data_permits(&site, &spec);
+            assert_int_equal(status, cases[c].may[j] ? MSFL_OK : MSFL_ERR_POLICY);
+            if (status != MSFL_OK) {
+                assert_non_null(strstr(msfl_error_message(), "laterality: "));
+                assert_null(strstr(msfl_error_message(), root)); /* others may read it */
+            }
+            if (!bare) assert_int_equal(open_for(jobs[j], folder, NULL) == MSFL_OK, cases[c].may[j]);
+            job_spec_clear(&spec);
+        }
+    }
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 static void the_recipe_is_in_the_jobs_hash(void **state) {
     (void)state;
     job_spec spec;
@@ -97,11 +144,23 @@ static void the_recipe_is_in_the_jobs_hash(void **state) {
     job_spec_clear(&spec);
     msfl_free(with);
     msfl_free(without);
+    /* Its name goes into files of models, and means nothing alone. */
+    static const char named[] = JOB "recipe: " HASH "\nrecipe_name: chest, 128 x 128\n";
+    char hash[2 * MSFL_HASH_BYTES + 1];
+    assert_int_equal(job_spec_parse("job", named, sizeof named - 1, true, &spec), MSFL_OK);
+    const msfl_model_facts facts = job_spec_facts(&spec, hash);
+    assert_string_equal(facts.recipe, HASH);
+    assert_string_equal(facts.recipe_name, "chest, 128 x 128");
+    job_spec_clear(&spec);
+    assert_int_equal(job_spec_parse("job", JOB "recipe_name: x\n", strlen(JOB "recipe_name: x\n"), true, &spec),
+                     MSFL_ERR_USAGE);
+    job_spec_clear(&spec);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_recipe_is_the_jobs),
+        cmocka_unit_test(flips_are_the_recipes),
         cmocka_unit_test(the_recipe_is_in_the_jobs_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

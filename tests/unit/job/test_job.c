@@ -54,7 +54,7 @@ static void reads_back_to_itself(void **state) {
 /* What came later is not in a text where it is not used, so that hashes stay. */
 static void later_fields(void **state) {
     (void)state;
-    static const char *const words[] = {"augmentation", "balance", "focal", "local_norms", "proximal", "dice"};
+    static const char *const words[] = {"augmentation", "balance", "focal", "norms", "proximal", "dice"};
     job_spec spec, again;
     char *text, *twice, longer[1000];
     assert_int_equal(parse(simple, true, &spec), MSFL_OK);
@@ -64,11 +64,10 @@ static void later_fields(void **state) {
     msfl_free(text);
     job_spec_clear(&spec);
     snprintf(longer, sizeof longer,
-             "%saugmentation: \"strong,rotate=4.5\"\nbalance: true\nfocal: 2\nlocal_norms: true\nproximal: 0.01\n",
-             simple);
+             "%saugmentation: \"strong,rotate=4.5\"\nbalance: true\nfocal: 2\nnorms: local\nproximal: 0.01\n", simple);
     assert_int_equal(parse(longer, true, &spec), MSFL_OK);
     assert_string_equal(spec.augmentation, "strong,rotate=4.5");
-    assert_true(spec.balance && spec.local_norms && spec.train.focal == 2 && spec.train.proximal == 0.01f);
+    assert_true(spec.balance && spec.norms == JOB_NORMS_LOCAL && spec.train.focal == 2 && spec.train.proximal == 0.01f);
     assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
     assert_int_equal(parse(text, false, &again), MSFL_OK);
     assert_int_equal(job_spec_text(&again, &twice), MSFL_OK);
@@ -78,6 +77,10 @@ static void later_fields(void **state) {
     job_spec_clear(&spec);
     job_spec_clear(&again);
     static const char *const bad[] = {"augmentation: a b\n",
+                                      "augmentation: sharpen=3\n",
+                                      "augmentation: \"rotate=400\"\n",
+                                      "norms: own\n",
+                                      "recipe_name: x\n",
                                       "augmentation: \"\"\n",
                                       "focal: 11\n",
                                       "proximal: -1\n",
@@ -113,6 +116,101 @@ static void norms_are_apart(void **state) {
     msfl_free(b);
     msfl_free(norms);
     msfl_model_free(model);
+}
+
+/* An update without normalisation layers, held to a slow twin that asks every value's tensor. */
+static void updates_leave_norms_at_home(void **state) {
+    (void)state;
+    static const char *const networks[] = {"cnn-small", "resnet8",
+                                           "name: b\ninput: {height: 8, width: 8, channels: 1}\nclasses: 2\nlayers:\n"
+                                           "  - batch_norm\n  - flatten\n  - dense: {units: classes}\n"};
+    for (size_t k = 0; k < 3; k++) {
+        msfl_model *model;
+        msfl_status status = strchr(networks[k], '\n') != NULL
+                                 ? msfl_model_parse("b", networks[k], strlen(networks[k]), 0, 0, 0, 0, &model)
+                                 : msfl_model_new(networks[k], 32, 32, 1, 2, &model);
+        assert_int_equal(status, MSFL_OK);
+        const msfl_model_info *info = msfl_model_info_borrow(model);
+        assert_int_equal(job_norms_gathered(model), k == 2);
+        for (job_norms norms = JOB_NORMS_SHARED; norms <= JOB_NORMS_MEAN; norms++) {
+            job_sent sent;
+            assert_int_equal(job_sent_init(model, norms, &sent), MSFL_OK);
+            const uint64_t away = norms == JOB_NORMS_LOCAL ? job_norms_count(model) : 0;
+            assert_int_equal(sent.n_weights, info->n_values);
+            assert_int_equal(sent.n_values, info->n_values - away);
+            float *global = msfl_alloc(info->n_values, sizeof *global),
+                  *trained = msfl_alloc(info->n_values, sizeof *global);
+            float *update = msfl_alloc(info->n_values, sizeof *update);
+            for (uint64_t i = 0; i < info->n_values; i++) {
+                global[i] = (float)(i % 97);
+                trained[i] = global[i] + (float)(i % 61) + 1;
+                update[i] = -7; /* whatever lies behind an update */
+            }
+            job_sent_difference(&sent, trained, global, update);
+            job_sent_spread(&sent, update);
+            for (uint32_t t = 0; t < info->n_tensors; t++) {
+                const msfl_tensor *tensor = msfl_model_tensor(model, t);
+                const bool stays = norms == JOB_NORMS_LOCAL && job_norms_has(tensor);
+                for (uint64_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
+                    assert_true(update[i] == (stays ? 0 : (float)(i % 61) + 1));
+            }
+            msfl_free(global);
+            msfl_free(trained);
+            msfl_free(update);
+            job_sent_clear(&sent);
+        }
+        msfl_model_free(model);
+    }
+    msfl_model *bare;
+    static const char none[] = "name: n\ninput: {height: 8, width: 8, channels: 1}\nclasses: 2\nlayers:\n  - flatten\n"
+                               "  - dense: {units: classes}\n";
+    assert_int_equal(msfl_model_parse("n", none, strlen(none), 0, 0, 0, 0, &bare), MSFL_OK);
+    job_sent sent;
+    assert_int_equal(job_sent_init(bare, JOB_NORMS_LOCAL, &sent), MSFL_ERR_USAGE);
+    job_sent_clear(&sent);
+    assert_int_equal(job_sent_init(bare, JOB_NORMS_MEAN, &sent), MSFL_ERR_USAGE);
+    job_sent_clear(&sent);
+    msfl_model_free(bare);
+}
+
+/* Layout, its hash, bounds and parameters are those of the shorter vector. */
+static void a_job_with_local_norms_is_another_vector(void **state) {
+    (void)state;
+    job_spec specs[2];
+    job_shape *shapes[2];
+    uint8_t hashes[2][MSFL_HASH_BYTES];
+    char text[1000];
+    for (int k = 0; k < 2; k++) {
+        snprintf(text, sizeof text, "%s%s", simple, k == 0 ? "" : "norms: local\n");
+        assert_int_equal(parse(text, true, &specs[k]), MSFL_OK);
+        assert_int_equal(job_shape_new(&specs[k], &shapes[k]), MSFL_OK);
+        float clip[MSFL_MODEL_TENSORS_MAX];
+        const job_clip_rule rule = job_shape_clip_rule(shapes[k]);
+        job_clip_init(&rule, clip);
+        msfl_update_layout *layout;
+        assert_int_equal(job_shape_layout(shapes[k], clip, &layout), MSFL_OK);
+        msfl_update_layout_hash(layout, hashes[k]);
+        assert_int_equal(msfl_update_values(layout), shapes[k]->sent.n_values);
+        msfl_update_layout_free(layout);
+        /* A plan has as many bounds. */
+        job_plan plan = {.number = 1, .round = 1, .learning_rate = specs[k].rule.learning_rate, .clip = clip}, back;
+        char *json;
+        assert_int_equal(job_plan_text(&plan, shapes[k]->sent.n_tensors, &json), MSFL_OK);
+        assert_int_equal(job_plan_parse(json, strlen(json), shapes[k], &back), MSFL_OK);
+        job_plan_clear(&back);
+        if (k == 1) assert_int_equal(job_plan_parse(json, strlen(json), shapes[0], &back), MSFL_ERR_FORMAT);
+        job_plan_clear(&back);
+        msfl_free(json);
+    }
+    const uint64_t away = job_norms_count(shapes[1]->model);
+    assert_true(away > 0);
+    assert_int_equal(shapes[0]->n_values, shapes[1]->n_values);
+    assert_int_equal(shapes[0]->update_slots - shapes[1]->update_slots, away);
+    assert_memory_not_equal(hashes[0], hashes[1], MSFL_HASH_BYTES);
+    for (int k = 0; k < 2; k++) {
+        job_shape_free(shapes[k]);
+        job_spec_clear(&specs[k]);
+    }
 }
 
 static void balanced_classes_weigh_alike(void **state) {
@@ -347,6 +445,8 @@ int main(void) {
                                        cmocka_unit_test(clip_follows_the_mean),
                                        cmocka_unit_test(later_fields),
                                        cmocka_unit_test(norms_are_apart),
+                                       cmocka_unit_test(updates_leave_norms_at_home),
+                                       cmocka_unit_test(a_job_with_local_norms_is_another_vector),
                                        cmocka_unit_test(balanced_classes_weigh_alike),
                                        cmocka_unit_test(temperature_from_sums),
                                        cmocka_unit_test(mask_counters),
