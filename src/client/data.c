@@ -46,6 +46,22 @@ static msfl_status map_labels(const job_shape *shape, client_data *d) {
     return MSFL_OK;
 }
 
+/* Classes of pixels have numbers and no names in a set: they are the job's, in its order. */
+static msfl_status check_masks(const job_shape *shape, const client_site *site, const msfl_dataset *dataset) {
+    const msfl_model_info *m = msfl_model_info_borrow(shape->model);
+    if (!msfl_dataset_info_borrow(dataset)->has_masks) {
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s: no masks of %u x %u pixels, which the job's network learns from: 'medsecurefl data import "
+            "--masks' makes sets with masks, of the size that its recipe names",
+            site->path, m->height, m->width);
+    }
+    const uint32_t n = msfl_dataset_mask_classes(dataset);
+    if (n <= m->n_classes) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_MISMATCH, "%s: its masks have values up to %u, the job's network knows 0 to %u",
+                     site->path, n - 1, m->n_classes - 1);
+}
+
 static msfl_status take_share(const client_site *site, client_data *d) {
     const client_share *s = &site->share;
     if (s->of == 0) {
@@ -106,7 +122,9 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
     }
     msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
     if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
-    if (status == MSFL_OK) status = map_labels(shape, out);
+    if (status == MSFL_OK) {
+        status = shape->n_structures > 0 ? check_masks(shape, site, out->dataset) : map_labels(shape, out);
+    }
     if (status == MSFL_OK) {
         status = msfl_dataset_split(out->dataset, spec->test_fraction, spec->validation_fraction, seed, &out->split);
     }
@@ -125,8 +143,12 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
 static msfl_status load(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
     const client_samples *s = ctx;
     const client_data *d = s->data;
+    const msfl_augment *augment = augment_seed == 0 ? NULL : &d->augment;
+    if (d->label == NULL) {
+        return msfl_dataset_pixels_mask(d->dataset, s->images[i], NULL, augment, augment_seed, pixels, label);
+    }
     *label = d->label[msfl_dataset_label(d->dataset, s->images[i])];
-    return msfl_dataset_pixels(d->dataset, s->images[i], augment_seed == 0 ? NULL : &d->augment, augment_seed, pixels);
+    return msfl_dataset_pixels(d->dataset, s->images[i], augment, augment_seed, pixels);
 }
 
 msfl_samples client_samples_of(const client_data *data, const msfl_indices *images, client_samples *storage) {

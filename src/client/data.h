@@ -11,12 +11,12 @@ typedef struct client_data {
     msfl_split split;
     msfl_holding holding;
     msfl_indices test;
-    uint32_t *label; /**< class of the job for each class of the data set */
+    uint32_t *label; /**< class of the job for each class of the data set; NULL: masks have the classes */
     msfl_augment augment;
 } client_data;
 
 /** Open the site's data as the job's network takes it, split it as the job says, and take our share. Clear `out` in any
- *  case. ERR_DATA, ERR_MISMATCH: other classes than the job's. */
+ *  case. ERR_DATA, ERR_MISMATCH: other classes than the job's, or no masks where its network learns from them. */
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) MSFL_NODISCARD;
 void client_data_clear(client_data *data);

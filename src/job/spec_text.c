@@ -68,6 +68,7 @@ static json_t *spec_json(const job_spec *spec) {
     if (is_zero(spec->recipe)) json_object_del(o, "recipe");
     /* Fields that came later are not there at their defaults: a description keeps its hash. */
     if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
+    if (spec->train.dice == msfl_train_options_default().dice) json_object_del(o, "dice");
     if (!spec->balance) json_object_del(o, "balance");
     if (!spec->local_norms) json_object_del(o, "local_norms");
     if (spec->train.focal == 0) json_object_del(o, "focal");
