@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "dataset/store.h"
 
 #include <string.h>
 
@@ -82,17 +83,28 @@ static msfl_status take_share(const client_site *site, client_data *d) {
     return status == MSFL_OK ? msfl_dataset_take_turns(d->dataset, &d->split.test, s->of, s->index, &d->test) : status;
 }
 
-/* A job that names a recipe is for images that were made by it, and no others. */
-static msfl_status check_recipe(const job_spec *spec, const client_site *site, const msfl_dataset *dataset) {
+/* A job that names a recipe is for images that were made by it, and no others. The message may be told to others: it
+ * names nothing of this hospital. */
+static msfl_status same_recipe(const job_spec *spec, const char *recipe) {
     static const uint8_t any[MSFL_HASH_BYTES];
     if (memcmp(spec->recipe, any, sizeof any) == 0) return MSFL_OK;
     char wanted[2 * MSFL_HASH_BYTES + 1];
     msfl_hex(spec->recipe, sizeof spec->recipe, wanted);
-    const char *recipe = msfl_dataset_info_borrow(dataset)->recipe;
     if (recipe != NULL && strcmp(recipe, wanted) == 0) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_MISMATCH,
-                     "%s: %s; the job asks for recipe %s: import the images by it with 'medsecurefl data import'",
-                     site->path, recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "the images here were %s; the job asks for recipe %s: import them by it with 'medsecurefl data "
+                     "import'",
+                     recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
+}
+
+msfl_status client_data_accepts(const client_site *site, const job_spec *spec) {
+    json_t *manifest = NULL;
+    if (site->trainer.n_command > 0 || site->path == NULL) return MSFL_OK;
+    if (!msfl_store_is_set(site->path)) return same_recipe(spec, NULL);
+    if (msfl_store_manifest(site->path, &manifest) != MSFL_OK) return MSFL_OK; /* opening it will say what is wrong */
+    msfl_status status = same_recipe(spec, json_string_value(json_object_get(manifest, "recipe_hash")));
+    json_decref(manifest);
+    return status;
 }
 
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
@@ -121,7 +133,7 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.channels = m->channels;
     }
     msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
-    if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
+    if (status == MSFL_OK) status = same_recipe(spec, msfl_dataset_info_borrow(out->dataset)->recipe);
     if (status == MSFL_OK) {
         status = shape->n_structures > 0 ? check_masks(shape, site, out->dataset) : map_labels(shape, out);
     }

@@ -19,6 +19,9 @@ typedef struct client_data {
  *  case. ERR_DATA, ERR_MISMATCH: other classes than the job's, or no masks where its network learns from them. */
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) MSFL_NODISCARD;
+/** Before anything is opened: whether the site's data were made by the recipe that the job names, if it names one.
+ *  ERR_POLICY, with a message that others may read. A command of one's own looks after its data itself. */
+msfl_status client_data_accepts(const client_site *site, const job_spec *spec) MSFL_NODISCARD;
 void client_data_clear(client_data *data);
 
 /** What msfl_train and msfl_predict read. `storage` and `data` outlive it. */

@@ -1,0 +1,182 @@
+"""Segmentation over the network: hospitals with sets of volumes and masks, plain or sealed, and the model they end with held bit by
+bit against `simulate` of the same set, whoever is killed on the way. Sets that do not fit stay out and say why."""
+import json
+import os
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+try:
+    import numpy as np  # noqa: F401
+except ImportError:
+    print("skipped: numpy is not installed")
+    sys.exit(77)
+
+from common import SANITIZED, SOURCE, data_folder, main  # noqa: E402
+from test_federation import Federation  # noqa: E402
+from test_volumes import RECIPE, volumes  # noqa: E402
+
+JOB = """format: medsecurefl-job
+version: 1
+name: bones
+model: unet2d
+input: {{height: {height}, width: {width}, channels: 1}}
+classes: [{classes}]
+recipe: {recipe}
+rounds: {rounds}
+samples_max: {samples_max}
+validation_fraction: 0.2
+batch: 8
+learning_rate: 0.01
+deadline_s: 120
+seed: 5
+{more}"""
+SHARED = "data:\n  path: {path}\n  share: {{of: {of}, index: {index}, partition: iid, seed: 5}}\nthreads: 1\n"
+OWN = "data:\n  path: {path}\nthreads: 1\n"
+
+
+class Segmentation(Federation):
+    def by_recipe(self, text, name="r.yaml"):
+        return self.write((name,), text)
+
+    def imported(self, out, data, recipe, *more):
+        """A set of data/images with masks data/labels; the hash of its recipe."""
+        self.ok("data", "import", os.path.join(data, "images"), "--recipe", recipe, "--masks", os.path.join(data, "labels"),
+                "--out", self.path(out), *more)
+        with open(self.path(out, "set.json"), encoding="utf-8") as f:
+            return json.load(f)["recipe_hash"]
+
+    def submit_masks(self, recipe, rounds=2, more="", height=24, width=16, classes="none, disc, bar", samples_max=64):
+        path = self.write(("job.yaml",), JOB.format(recipe=recipe, rounds=rounds, more=more, height=height, width=width,
+                                                    classes=classes, samples_max=samples_max))
+        return self.ok("job", "submit", path, "--kit", self.path("kits", "ada")).stdout.strip()
+
+    def simulate_masks(self, rounds, *more):
+        out = self.path("simulated")
+        self.ok("simulate", "--data", self.path("set"), "--model", "unet2d", "--clients", len(self.hospitals), "--rounds",
+                rounds, "--seed", 5, "--batch", 8, "--lr", 0.01, "--validation-fraction", 0.2, "--compare", "none",
+                "--bootstrap", 1, "--quiet", "--out", out, *more)
+        with open(os.path.join(out, "metrics.jsonl"), encoding="utf-8") as f:
+            return out, [json.loads(line) for line in f]
+
+    def share(self, path):
+        for i, name in enumerate(self.hospitals):
+            self.write(("kits", name, "site.yaml"), SHARED.format(path=path, of=len(self.hospitals), index=i))
+
+    def result(self, *path):
+        with open(self.path(*path, "result.json"), encoding="utf-8") as f:
+            return json.load(f)
+
+
+class TestThree(Segmentation):
+    def test_same_as_simulate_after_kills(self):
+        volumes(self.path("data", "images"), self.path("data", "labels"))
+        recipe = self.imported("set", self.path("data"), self.by_recipe(RECIPE))
+        self.share(self.path("set"))
+        self.start_hub()
+        job = self.submit_masks(recipe, 3, "local_epochs: 2\ndice: 0.5\naugmentation: strong\nproximal: 0.01\nattempts: 50\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        # A hospital in the first round, the coordinator in the second, both in the third.
+        victim = self.hospitals[1]
+        self.wait(job, lambda j: any(h["state"] not in ("absent", "idle") for h in j["hospitals"] if h["name"] == victim))
+        self.stop(victim, signal.SIGKILL)
+        self.start_hospital(victim)
+        self.wait(job, lambda j: j["round"] >= 2)
+        self.stop("hub", signal.SIGKILL)
+        self.start_hub()
+        self.wait(job, lambda j: j["round"] >= 3 and j["phase"] == "collecting" or j["state"] == "done")
+        self.stop(victim, signal.SIGKILL)
+        self.stop("hub", signal.SIGKILL)
+        self.start_hub()
+        self.start_hospital(victim)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        out, rounds = self.simulate_masks(3, "--local-epochs", 2, "--dice", 0.5, "--augment", "strong", "--proximal", 0.01)
+        fetched = self.fetch(job)
+        self.same_model(fetched, out)
+        # The figures are those of simulate, too: sums of counts over all hospitals.
+        self.assertEqual((found["judged_by"], found["classes"]), ("dice", ["none", "disc", "bar"]))
+        self.assertEqual([h["cohort"] for h in found["history"]], [3, 3, 3])
+        for h, r in zip(found["history"], rounds):
+            for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_dice"):
+                self.assertEqual(h[key], r["encrypted"][key], key)
+            self.assertEqual(len(h["validation_structures"]), 2)
+            self.assertAlmostEqual(sum(h["validation_structures"]) / 2, h["validation_dice"], places=12)
+            self.assertNotIn("validation_auc", h)
+        simulated, result = self.result("simulated"), self.result("fetched")
+        self.assertEqual(result["best_round"], simulated["encrypted"]["best_round"])
+        test = result["encrypted"]
+        self.assertEqual(test, dict(found["test"], best_round=result["best_round"]))
+        self.assertEqual([(s["class"], s["name"]) for s in test["structures"]], [(1, "disc"), (2, "bar")])
+        self.assertEqual(test["n"], simulated["encrypted"]["n"])
+        self.assertNotIn("auc", test)
+        self.assertIn("test dice", self.ok("job", "show", job, "--kit", self.path("kits", "ada")).stdout)
+        # What came of it, judged once more on the same masks: there by patient, here over all pixels.
+        again = self.ok_json("evaluate", "--model", os.path.join(fetched, "agg_model.h5"), "--data", self.path("set"), "--part",
+                             "test", "--validation-fraction", 0.2, "--seed", 5, "--bootstrap", 20)
+        self.assertAlmostEqual(again["dice"], simulated["encrypted"]["dice"], places=12)
+        self.assertAlmostEqual(again["dice"], test["dice"], delta=0.1)
+        self.assertGreater(test["dice"], 0.5)
+        self.ok("audit", "verify", self.path("kits", "hub", "state", "audit", job) if os.path.exists(
+            self.path("kits", "hub", "state")) else self.extract(fetched), "--kit", self.path("kits", "hub"))
+
+    def extract(self, fetched):
+        import zipfile
+        with zipfile.ZipFile(os.path.join(fetched, "audit.zip")) as z:
+            z.extractall(self.path("audit"))
+        return self.path("audit")
+
+    def test_delivered_to_the_hospitals(self):
+        """The hospitals open the sums: they know the Dice, and the coordinator does not."""
+        volumes(self.path("data", "images"), self.path("data", "labels"))
+        recipe = self.imported("set", self.path("data"), self.by_recipe(RECIPE))
+        self.share(self.path("set"))
+        self.start_hub()
+        job = self.submit_masks(recipe, 1, "delivery: clients\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        self.assertEqual((found["judged_by"], found["history"][0]["validation_dice"]), ("dice", None))
+        self.assertEqual([s["dice"] for s in found["test"]["structures"]], [None, None])
+        out, rounds = self.simulate_masks(1)
+        for name in self.hospitals:
+            self.stop(name)
+            folder = self.path("kits", name, "state", "jobs", job)
+            self.same_model(folder, out)
+            result = self.result(folder)["encrypted"]
+            self.assertGreaterEqual(result["structures"][0]["dice"], 0)
+            with open(os.path.join(folder, "metrics.jsonl"), encoding="utf-8") as f:
+                self.assertEqual(json.loads(f.readline())["encrypted"]["validation_dice"],
+                                 rounds[0]["encrypted"]["validation_dice"])
+
+    def test_images_by_no_recipe(self):
+        """A job about classes of images that names a recipe: who has not imported by it says so and stays out."""
+        self.start_hub()
+        job = self.submit(rounds=1, more="recipe: " + "0123456789abcdef" * 4 + "\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job, lambda j: all(h["state"] == "refused" for h in j["hospitals"]))
+        for h in found["hospitals"]:
+            self.assertIn("not imported by a recipe; the job asks for recipe 0123", h["text"])
+        self.ok("job", "abort", job, "--kit", self.path("kits", "ada"), "--reason", "enough")
+
+
+class TestOwnSets(Segmentation):
+    hospitals = ("hospital-a", "hospital-b", "hospital-c", "hospital-d", "hospital-e")
+
+    def test_sets_of_their_own(self):
+        """A plain set, a sealed one, one with a structure less; another recipe and a set without masks stay out."""
+        recipe_file, other_file = self.by_recipe(RECIPE), self.by_recipe(RECIPE.replace("count: 4", "count: 3"), "o.yaml")
+        recipe = None
+        for i, name in enumerate(self.hospitals):
+            data = self.path(name)
+            volumes(os.path.join(data, "images"), os.path.join(data, "labels"), n=10, seed=10 + i)
+            more = ()
+            if i == 1:
+                self.ok("data", "key", self.path("key")) if False else None
+                more = ("--seal", "--key", self.path("key"))
+            recipe = self.imported("set-" + name, data, other_file if i == 3 else recipe_file, *more) if i != 4 else recipe
+        del recipe
