@@ -83,6 +83,7 @@ static msfl_status write_result(const client_part_state *p) {
                           (int)s->course.n_done, "rounds_planned", (int)p->run->spec.rule.n_rounds, "best_round",
                           (int)s->course.best_round, "stopped",
                           s->course.stopped ? msfl_json_string(s->course.why) : json_null(), "encrypted", test);
+    if (p->run->shape->n_structures > 0) json_object_set_new(o, "task", json_string("segmentation"));
     msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_text(o, false, &text);
     if (status == MSFL_OK) status = msfl_file_write_private(path, text, strlen(text));
     json_decref(o);

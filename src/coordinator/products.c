@@ -114,6 +114,7 @@ static msfl_status write_result(const coord_engine *e, const coord_job *j, coord
                           (int)j->spec.rule.n_rounds, "stopped", why[0] != 0 ? msfl_json_string(why) : json_null(),
                           "best_round", coord_best_json(j), encrypts(j) ? "encrypted" : "plain", test_json(j), "rounds",
                           rounds, "attempts", attempts_json(j), "audit", "records", (int)j->records, "head", head);
+    if (j->shape->n_structures > 0) json_object_set_new(o, "task", json_string("segmentation"));
     msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_write(path, o);
     json_decref(o);
     msfl_free(path);

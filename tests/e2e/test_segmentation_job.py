@@ -108,6 +108,7 @@ class TestThree(Segmentation):
             self.assertNotIn("validation_auc", h)
         simulated, result = self.result("simulated"), self.result("fetched")
         self.assertEqual(result["best_round"], simulated["encrypted"]["best_round"])
+        self.assertEqual((result["task"], simulated["task"]), ("segmentation", "segmentation"))
         test = result["encrypted"]
         self.assertEqual(test, dict(found["test"], best_round=result["best_round"]))
         self.assertEqual([(s["class"], s["name"]) for s in test["structures"]], [(1, "disc"), (2, "bar")])
