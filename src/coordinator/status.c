@@ -267,7 +267,6 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
         o, "model",
         json_string(job->shape->model != NULL ? msfl_model_info_borrow(job->shape->model)->name : "tensors"));
     json_object_set_new(o, "judged_by", json_string(job->shape->n_structures > 0 ? "dice" : "auc"));
-    json_object_set_new(o, "classes", classes_json(&job->spec));
     json_object_set_new(o, "n_values", json_integer((json_int_t)job->shape->n_values));
     json_object_set_new(o, "value_bits", json_integer(job->spec.value_bits));
     json_object_set_new(o, "security_bits", json_integer(encrypts(job) ? job->spec.security_bits : 0));
@@ -288,6 +287,7 @@ static json_t *job_json(const coord_engine *e, const coord_entry *j, const coord
     json_object_set_new(o, "hospitals", j->members != NULL ? hospitals_json(e, j, v) : json_array());
     json_object_set_new(o, "members", j->members != NULL ? members_json(j, v) : json_array());
     if (whole) {
+        json_object_set_new(o, "classes", classes_json(&job->spec)); /* they do not change, and an event is short */
         json_object_set_new(o, "history", history_json(job));
         json_object_set_new(o, "attempts", attempts_json(job));
     }

@@ -2,6 +2,7 @@
 bit against `simulate` of the same set, whoever is killed on the way. Sets that do not fit stay out and say why."""
 import json
 import os
+import shutil
 import signal
 import sys
 import unittest
@@ -131,14 +132,14 @@ class TestThree(Segmentation):
         recipe = self.imported("set", self.path("data"), self.by_recipe(RECIPE))
         self.share(self.path("set"))
         self.start_hub()
-        job = self.submit_masks(recipe, 1, "delivery: clients\n")
+        job = self.submit_masks(recipe, 1, "delivery: clients\nlocal_norms: true\n")
         for name in self.hospitals:
             self.start_hospital(name)
         found = self.wait(job)
         self.assertEqual(found["state"], "done", self.logs())
         self.assertEqual((found["judged_by"], found["history"][0]["validation_dice"]), ("dice", None))
         self.assertEqual([s["dice"] for s in found["test"]["structures"]], [None, None])
-        out, rounds = self.simulate_masks(1)
+        out, rounds = self.simulate_masks(1, "--local-norms")
         for name in self.hospitals:
             self.stop(name)
             folder = self.path("kits", name, "state", "jobs", job)
@@ -187,6 +188,14 @@ class TestOwnSets(Segmentation):
             self.write(("kits", name, "site.yaml"), site)
         self.start_hub()
         job = self.submit_masks(recipe, 2, "target_cohort: 3\n", classes="none, disc, bar, cyst")
+        # What a dry run of the same description says, without a network.
+        for name in ("hospital-b", "hospital-d"):
+            dry = ("client", "--kit", self.path("kits", name), "--job", self.path("job.yaml"), "--dry-run", self.path("dry"))
+            if name == "hospital-d":
+                self.fails(9, "imported by another recipe", *dry)
+            else:
+                self.ok(*dry)
+                shutil.rmtree(self.path("dry"))
         for name in self.hospitals[3:]:
             self.start_hospital(name)
         found = self.wait(job, lambda j: {h["state"] for h in j["hospitals"][3:]} == {"refused", "failed"})
