@@ -123,6 +123,8 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
                         json_pack("{s:I, s:I, s:I}", "minimum", (json_int_t)f->visits_min, "median",
                                   (json_int_t)f->visits_median, "maximum", (json_int_t)f->visits_max));
     json_object_set_new(root, "has_split", json_boolean(info->has_split));
+    json_object_set_new(root, "mask_classes",
+                        info->has_masks ? json_integer(msfl_dataset_mask_classes(set)) : json_null());
     json_object_set_new(root, "patients_on_both_sides", json_integer(f->n_on_both_sides));
     json_object_set_new(root, "copies",
                         json_pack("{s:I, s:I, s:I}", "all", (json_int_t)f->n_copies, "of_another_patient",
@@ -215,6 +217,7 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
         cli_print_safely(stdout, info->group_key);
         printf("; %u to %u images each, median %u\n", f->visits_min, f->visits_max, f->visits_median);
     }
+    if (info->has_masks) printf("%-12svalues 0 to %u\n", "masks", msfl_dataset_mask_classes(set) - 1);
     print_line("split", info->has_split ? "the source's own" : "none at the source");
     putchar('\n');
     msfl_status status = print_classes(set, f);

@@ -130,6 +130,10 @@ static msfl_status write_job(const client_learner_options *o, const job_plan *pl
     if (spec->balance) json_object_set_new(job, "balance", json_true());
     if (spec->train.focal > 0) json_object_set_new(job, "focal", json_real((double)spec->train.focal));
     if (spec->train.proximal > 0) json_object_set_new(job, "proximal", json_real((double)spec->train.proximal));
+    if (o->shape->n_structures > 0) {
+        json_object_set_new(job, "task", json_string("segmentation"));
+        json_object_set_new(job, "dice", json_real((double)spec->train.dice));
+    }
     if (!train) json_object_set_new(job, "part", json_string(plan->kind == JOB_TEST ? "test" : "validation"));
     json_object_set_new(job, "tensors", tensors_json(o->shape));
     json_object_set_new(job, "classes", classes_json(spec));
@@ -245,7 +249,8 @@ static msfl_status read_out(const client_learner_options *o, const job_plan *pla
     }
     if (status == MSFL_OK) status = msfl_file_read(path, CLIENT_OUTCOME_BYTES_MAX, &text, &length);
     if (status == MSFL_OK) {
-        status = client_outcome_parse((const char *)text, length, plan->kind, o->shape->spec->samples_max, out);
+        status = client_outcome_parse((const char *)text, length, plan->kind, o->shape->spec->samples_max,
+                                      o->shape->n_structures, out);
     }
     if (status == MSFL_OK && plan->kind == JOB_UPDATE) status = read_update(o, p, weights);
     msfl_free(text);

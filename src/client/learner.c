@@ -8,6 +8,7 @@
 #include "client/data.h"
 #include "client/norms.h"
 #include "client/state.h"
+#include "job/pixels.h"
 
 #include <string.h>
 
@@ -118,6 +119,50 @@ static msfl_status update(client_learner *l, const job_plan *plan, float *traine
     return status;
 }
 
+static msfl_status judge_images(client_learner *l, const float *weights, const msfl_indices *images,
+                                uint64_t counters[JOB_EVAL_COUNTERS]) {
+    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
+    float *probabilities = msfl_alloc((size_t)images->n * n_classes, sizeof *probabilities);
+    uint32_t *labels = msfl_alloc(images->n, sizeof *labels);
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
+    msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = msfl_predict(l->trainer, weights, &samples, probabilities, labels, NULL);
+    if (status == MSFL_OK) job_eval_counters(probabilities, labels, images->n, n_classes, counters);
+    msfl_free(probabilities);
+    msfl_free(labels);
+    return status;
+}
+
+typedef struct sink {
+    const client_learner *learner;
+    const msfl_indices *images;
+    uint32_t n_pixels;
+    uint64_t *counters;
+} sink;
+
+static msfl_status count_pixels(void *ctx, uint32_t first, uint32_t n, const uint8_t *found) {
+    const sink *s = ctx;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *truth = msfl_dataset_mask(s->learner->data.dataset, s->images->at[first + i]);
+        job_mask_add(found + (size_t)i * s->n_pixels, truth, s->n_pixels, s->counters);
+    }
+    return msfl_check_cancel(s->learner->o.observer);
+}
+
+static msfl_status judge_masks(client_learner *l, const float *weights, const msfl_indices *images,
+                               uint64_t counters[JOB_EVAL_COUNTERS]) {
+    const msfl_model *model = l->o.shape->model;
+    double loss;
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
+    sink s = {l, images, msfl_model_info_borrow(model)->n_targets, counters};
+    memset(counters, 0, JOB_EVAL_COUNTERS * sizeof *counters);
+    msfl_status status = job_pixels_predict(l->trainer, model, weights, &samples, count_pixels, &s, &loss);
+    if (status == MSFL_OK) job_mask_close(images->n, s.n_pixels, loss, counters);
+    return status;
+}
+
 static msfl_status figures(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
     const msfl_indices *images = plan->kind == JOB_TEST ? &l->data.test : &l->data.holding.validation;
     if (images->n == 0) {
@@ -125,21 +170,13 @@ static msfl_status figures(client_learner *l, const job_plan *plan, const float 
         return msfl_fail(MSFL_ERR_MISSING, "no %s images: this hospital stays out of the figures",
                          plan->kind == JOB_TEST ? "test" : "validation");
     }
-    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
-    float *probabilities = msfl_alloc((size_t)images->n * n_classes, sizeof *probabilities);
-    uint32_t *labels = msfl_alloc(images->n, sizeof *labels);
     uint64_t counters[JOB_EVAL_COUNTERS];
-    client_samples storage;
-    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
-    msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    if (status == MSFL_OK) status = msfl_predict(l->trainer, weights, &samples, probabilities, labels, NULL);
+    msfl_status status = l->o.shape->n_structures > 0 ? judge_masks(l, weights, images, counters)
+                                                      : judge_images(l, weights, images, counters);
     if (status == MSFL_OK) {
-        job_eval_counters(probabilities, labels, images->n, n_classes, counters);
         out->n_samples = counters[JOB_EVAL_CLIENTS];
         memcpy(out->counters, counters + 1, (JOB_EVAL_COUNTERS - 1) * sizeof *counters);
     }
-    msfl_free(probabilities);
-    msfl_free(labels);
     return status;
 }
 

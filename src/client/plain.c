@@ -86,6 +86,7 @@ static msfl_status step(client_part_state *p) {
     if (status != MSFL_OK || !asked || p->plan.number == p->skipped) return status;
     const client_tally so_far = client_tally_read(hub->store, p->run->id);
     status = client_policy_plan(&hub->policy, p->run->shape, &p->plan, &so_far);
+    if (status == MSFL_OK) status = client_data_accepts(&hub->site, &p->run->spec);
     const bool refused = status != MSFL_OK;
     if (!refused) {
         client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 ": %s, NOT ENCRYPTED", p->plan.round,

@@ -151,9 +151,7 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
                                    .learning_rate = plan->learning_rate,
                                    .train_loss = ratio(c[JOB_LOSS], c[JOB_SEEN], JOB_LOSS_ONE),
                                    .train_accuracy = ratio(c[JOB_CORRECT], c[JOB_SEEN], 1),
-                                   .validation_loss = NAN,
-                                   .validation_accuracy = NAN,
-                                   .validation_auc = NAN,
+                                   .validation = job_scores_none(),
                                    .ms_collect = span(v, MSFL_PHASE_COLLECTING, MSFL_PHASE_CERTIFYING),
                                    .ms_certify = span(v, MSFL_PHASE_CERTIFYING, MSFL_PHASE_RELEASING),
                                    .ms_release = span(v, MSFL_PHASE_RELEASING, MSFL_PHASE_OPENED),
@@ -171,17 +169,13 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
 
 static void take_figures(coord_entry *j, const job_plan *plan, const opened *o, uint64_t now_ms) {
     coord_job *job = j->job;
-    const uint64_t *c = o->counters;
-    const double loss = ratio(c[JOB_EVAL_LOSS], c[JOB_EVAL_N], JOB_LOSS_ONE),
-                 accuracy = ratio(c[JOB_EVAL_CORRECT], c[JOB_EVAL_N], 1), auc = job_counters_auc(c);
+    const job_scores scores = job_scores_of(o->counters, job->shape->n_structures);
     if (plan->kind == JOB_TEST) {
-        job->test = (coord_test){.known = true, .loss = loss, .accuracy = accuracy, .auc = auc, .n = c[JOB_EVAL_N]};
+        job->test = (coord_test){true, scores};
         return;
     }
-    job->current.validation_loss = loss;
-    job->current.validation_accuracy = accuracy;
-    job->current.validation_auc = auc;
-    coord_round_done(j, loss, now_ms);
+    job->current.validation = scores;
+    coord_round_done(j, scores.loss, now_ms);
 }
 
 static void count(coord_engine *e, const coord_view *v, double open_ms) {

@@ -160,7 +160,9 @@ msfl_status coord_write_metrics(const coord_job *job) MSFL_NODISCARD;
 /** The best round so far, or null where the hospitals keep it to themselves. */
 json_t *coord_best_json(const coord_job *job);
 /** The figures of a round, as docs/formats/result.md has them. */
-json_t *coord_history_figures(const coord_history *h);
+json_t *coord_history_figures(const coord_job *job, const coord_history *h);
+/** Those of the final test, or null. */
+json_t *coord_test_json(const coord_job *job);
 /** Models and result.json of a job that ends. */
 msfl_status coord_write_products(const coord_engine *e, const coord_entry *j, coord_state state,
                                  const char *why) MSFL_NODISCARD;

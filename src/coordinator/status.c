@@ -135,7 +135,7 @@ static json_t *history_json(const coord_job *j) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < j->n_history; i++) {
         const coord_history *h = &j->history[i];
-        json_t *o = coord_history_figures(h);
+        json_t *o = coord_history_figures(j, h);
         json_object_set_new(o, "round", json_integer(h->round));
         json_object_set_new(o, "number", json_integer((json_int_t)h->number));
         json_object_set_new(o, "outcome", json_string("opened"));
@@ -165,11 +165,11 @@ static json_t *attempts_json(const coord_job *j) {
     return list;
 }
 
-static json_t *test_json(const coord_job *j) {
-    if (!j->test.known) return json_null();
-    return json_pack("{s:o,s:o,s:o,s:o}", "auc", msfl_json_real(j->test.auc), "accuracy",
-                     msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n",
-                     coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.n));
+static json_t *classes_json(const job_spec *spec) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < spec->n_classes; i++)
+        json_array_append_new(list, msfl_json_string(spec->classes[i]));
+    return list;
 }
 
 static void put_parameters(const coord_engine *e, const coord_job *j, json_t *o) {
@@ -204,6 +204,7 @@ json_t *coord_job_json(const coord_engine *e, const coord_entry *j, const coord_
     json_object_set_new(
         o, "model",
         json_string(job->shape->model != NULL ? msfl_model_info_borrow(job->shape->model)->name : "tensors"));
+    json_object_set_new(o, "judged_by", json_string(job->shape->n_structures > 0 ? "dice" : "auc"));
     json_object_set_new(o, "n_values", json_integer((json_int_t)job->shape->n_values));
     json_object_set_new(o, "value_bits", json_integer(job->spec.value_bits));
     json_object_set_new(o, "security_bits", json_integer(encrypts(job) ? job->spec.security_bits : 0));
@@ -224,10 +225,11 @@ json_t *coord_job_json(const coord_engine *e, const coord_entry *j, const coord_
     json_object_set_new(o, "hospitals", j->members != NULL ? hospitals_json(e, j, v) : json_array());
     json_object_set_new(o, "members", j->members != NULL ? members_json(j, v) : json_array());
     if (whole) {
+        json_object_set_new(o, "classes", classes_json(&job->spec)); /* they do not change, and an event is short */
         json_object_set_new(o, "history", history_json(job));
         json_object_set_new(o, "attempts", attempts_json(job));
     }
-    json_object_set_new(o, "test", test_json(job));
+    json_object_set_new(o, "test", coord_test_json(job));
     json_object_set_new(o, "best_round", coord_best_json(job));
     json_object_set_new(o, "audit",
                         json_pack("{s:i,s:o,s:o}", "records", (int)job->records, "head", hash_json(job->head),

@@ -54,6 +54,9 @@ msfl_status job_shape_new(const job_spec *spec, job_shape **out) {
     if (spec->model_yaml != NULL) {
         status = msfl_model_parse("model", spec->model_yaml, strlen(spec->model_yaml), 0, 0, 0, 0, &s->model);
     }
+    if (status == MSFL_OK && s->model != NULL && msfl_model_info_borrow(s->model)->is_pixelwise) {
+        s->n_structures = msfl_model_info_borrow(s->model)->n_classes - 1;
+    }
     if (status == MSFL_OK) status = list_tensors(s);
     if (status == MSFL_OK) status = count_slots(s);
     if (status != MSFL_OK) {

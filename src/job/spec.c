@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "job/aggregate.h"
+#include "job/pixels.h"
 #include "job/spec_fields.h"
 
 #include <math.h>
@@ -266,12 +267,10 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         status = msfl_model_new(text, size[0], size[1], size[2], spec->n_classes, &model);
     }
     if (status != MSFL_OK) return msfl_fail_in(status, "%s: model", r->name);
-    if (msfl_model_info_borrow(model)->is_pixelwise) {
+    status = job_pixels_check(r->name, spec, msfl_model_info_borrow(model));
+    if (status != MSFL_OK) {
         msfl_model_free(model);
-        return msfl_fail(
-            MSFL_ERR_UNSUPPORTED,
-            "%s: the network gives a class to every pixel; jobs are about classes of images, and simulate about both",
-            r->name);
+        return status;
     }
     if (spec->balance && msfl_model_info_borrow(model)->n_classes > JOB_CLASSES_MAX) {
         msfl_model_free(model);
@@ -344,6 +343,8 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);
     }
+    if (spec->n_tensors > 0) status = job_pixels_check(name, spec, NULL);
+    if (status != MSFL_OK) return status;
     if (spec->norms != JOB_NORMS_SHARED && spec->n_tensors > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: norms needs a network, whose normalisation layers are known", name);
     }

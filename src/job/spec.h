@@ -92,6 +92,8 @@ typedef struct job_shape {
     uint64_t n_values;    /**< of the weights */
     job_sent sent;        /**< what an update has of them; bounds of a plan are for its tensors */
     uint64_t update_slots, evaluation_slots;
+    uint32_t
+        n_structures; /**< of a network that gives a class to every pixel: its classes but the background; else 0 */
 } job_shape;
 msfl_status job_shape_new(const job_spec *spec, job_shape **out) MSFL_NODISCARD;
 void job_shape_free(job_shape *shape);

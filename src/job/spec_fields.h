@@ -14,6 +14,7 @@
     X(F64, "clip", clip, 0, 1e6)                                                                                       \
     X(U32, "deadline_s", deadline_s, 5, 30 * 86400)                                                                    \
     X(DELIVERY, "delivery", delivery, 0, 0)                                                                            \
+    X(F32, "dice", train.dice, 0, 100)                                                                                 \
     X(FLAG, "evaluate", evaluate, 0, 1)                                                                                \
     X(FLAG, "flip_horizontal", flip_horizontal, 0, 1)                                                                  \
     X(F32, "focal", train.focal, 0, 10)                                                                                \

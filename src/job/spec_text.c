@@ -71,6 +71,7 @@ static json_t *spec_json(const job_spec *spec) {
     if (spec->recipe_name[0] == 0) json_object_del(o, "recipe_name");
     /* Fields that came later are not there at their defaults: a description keeps its hash. */
     if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
+    if (spec->train.dice == msfl_train_options_default().dice) json_object_del(o, "dice");
     if (!spec->balance) json_object_del(o, "balance");
     if (spec->norms == JOB_NORMS_SHARED) json_object_del(o, "norms");
     if (spec->train.focal == 0) json_object_del(o, "focal");
