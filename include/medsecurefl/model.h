@@ -8,15 +8,20 @@ MSFL_BEGIN_DECLS
 
 typedef struct msfl_model msfl_model; /**< an architecture with all shapes resolved; immutable */
 
-enum { MSFL_MODEL_TENSORS_MAX = 1024, MSFL_MODEL_VALUES_MAX = 1 << 28 };
+enum { MSFL_TENSOR_RANK_MAX = 5, MSFL_MODEL_TENSORS_MAX = 1024, MSFL_MODEL_VALUES_MAX = 1 << 28 };
 
 /**
- * A network by name ("cnn-small", "resnet8", "resnet18", "unet2d", "medsecurefl-2022") or from a YAML file
+ * A network by name ("cnn-small", "resnet8", "resnet18", "unet2d", "unet3d", "medsecurefl-2022") or from a YAML file
  * (docs/formats/model.md), for images of this size and number of classes; 0 keeps what the description says, and a
- * conflict is ERR_MISMATCH.
+ * conflict is ERR_MISMATCH. A network for volumes keeps its depth.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_new(const char *name_or_path, uint32_t height, uint32_t width,
                                                    uint32_t channels, uint32_t n_classes, msfl_model **out);
+/** The same for volumes of `depth` slices: 0 keeps the depth, 1 means pictures, more than 1 volumes; ERR_MISMATCH where
+ *  the network is for the other kind. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_model_new_volume(const char *name_or_path, uint32_t depth, uint32_t height,
+                                                          uint32_t width, uint32_t channels, uint32_t n_classes,
+                                                          msfl_model **out);
 /** The same from YAML text already in memory; `name` stands in errors. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_parse(const char *name, const char *yaml, size_t length, uint32_t height,
                                                      uint32_t width, uint32_t channels, uint32_t n_classes,
@@ -33,18 +38,21 @@ typedef struct msfl_tensor {
     const char *layer; /**< "conv1" */
     const char *name;  /**< Keras name: "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance" */
     msfl_tensor_role role;
-    uint32_t rank, shape[4]; /**< Keras order: convolution kernels HWIO, dense kernels in x out */
-    uint64_t offset, count;  /**< position in the weight vector, in floats */
+    /** Keras order: convolution kernels HWIO, of volumes DHWIO, dense kernels in x out. */
+    uint32_t rank, shape[MSFL_TENSOR_RANK_MAX];
+    uint64_t offset, count; /**< position in the weight vector, in floats */
 } msfl_tensor;
 
 typedef struct msfl_model_info {
     const char *name;
+    uint32_t depth;                              /**< slices of a volume; of pictures 1 */
     uint32_t height, width, channels, n_classes; /**< resolved input and output */
     uint32_t n_layers, n_tensors;
     uint64_t n_values; /**< floats in the weight vector: trainable and statistics */
     uint64_t n_trainable;
     bool is_pixelwise;  /**< a class for every pixel, not for the whole image */
-    uint32_t n_targets; /**< classes that are given to one image: 1, or height x width */
+    bool is_volume;     /**< images are volumes: depth x height x width x channels */
+    uint32_t n_targets; /**< classes that are given to one image: 1, or depth x height x width */
 } msfl_model_info;
 /** Shapes and counts; lives as long as the model. */
 MSFL_API const msfl_model_info *msfl_model_info_borrow(const msfl_model *model);

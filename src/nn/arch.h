@@ -41,30 +41,36 @@ extern const char *const nn_kind_words[NN_KINDS + 1];
 /** In nn_layer.sources: the image itself; nothing. */
 enum { NN_IMAGE = -1, NN_NONE = -2 };
 
+/** Of pictures d is 1. */
 typedef struct nn_shape {
-    uint32_t h, w, c;
+    uint32_t d, h, w, c;
 } nn_shape;
+
+static inline size_t nn_shape_values(nn_shape s) {
+    return (size_t)s.d * s.h * s.w * s.c;
+}
 
 typedef struct nn_layer {
     nn_kind kind;
-    char name[NN_NAME_BYTES];                        /* unique; made from the kind and a number when not given */
-    char from[NN_NAME_BYTES];                        /* whose output it reads; empty: of the layer before it */
-    char with[NN_NAME_BYTES];                        /* add, concat: the second one */
-    uint32_t filters;                                /* conv: output channels, dense: units; 0 = number of classes */
-    uint32_t kernel_h, kernel_w, stride_h, stride_w; /* conv and pools; upsample: the factors are kernel_h, kernel_w */
-    bool same;                                       /* conv: output ceil(in / stride); else valid */
-    bool bias;                                       /* conv, dense */
-    bool relu;                                       /* conv, dense, norms, add: applied to what comes out */
-    uint32_t groups;                                 /* group_norm */
-    double rate;                                     /* dropout: fraction set to zero */
-    double epsilon;                                  /* norms */
-    double momentum;                                 /* batch_norm: moving = momentum moving + (1 - momentum) batch */
+    char name[NN_NAME_BYTES];              /* unique; made from the kind and a number when not given */
+    char from[NN_NAME_BYTES];              /* whose output it reads; empty: of the layer before it */
+    char with[NN_NAME_BYTES];              /* add, concat: the second one */
+    uint32_t filters;                      /* conv: output channels, dense: units; 0 = number of classes */
+    uint32_t kernel_d, kernel_h, kernel_w; /* conv and pools; upsample: the factors; pictures: kernel_d is 1 */
+    uint32_t stride_d, stride_h, stride_w;
+    bool same;       /* conv: output ceil(in / stride); else valid */
+    bool bias;       /* conv, dense */
+    bool relu;       /* conv, dense, norms, add: applied to what comes out */
+    uint32_t groups; /* group_norm */
+    double rate;     /* dropout: fraction set to zero */
+    double epsilon;  /* norms */
+    double momentum; /* batch_norm: moving = momentum moving + (1 - momentum) batch */
 
     /* Set by nn_arch_resolve. */
     int32_t sources[2]; /* layers whose outputs it reads; NN_IMAGE, NN_NONE */
     nn_shape in, out;   /* in: of the first source */
-    bool flat;          /* output is a vector (h = w = 1) */
-    uint32_t pad_top, pad_left, pad_bottom, pad_right;
+    bool flat;          /* output is a vector (d = h = w = 1) */
+    uint32_t pad_front, pad_top, pad_left, pad_back, pad_bottom, pad_right;
     uint32_t first_tensor, n_tensors;
     uint64_t n_values;
     char text[256];
@@ -73,6 +79,7 @@ typedef struct nn_layer {
 typedef struct nn_arch {
     char name[NN_NAME_BYTES];
     nn_shape input;
+    bool is_volume; /* the input has a depth, and windows have one */
     uint32_t n_classes;
     uint32_t n_layers;
     nn_layer layers[NN_LAYERS_MAX];
@@ -90,9 +97,10 @@ typedef struct nn_arch {
 msfl_status nn_arch_read(const char *name, const char *yaml, size_t length, nn_arch *arch) MSFL_NODISCARD;
 
 /** Replace input and classes by what is asked for where that is not 0. Whether the layers can take it is found out by
- *  nn_arch_resolve. ERR_LIMIT if a figure is out of range. */
-msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t height, uint32_t width, uint32_t channels,
-                          uint32_t n_classes) MSFL_NODISCARD;
+ *  nn_arch_resolve. Depth 1 means pictures. ERR_LIMIT if a figure is out of range; ERR_MISMATCH if volumes are asked of
+ * a network for pictures, or pictures of one for volumes. */
+msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t depth, uint32_t height, uint32_t width,
+                          uint32_t channels, uint32_t n_classes) MSFL_NODISCARD;
 
 /** Names, shapes, tensors. ERR_MISMATCH where layers do not fit each other, ERR_LIMIT above a bound. */
 msfl_status nn_arch_resolve(const char *name, nn_arch *arch) MSFL_NODISCARD;

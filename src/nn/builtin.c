@@ -110,13 +110,28 @@ static const char unet2d[] =
                                                                    up1, 16,
                                                                    4) "  - conv: {filters: classes, kernel: 1}\n";
 
+/* The same for volumes, half as wide: eight times as many voxels meet in every window. */
+static const char unet3d[] =
+    "name: unet3d\n"
+    "input: {depth: 32, height: 32, width: 32, channels: 1}\n"
+    "classes: 2\n"
+    "layers:\n" DOUBLE(down1, 8, 4) "  - max_pool\n" DOUBLE(down2, 16, 4) "  - max_pool\n" DOUBLE(
+        down3, 32,
+        4) "  - max_pool\n" DOUBLE(bottom, 64,
+                                   8) "  - upsample\n"
+                                      "  - concat: {with: down3}\n" DOUBLE(
+                                          up3, 32, 4) "  - upsample\n"
+                                                      "  - concat: {with: down2}\n" DOUBLE(
+                                                          up2, 16,
+                                                          4) "  - upsample\n"
+                                                             "  - concat: {with: down1}\n" DOUBLE(
+                                                                 up1, 8, 4) "  - conv: {filters: classes, kernel: 1}\n";
+
 static const struct {
     const char *name, *yaml;
-} builtins[] = {{"cnn-small", cnn_small},
-                {"medsecurefl-2022", medsecurefl_2022},
-                {"resnet8", resnet8},
-                {"resnet18", resnet18},
-                {"unet2d", unet2d}};
+} builtins[] = {{"cnn-small", cnn_small}, {"medsecurefl-2022", medsecurefl_2022},
+                {"resnet8", resnet8},     {"resnet18", resnet18},
+                {"unet2d", unet2d},       {"unet3d", unet3d}};
 
 const char *nn_builtin(const char *name) {
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
@@ -126,5 +141,5 @@ const char *nn_builtin(const char *name) {
 }
 
 const char *nn_builtin_names(void) {
-    return "cnn-small, medsecurefl-2022, resnet8, resnet18, unet2d";
+    return "cnn-small, medsecurefl-2022, resnet8, resnet18, unet2d, unet3d";
 }

@@ -7,15 +7,17 @@
 
 #include <string.h>
 
-static void put_pair(msfl_buffer *b, const char *key, uint32_t h, uint32_t w) {
-    if (h == w) {
+static void put_window(msfl_buffer *b, const char *key, bool is_volume, uint32_t d, uint32_t h, uint32_t w) {
+    if (h == w && (!is_volume || d == h)) {
         msfl_put_text(b, ", %s: %u", key, h);
+    } else if (is_volume) {
+        msfl_put_text(b, ", %s: [%u, %u, %u]", key, d, h, w);
     } else {
         msfl_put_text(b, ", %s: [%u, %u]", key, h, w);
     }
 }
 
-static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
+static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_volume, bool is_last) {
     msfl_put_text(b, "  - %s: {name: \"%s\"", nn_kind_words[l->kind], l->name);
     if (l->from[0] != 0) msfl_put_text(b, ", from: \"%s\"", l->from);
     const char *activation = l->relu ? "relu" : "none";
@@ -27,8 +29,8 @@ static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
         } else {
             msfl_put_text(b, ", filters: %u", l->filters);
         }
-        put_pair(b, "kernel", l->kernel_h, l->kernel_w);
-        put_pair(b, "stride", l->stride_h, l->stride_w);
+        put_window(b, "kernel", is_volume, l->kernel_d, l->kernel_h, l->kernel_w);
+        put_window(b, "stride", is_volume, l->stride_d, l->stride_h, l->stride_w);
         msfl_put_text(b, ", padding: %s, bias: %s, activation: %s", l->same ? "same" : "valid", bias, activation);
         break;
     case NN_DENSE:
@@ -40,8 +42,8 @@ static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
         break;
     case NN_MAX_POOL:
     case NN_AVG_POOL:
-        put_pair(b, "size", l->kernel_h, l->kernel_w);
-        put_pair(b, "stride", l->stride_h, l->stride_w);
+        put_window(b, "size", is_volume, l->kernel_d, l->kernel_h, l->kernel_w);
+        put_window(b, "stride", is_volume, l->stride_d, l->stride_h, l->stride_w);
         break;
     case NN_BATCH_NORM:
         msfl_put_text(b, ", momentum: %.17g, epsilon: %.17g, activation: %s", l->momentum, l->epsilon, activation);
@@ -59,7 +61,7 @@ static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
         msfl_put_text(b, ", with: \"%s\"", l->with);
         break;
     case NN_UPSAMPLE:
-        put_pair(b, "size", l->kernel_h, l->kernel_w);
+        put_window(b, "size", is_volume, l->kernel_d, l->kernel_h, l->kernel_w);
         break;
     default:
         break;
@@ -70,10 +72,12 @@ static void put_layer(msfl_buffer *b, const nn_layer *l, bool is_last) {
 msfl_status nn_arch_yaml(const nn_arch *arch, char **yaml) {
     *yaml = NULL;
     msfl_buffer b = {0};
-    msfl_put_text(&b, "name: \"%s\"\ninput: {height: %u, width: %u, channels: %u}\nclasses: %u\nlayers:\n", arch->name,
-                  arch->input.h, arch->input.w, arch->input.c, arch->n_classes);
+    msfl_put_text(&b, "name: \"%s\"\ninput: {", arch->name);
+    if (arch->is_volume) msfl_put_text(&b, "depth: %u, ", arch->input.d);
+    msfl_put_text(&b, "height: %u, width: %u, channels: %u}\nclasses: %u\nlayers:\n", arch->input.h, arch->input.w,
+                  arch->input.c, arch->n_classes);
     for (uint32_t i = 0; i < arch->n_layers; i++)
-        put_layer(&b, &arch->layers[i], i + 1 == arch->n_layers);
+        put_layer(&b, &arch->layers[i], arch->is_volume, i + 1 == arch->n_layers);
     msfl_status status = b.status;
     if (status == MSFL_OK && b.length > NN_YAML_BYTES_MAX) {
         status = msfl_fail(MSFL_ERR_LIMIT, "%s: the description has %zu bytes written out; at most %d are possible",

@@ -66,20 +66,32 @@ static msfl_status read_name(const char *source, const msfl_yaml *node, const ch
     return MSFL_OK;
 }
 
-/* One number for both directions, or [height, width]. */
-static msfl_status read_pair(const char *source, const msfl_yaml *node, const char *what, uint32_t *h, uint32_t *w) {
+/* One number for all directions, or [height, width], of volumes [depth, height, width]. */
+static msfl_status read_window(const char *source, const msfl_yaml *node, const char *what, bool is_volume, uint32_t *d,
+                               uint32_t *h, uint32_t *w) {
+    uint32_t *const out[3] = {d, h, w};
+    const uint32_t skip = is_volume ? 0 : 1;
+    *d = 1;
     if (node->kind != MSFL_YAML_SEQUENCE) {
         msfl_status status = msfl_yaml_u32(source, node, what, 1, NN_WINDOW_MAX, h);
-        if (status == MSFL_OK) *w = *h;
-        return status;
+        if (status != MSFL_OK) return status;
+        *w = *h;
+        if (is_volume) *d = *h;
+        return MSFL_OK;
     }
-    if (node->n != 2) return msfl_yaml_fail(source, node, "%s must be one number or [height, width]", what);
-    msfl_status status = msfl_yaml_u32(source, node->first, what, 1, NN_WINDOW_MAX, h);
-    if (status != MSFL_OK) return status;
-    return msfl_yaml_u32(source, node->first->next, what, 1, NN_WINDOW_MAX, w);
+    if (node->n != 3 - skip) {
+        return msfl_yaml_fail(source, node, "%s must be one number or %s", what,
+                              is_volume ? "[depth, height, width]" : "[height, width]");
+    }
+    const msfl_yaml *n = node->first;
+    for (uint32_t i = skip; i < 3; i++, n = n->next) {
+        msfl_status status = msfl_yaml_u32(source, n, what, 1, NN_WINDOW_MAX, out[i]);
+        if (status != MSFL_OK) return status;
+    }
+    return MSFL_OK;
 }
 
-static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v, nn_layer *l) {
+static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v, bool is_volume, nn_layer *l) {
     static const char *const paddings[] = {"valid", "same", NULL};
     static const char *const activations[] = {"none", "relu", NULL};
     uint32_t which = 0;
@@ -94,11 +106,11 @@ static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v
         return msfl_yaml_fail(source, v, "units must be a whole number from 1 to %d, or the word 'classes'",
                               NN_UNITS_MAX);
     case KEY_KERNEL:
-        return read_pair(source, v, "kernel", &l->kernel_h, &l->kernel_w);
+        return read_window(source, v, "kernel", is_volume, &l->kernel_d, &l->kernel_h, &l->kernel_w);
     case KEY_SIZE:
-        return read_pair(source, v, "size", &l->kernel_h, &l->kernel_w);
+        return read_window(source, v, "size", is_volume, &l->kernel_d, &l->kernel_h, &l->kernel_w);
     case KEY_STRIDE:
-        return read_pair(source, v, "stride", &l->stride_h, &l->stride_w);
+        return read_window(source, v, "stride", is_volume, &l->stride_d, &l->stride_h, &l->stride_w);
     case KEY_PADDING:
         status = msfl_yaml_choice(source, v, "padding", paddings, &which);
         l->same = which == 1;
@@ -122,7 +134,7 @@ static msfl_status read_key(const char *source, unsigned key, const msfl_yaml *v
     }
 }
 
-static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_layer *l) {
+static msfl_status read_layer(const char *source, const msfl_yaml *item, bool is_volume, nn_layer *l) {
     /* "- flatten", or "- conv: {...}": a mapping with one key. */
     bool bare = item->kind == MSFL_YAML_SCALAR;
     if (!bare && (item->kind != MSFL_YAML_MAPPING || item->n != 1)) {
@@ -142,8 +154,9 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
     }
     *l =
         (nn_layer){.kind = (nn_kind)kind, .kernel_h = 2, .kernel_w = 2, .bias = true, .epsilon = 1e-3, .momentum = 0.9};
+    l->kernel_d = is_volume ? 2 : 1;
     bool is_pool = kind == NN_MAX_POOL || kind == NN_AVG_POOL;
-    if (!is_pool) l->stride_h = l->stride_w = 1;
+    if (!is_pool) l->stride_d = l->stride_h = l->stride_w = 1;
     const msfl_yaml *keys = bare ? NULL : item->first;
     if (keys != NULL && keys->kind == MSFL_YAML_SCALAR && keys->text[0] == 0 && !keys->quoted) keys = NULL;
     if (keys != NULL) {
@@ -164,10 +177,14 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
         if (v == NULL && (kinds[kind].needs & key_words[k].key)) {
             return msfl_yaml_fail(source, item, "%s needs the key '%s'", word, key_words[k].word);
         }
-        msfl_status status = v == NULL ? MSFL_OK : read_key(source, key_words[k].key, v, l);
+        msfl_status status = v == NULL ? MSFL_OK : read_key(source, key_words[k].key, v, is_volume, l);
         if (status != MSFL_OK) return status;
     }
-    if (is_pool && l->stride_h == 0) l->stride_h = l->kernel_h, l->stride_w = l->kernel_w;
+    if (is_pool && l->stride_h == 0) {
+        l->stride_d = l->kernel_d;
+        l->stride_h = l->kernel_h;
+        l->stride_w = l->kernel_w;
+    }
     const msfl_yaml *name = msfl_yaml_get(keys, "name"), *from = msfl_yaml_get(keys, "from");
     msfl_status status = name == NULL ? MSFL_OK : read_name(source, name, "name", l->name);
     if (status == MSFL_OK && from != NULL) status = read_name(source, from, "from", l->from);
@@ -175,8 +192,12 @@ static msfl_status read_layer(const char *source, const msfl_yaml *item, nn_laye
 }
 
 static msfl_status read_input(const char *source, const msfl_yaml *input, nn_arch *arch) {
-    static const char *const keys[] = {"height", "width", "channels", NULL};
+    static const char *const keys[] = {"height", "width", "channels", "depth", NULL};
     msfl_status status = msfl_yaml_only(source, input, keys);
+    arch->input.d = 1;
+    const msfl_yaml *depth = status == MSFL_OK ? msfl_yaml_get(input, "depth") : NULL;
+    arch->is_volume = depth != NULL;
+    if (depth != NULL) status = msfl_yaml_u32(source, depth, "depth", 2, NN_SIDE_MAX, &arch->input.d);
     uint32_t *values[] = {&arch->input.h, &arch->input.w, &arch->input.c};
     uint32_t bounds[] = {NN_SIDE_MAX, NN_SIDE_MAX, NN_CHANNELS_MAX};
     for (int i = 0; i < 3 && status == MSFL_OK; i++) {
@@ -208,7 +229,7 @@ static msfl_status read_root(const char *source, const msfl_yaml *root, nn_arch 
         return msfl_yaml_fail(source, layers, "%u layers; at most %d are possible", layers->n, NN_LAYERS_MAX);
     }
     for (const msfl_yaml *item = layers->first; item != NULL && status == MSFL_OK; item = item->next) {
-        status = read_layer(source, item, &arch->layers[arch->n_layers++]);
+        status = read_layer(source, item, arch->is_volume, &arch->layers[arch->n_layers++]);
     }
     return status;
 }

@@ -170,14 +170,19 @@ static dnnl_status_t make_attributes(bool relu, dnnl_primitive_attr_t *out) {
 
 static dnnl_status_t compile(nn_conv *c) {
     const nn_conv_shape *s = &c->shape;
-    const dnnl_dims_t in = {s->n, s->ic, s->ih, s->iw}, out = {s->n, s->oc, s->oh, s->ow};
-    const dnnl_dims_t kernel = {s->oc, s->ic, s->kh, s->kw}, channels = {s->oc};
-    const window w = {{s->sh, s->sw}, {s->pt, s->pl}, {s->pb, s->pr}};
-    c->image_in = plain(4, in, dnnl_nhwc);
-    c->image_out = plain(4, out, dnnl_nhwc);
-    c->hwio = plain(4, kernel, dnnl_hwio);
+    const bool volume = s->kd != 0;
+    const dnnl_dims_t in2 = {s->n, s->ic, s->ih, s->iw}, in3 = {s->n, s->ic, s->id, s->ih, s->iw};
+    const dnnl_dims_t out2 = {s->n, s->oc, s->oh, s->ow}, out3 = {s->n, s->oc, s->od, s->oh, s->ow};
+    const dnnl_dims_t kernel2 = {s->oc, s->ic, s->kh, s->kw}, kernel3 = {s->oc, s->ic, s->kd, s->kh, s->kw};
+    const dnnl_dims_t channels = {s->oc};
+    const window w2 = {{s->sh, s->sw}, {s->pt, s->pl}, {s->pb, s->pr}};
+    const window w3 = {{s->sd, s->sh, s->sw}, {s->pf, s->pt, s->pl}, {s->pk, s->pb, s->pr}};
+    const window w = volume ? w3 : w2;
+    c->image_in = volume ? plain(5, in3, dnnl_ndhwc) : plain(4, in2, dnnl_nhwc);
+    c->image_out = volume ? plain(5, out3, dnnl_ndhwc) : plain(4, out2, dnnl_nhwc);
+    c->hwio = volume ? plain(5, kernel3, dnnl_dhwio) : plain(4, kernel2, dnnl_hwio);
     c->bias = plain(1, channels, dnnl_x);
-    dnnl_memory_desc_t any = plain(4, kernel, dnnl_format_tag_any);
+    dnnl_memory_desc_t any = volume ? plain(5, kernel3, dnnl_format_tag_any) : plain(4, kernel2, dnnl_format_tag_any);
     dnnl_primitive_attr_t with_relu = NULL, simple = NULL;
     dnnl_status_t status = make_attributes(s->relu, &with_relu);
     if (status == dnnl_success) status = make_attributes(false, &simple);

@@ -11,13 +11,15 @@
 
 typedef struct nn_conv nn_conv;
 
-/** Images are NHWC, kernels HWIO; all float. */
+/** Images are NHWC, kernels HWIO; all float. With kd not 0 they are volumes: NDHWC and DHWIO. */
 typedef struct nn_conv_shape {
     uint32_t n;              /**< images per call */
-    uint32_t ih, iw, ic;     /**< input */
-    uint32_t oh, ow, oc;     /**< output */
-    uint32_t kh, kw, sh, sw; /**< kernel and stride */
-    uint32_t pt, pl, pb, pr; /**< padding: top, left, bottom, right */
+    uint32_t id, ih, iw, ic; /**< input; depths are looked at for volumes only */
+    uint32_t od, oh, ow, oc; /**< output */
+    uint32_t kd, kh, kw;     /**< kernel */
+    uint32_t sd, sh, sw;     /**< stride */
+    uint32_t pf, pt, pl;     /**< padding: front, top, left */
+    uint32_t pk, pb, pr;     /**< padding: back, bottom, right */
     bool bias;               /**< add one value per output channel */
     bool relu;               /**< clamp the output at 0 from below */
     bool input_gradient;     /**< nn_conv_backward_input will be called */
@@ -45,9 +47,9 @@ size_t nn_conv_forward_floats(const nn_conv *conv);
 size_t nn_conv_backward_floats(const nn_conv *conv);
 size_t nn_conv_gradient_floats(const nn_conv *conv);
 
-/** HWIO kernel into both working layouts (`backward` NULL without input_gradient). */
+/** HWIO (DHWIO) kernel into both working layouts (`backward` NULL without input_gradient). */
 msfl_status nn_conv_pack(const nn_conv *conv, const float *kernel, float *forward, float *backward) MSFL_NODISCARD;
-/** A kernel gradient (or a sum of such) from its working layout to HWIO. */
+/** A kernel gradient (or a sum of such) from its working layout to HWIO (DHWIO). */
 msfl_status nn_conv_unpack_gradient(const nn_conv *conv, const float *gradient, float *kernel) MSFL_NODISCARD;
 
 /** y = relu?(conv(x) + bias). `bias` NULL when the shape has none. */

@@ -96,7 +96,7 @@ static msfl_status get_name(msfl_child *child, char name[NN_H5_NAME_MAX]) {
 static msfl_status get_weight(msfl_child *child, nn_h5_weight *w) {
     msfl_status status = get_name(child, w->layer);
     if (status == MSFL_OK) status = get_name(child, w->name);
-    if (status == MSFL_OK) status = get32(child, 4, &w->rank);
+    if (status == MSFL_OK) status = get32(child, MSFL_TENSOR_RANK_MAX, &w->rank);
     if (status == MSFL_OK) status = msfl_child_read(child, w->shape, sizeof w->shape);
     w->count = 1;
     for (uint32_t d = 0; d < w->rank && status == MSFL_OK; d++) {

@@ -22,7 +22,7 @@ typedef struct nn_h5_node {
     char *path, *name;
     char **texts;
     size_t n;
-    uint32_t rank, shape[4];
+    uint32_t rank, shape[MSFL_TENSOR_RANK_MAX];
     const float *values; /* borrowed */
 } nn_h5_node;
 
@@ -45,7 +45,7 @@ typedef struct nn_h5_texts {
 typedef struct nn_h5_weight {
     char layer[NN_H5_NAME_MAX]; /**< group */
     char name[NN_H5_NAME_MAX];  /**< as in weight_names: "conv1/kernel:0" */
-    uint32_t rank, shape[4];
+    uint32_t rank, shape[MSFL_TENSOR_RANK_MAX];
     uint64_t count;
 } nn_h5_weight;
 

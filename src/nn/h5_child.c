@@ -50,7 +50,7 @@ static void write_texts(hid_t file, const nn_h5_node *node) {
 }
 
 static void write_floats(hid_t file, const nn_h5_node *node, hid_t plist) {
-    hsize_t dims[4];
+    hsize_t dims[MSFL_TENSOR_RANK_MAX];
     for (uint32_t d = 0; d < node->rank; d++)
         dims[d] = node->shape[d];
     hid_t space = must(H5Screate_simple((int)node->rank, dims, NULL));
@@ -187,9 +187,9 @@ static found send_weight(hid_t layer, const char *layer_name, const char *name, 
     hid_t type = must(H5Dget_type(f.set)), space = must(H5Dget_space(f.set));
     hsize_t dims[H5S_MAX_RANK];
     int rank = H5Sget_simple_extent_ndims(space);
-    if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > 4) _exit(6);
+    if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > MSFL_TENSOR_RANK_MAX) _exit(6);
     if (H5Sget_simple_extent_dims(space, dims, NULL) != rank) _exit(6);
-    uint32_t shape[4] = {0};
+    uint32_t shape[MSFL_TENSOR_RANK_MAX] = {0};
     for (int d = 0; d < rank; d++) {
         if (dims[d] == 0 || dims[d] > values_max / f.count) _exit(6);
         f.count *= (size_t)dims[d];

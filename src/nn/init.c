@@ -19,9 +19,9 @@ static bool relu_follows(const nn_arch *arch, uint32_t i) {
 static void init_kernel(const nn_arch *arch, uint32_t layer, uint32_t tensor, uint64_t seed, float *w) {
     const msfl_tensor *t = &arch->tensors[tensor];
     uint32_t fan_out = t->shape[t->rank - 1], fan_in = t->shape[t->rank - 2];
-    if (t->rank == 4) {
-        fan_in *= t->shape[0] * t->shape[1];
-        fan_out *= t->shape[0] * t->shape[1];
+    for (uint32_t d = 0; d + 2 < t->rank; d++) { /* of a convolution: sides of its window */
+        fan_in *= t->shape[d];
+        fan_out *= t->shape[d];
     }
     msfl_seeded g;
     msfl_seeded_init(&g, seed, "nn.init", tensor, 0, 0);

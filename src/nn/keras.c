@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *pair(uint32_t a, uint32_t b) {
-    return json_pack("[I,I]", (json_int_t)a, (json_int_t)b);
+static json_t *window(const nn_arch *arch, uint32_t d, uint32_t h, uint32_t w) {
+    if (arch->is_volume) return json_pack("[I,I,I]", (json_int_t)d, (json_int_t)h, (json_int_t)w);
+    return json_pack("[I,I]", (json_int_t)h, (json_int_t)w);
 }
 
 static json_t *base_config(const char *name) {
@@ -50,12 +51,12 @@ static void set_activation(json_t *config, const char *activation) {
     json_object_set_new(config, "activation", json_string(activation));
 }
 
-static void set_norm(json_t *config, const nn_layer *l) {
+static void set_norm(json_t *config, const nn_arch *arch, const nn_layer *l) {
     if (l->kind == NN_GROUP_NORM) {
         json_object_set_new(config, "groups", json_integer(l->groups));
         json_object_set_new(config, "axis", json_integer(-1));
     } else {
-        json_object_set_new(config, "axis", json_pack("[i]", l->flat ? 1 : 3));
+        json_object_set_new(config, "axis", json_pack("[i]", l->flat ? 1 : arch->is_volume ? 4 : 3));
         json_object_set_new(config, "momentum", json_real(l->momentum));
     }
     json_object_set_new(config, "epsilon", json_real(l->epsilon));
@@ -63,13 +64,19 @@ static void set_norm(json_t *config, const nn_layer *l) {
     json_object_set_new(config, "scale", json_true());
 }
 
+/* Layers whose Keras class ends in 2D or 3D. */
+static bool has_sides(const nn_layer *l) {
+    return l->kind == NN_CONV || l->kind == NN_MAX_POOL || l->kind == NN_AVG_POOL || l->kind == NN_GLOBAL_AVG_POOL ||
+           l->kind == NN_UPSAMPLE;
+}
+
 static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_last) {
     static const char *const classes[NN_KINDS] = {
-        [NN_CONV] = "Conv2D",
+        [NN_CONV] = "Conv",
         [NN_DENSE] = "Dense",
-        [NN_MAX_POOL] = "MaxPooling2D",
-        [NN_AVG_POOL] = "AveragePooling2D",
-        [NN_GLOBAL_AVG_POOL] = "GlobalAveragePooling2D",
+        [NN_MAX_POOL] = "MaxPooling",
+        [NN_AVG_POOL] = "AveragePooling",
+        [NN_GLOBAL_AVG_POOL] = "GlobalAveragePooling",
         [NN_BATCH_NORM] = "BatchNormalization",
         [NN_GROUP_NORM] = "GroupNormalization",
         [NN_DROPOUT] = "Dropout",
@@ -77,14 +84,14 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
         [NN_RELU] = "Activation",
         [NN_ADD] = "Add",
         [NN_CONCAT] = "Concatenate",
-        [NN_UPSAMPLE] = "UpSampling2D",
+        [NN_UPSAMPLE] = "UpSampling",
     };
     json_t *config = base_config(l->name);
     switch (l->kind) {
     case NN_CONV:
         json_object_set_new(config, "filters", json_integer(l->filters));
-        json_object_set_new(config, "kernel_size", pair(l->kernel_h, l->kernel_w));
-        json_object_set_new(config, "strides", pair(l->stride_h, l->stride_w));
+        json_object_set_new(config, "kernel_size", window(arch, l->kernel_d, l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "strides", window(arch, l->stride_d, l->stride_h, l->stride_w));
         json_object_set_new(config, "padding", json_string(l->same ? "same" : "valid"));
         json_object_set_new(config, "data_format", json_string("channels_last"));
         json_object_set_new(config, "use_bias", json_boolean(l->bias));
@@ -96,7 +103,7 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
         json_object_set_new(config, "axis", json_integer(-1));
         break;
     case NN_UPSAMPLE:
-        json_object_set_new(config, "size", pair(l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "size", window(arch, l->kernel_d, l->kernel_h, l->kernel_w));
         json_object_set_new(config, "data_format", json_string("channels_last"));
         json_object_set_new(config, "interpolation", json_string("nearest"));
         break;
@@ -107,8 +114,8 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
         break;
     case NN_MAX_POOL:
     case NN_AVG_POOL:
-        json_object_set_new(config, "pool_size", pair(l->kernel_h, l->kernel_w));
-        json_object_set_new(config, "strides", pair(l->stride_h, l->stride_w));
+        json_object_set_new(config, "pool_size", window(arch, l->kernel_d, l->kernel_h, l->kernel_w));
+        json_object_set_new(config, "strides", window(arch, l->stride_d, l->stride_h, l->stride_w));
         json_object_set_new(config, "padding", json_string("valid"));
         json_object_set_new(config, "data_format", json_string("channels_last"));
         break;
@@ -118,7 +125,7 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
         break;
     case NN_BATCH_NORM:
     case NN_GROUP_NORM:
-        set_norm(config, l);
+        set_norm(config, arch, l);
         break;
     case NN_DROPOUT:
         json_object_set_new(config, "rate", json_real(l->rate));
@@ -127,7 +134,12 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
         set_activation(config, "relu");
         break;
     }
-    int failed = add_layer(list, classes[l->kind], config);
+    char class_name[32];
+    snprintf(class_name, sizeof class_name, "%s%s", classes[l->kind],
+             !has_sides(l)     ? ""
+             : arch->is_volume ? "3D"
+                               : "2D");
+    int failed = add_layer(list, class_name, config);
     char a[NN_NAME_BYTES + 8], b[NN_NAME_BYTES + 8];
     const char *inputs[2] = {a, b};
     output_name(arch, l->sources[0], a);
@@ -151,8 +163,12 @@ static int add(json_t *list, const nn_arch *arch, const nn_layer *l, bool is_las
 msfl_status nn_arch_keras(const nn_arch *arch, char **json) {
     *json = NULL;
     json_t *list = json_array();
-    json_t *input = json_pack("{s:[n,I,I,I],s:s,s:b,s:b,s:s}", "batch_input_shape", (json_int_t)arch->input.h,
-                              (json_int_t)arch->input.w, (json_int_t)arch->input.c, "dtype", "float32", "sparse", 0,
+    json_t *shape = json_pack("[n]");
+    if (arch->is_volume) json_array_append_new(shape, json_integer(arch->input.d));
+    json_array_append_new(shape, json_integer(arch->input.h));
+    json_array_append_new(shape, json_integer(arch->input.w));
+    json_array_append_new(shape, json_integer(arch->input.c));
+    json_t *input = json_pack("{s:o,s:s,s:b,s:b,s:s}", "batch_input_shape", shape, "dtype", "float32", "sparse", 0,
                               "ragged", 0, "name", "image");
     int failed = add_layer(list, "InputLayer", input);
     if (failed == 0 && arch->is_graph) add_nodes(json_array_get(list, 0), NULL, 0);

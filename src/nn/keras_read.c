@@ -17,7 +17,7 @@ typedef struct known {
 
 typedef struct reader {
     const char *source, *layer;
-    bool functional;
+    bool functional, is_volume;
     known known[2 * NN_LAYERS_MAX + 2];
     uint32_t n_known;
 } reader;
@@ -47,12 +47,15 @@ static msfl_status whole(const reader *r, const json_t *config, const char *key,
     return status;
 }
 
-/* [h, w], or one number for both. */
-static msfl_status pair(const reader *r, const json_t *config, const char *key, uint32_t *h, uint32_t *w) {
+/* [h, w], of volumes [d, h, w], or one number for all. */
+static msfl_status window(const reader *r, const json_t *config, const char *key, uint32_t *d, uint32_t *h,
+                          uint32_t *w) {
     const json_t *v = json_object_get(config, key);
-    uint32_t *out[2] = {h, w};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *n = json_is_array(v) ? json_array_get(v, i) : v;
+    uint32_t *out[3] = {d, h, w};
+    const size_t skip = r->is_volume ? 0 : 1;
+    *d = 1;
+    for (size_t i = skip; i < 3; i++) {
+        const json_t *n = json_is_array(v) ? json_array_get(v, i - skip) : v;
         json_int_t value = json_integer_value(n);
         if (!json_is_integer(n) || value < 1 || value > NN_WINDOW_MAX) {
             return msfl_fail(MSFL_ERR_FORMAT, "%s: layer '%.60s': '%s' must be whole numbers from 1 to %d", r->source,
@@ -107,8 +110,8 @@ static msfl_status read_linear(const reader *r, const json_t *config, nn_layer *
     msfl_status status = activation(r, config, l, softmax);
     if (!conv) return status == MSFL_OK ? whole(r, config, "units", NN_UNITS_MAX, &l->filters) : status;
     if (status == MSFL_OK) status = whole(r, config, "filters", NN_CHANNELS_MAX, &l->filters);
-    if (status == MSFL_OK) status = pair(r, config, "kernel_size", &l->kernel_h, &l->kernel_w);
-    if (status == MSFL_OK) status = pair(r, config, "strides", &l->stride_h, &l->stride_w);
+    if (status == MSFL_OK) status = window(r, config, "kernel_size", &l->kernel_d, &l->kernel_h, &l->kernel_w);
+    if (status == MSFL_OK) status = window(r, config, "strides", &l->stride_d, &l->stride_h, &l->stride_w);
     if (status == MSFL_OK) status = padding(r, config, l);
     if (status == MSFL_OK && (!absent_or_ones(config, "dilation_rate") || !absent_or_ones(config, "groups"))) {
         status = cannot(r, "is dilated or grouped, which is not supported");
@@ -123,7 +126,7 @@ static msfl_status read_norm(const reader *r, const json_t *config, nn_layer *l)
     const json_t *axis = json_object_get(config, "axis");
     if (json_is_array(axis)) axis = json_array_get(axis, 0);
     json_int_t a = axis == NULL ? -1 : json_integer_value(axis);
-    if (a != -1 && a != 3 && a != 1) return cannot(r, "does not normalise over channels");
+    if (a != -1 && a != (r->is_volume ? 4 : 3) && a != 1) return cannot(r, "does not normalise over channels");
     msfl_status status = number(r, config, "epsilon", 1e-8, 1, &l->epsilon);
     if (status == MSFL_OK && l->kind == NN_BATCH_NORM) {
         status = number(r, config, "momentum", 0, 0.9999, &l->momentum);
@@ -137,7 +140,8 @@ static msfl_status read_join(const reader *r, const json_t *config, nn_layer *l)
     const json_t *axis = json_object_get(config, "axis");
     json_int_t a = axis == NULL ? -1 : json_integer_value(axis);
     if (!r->functional) return cannot(r, "joins two layers, which a Sequential model cannot");
-    if (l->kind == NN_CONCAT && a != -1 && a != 3) return cannot(r, "does not concatenate channels");
+    if (l->kind == NN_CONCAT && a != -1 && a != (r->is_volume ? 4 : 3))
+        return cannot(r, "does not concatenate channels");
     return MSFL_OK;
 }
 
@@ -148,7 +152,7 @@ static msfl_status read_upsampling(const reader *r, const json_t *config, nn_lay
     if (json_object_get(config, "data_format") != NULL && !text_is(config, "data_format", "channels_last")) {
         return cannot(r, "has its channels first; only channels_last is supported");
     }
-    return pair(r, config, "size", &l->kernel_h, &l->kernel_w);
+    return window(r, config, "size", &l->kernel_d, &l->kernel_h, &l->kernel_w);
 }
 
 static msfl_status remember(reader *r, const char *name, int32_t layer) {
@@ -198,10 +202,12 @@ static msfl_status read_input(const reader *r, const json_t *config, nn_arch *ar
     const json_t *shape = json_object_get(config, "batch_input_shape");
     if (shape == NULL) shape = json_object_get(config, "batch_shape");
     if (shape == NULL) return MSFL_OK; /* given elsewhere */
-    uint32_t *out[3] = {&arch->input.h, &arch->input.w, &arch->input.c};
-    for (size_t i = 0; i < 3; i++) {
-        json_int_t v = json_integer_value(json_array_get(shape, i + 1));
-        if (json_array_size(shape) != 4 || v < 1 || v > (i < 2 ? NN_SIDE_MAX : NN_CHANNELS_MAX)) {
+    uint32_t *out[4] = {&arch->input.d, &arch->input.h, &arch->input.w, &arch->input.c};
+    const size_t skip = r->is_volume ? 0 : 1;
+    arch->input.d = 1;
+    for (size_t i = skip; i < 4; i++) {
+        json_int_t v = json_integer_value(json_array_get(shape, i + 1 - skip));
+        if (json_array_size(shape) != 5 - skip || v < (i == 0 ? 2 : 1) || v > (i < 3 ? NN_SIDE_MAX : NN_CHANNELS_MAX)) {
             return cannot(r, "does not say how large its images are, or says too much");
         }
         *out[i] = (uint32_t)v;
@@ -209,24 +215,32 @@ static msfl_status read_input(const reader *r, const json_t *config, nn_arch *ar
     return MSFL_OK;
 }
 
+/* Whether a layer's class is `word`, or word2D, of volumes word3D. */
+static bool is_class(const reader *r, const char *class_name, const char *word, bool has_sides) {
+    size_t n = strlen(word);
+    if (strncmp(class_name, word, n) != 0) return false;
+    return strcmp(class_name + n, !has_sides ? "" : r->is_volume ? "3D" : "2D") == 0;
+}
+
 static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, bool *softmax) {
     static const struct {
         const char *class_name;
         nn_kind kind;
-    } classes[] = {{"Conv2D", NN_CONV},
-                   {"Dense", NN_DENSE},
-                   {"MaxPooling2D", NN_MAX_POOL},
-                   {"AveragePooling2D", NN_AVG_POOL},
-                   {"GlobalAveragePooling2D", NN_GLOBAL_AVG_POOL},
-                   {"BatchNormalization", NN_BATCH_NORM},
-                   {"GroupNormalization", NN_GROUP_NORM},
-                   {"Dropout", NN_DROPOUT},
-                   {"Flatten", NN_FLATTEN},
-                   {"Add", NN_ADD},
-                   {"Concatenate", NN_CONCAT},
-                   {"UpSampling2D", NN_UPSAMPLE},
-                   {"Activation", NN_RELU},
-                   {"ReLU", NN_RELU}};
+        bool has_sides;
+    } classes[] = {{"Conv", NN_CONV, true},
+                   {"Dense", NN_DENSE, false},
+                   {"MaxPooling", NN_MAX_POOL, true},
+                   {"AveragePooling", NN_AVG_POOL, true},
+                   {"GlobalAveragePooling", NN_GLOBAL_AVG_POOL, true},
+                   {"BatchNormalization", NN_BATCH_NORM, false},
+                   {"GroupNormalization", NN_GROUP_NORM, false},
+                   {"Dropout", NN_DROPOUT, false},
+                   {"Flatten", NN_FLATTEN, false},
+                   {"Add", NN_ADD, false},
+                   {"Concatenate", NN_CONCAT, false},
+                   {"UpSampling", NN_UPSAMPLE, true},
+                   {"Activation", NN_RELU, false},
+                   {"ReLU", NN_RELU, false}};
     enum { N_CLASSES = sizeof classes / sizeof classes[0] };
     const json_t *config = json_object_get(layer, "config");
     const char *class_name = json_string_value(json_object_get(layer, "class_name"));
@@ -240,7 +254,7 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
     if (status != MSFL_OK) return status;
     if (strcmp(class_name, "InputLayer") == 0) return remember(r, name, NN_IMAGE);
     size_t k = 0;
-    while (k < N_CLASSES && strcmp(classes[k].class_name, class_name) != 0)
+    while (k < N_CLASSES && !is_class(r, class_name, classes[k].class_name, classes[k].has_sides))
         k++;
     if (k == N_CLASSES) return cannot(r, "is of a class that is not supported");
     if (*softmax) return cannot(r, "comes after softmax, which must be the end");
@@ -249,7 +263,13 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
         return msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d layers", r->source, NN_LAYERS_MAX);
     }
     nn_layer *l = &arch->layers[arch->n_layers];
-    *l = (nn_layer){.kind = classes[k].kind, .stride_h = 1, .stride_w = 1, .bias = true, .epsilon = 1e-3};
+    *l = (nn_layer){.kind = classes[k].kind,
+                    .kernel_d = 1,
+                    .stride_d = 1,
+                    .stride_h = 1,
+                    .stride_w = 1,
+                    .bias = true,
+                    .epsilon = 1e-3};
     memcpy(l->name, name, strlen(name));
     double rate = 0;
     switch (l->kind) {
@@ -259,8 +279,8 @@ static msfl_status read_layer(reader *r, const json_t *layer, nn_arch *arch, boo
         break;
     case NN_MAX_POOL:
     case NN_AVG_POOL:
-        status = pair(r, config, "pool_size", &l->kernel_h, &l->kernel_w);
-        if (status == MSFL_OK) status = pair(r, config, "strides", &l->stride_h, &l->stride_w);
+        status = window(r, config, "pool_size", &l->kernel_d, &l->kernel_h, &l->kernel_w);
+        if (status == MSFL_OK) status = window(r, config, "strides", &l->stride_d, &l->stride_h, &l->stride_w);
         if (status == MSFL_OK) status = padding(r, config, l);
         if (status == MSFL_OK && l->same) status = cannot(r, "pools with padding, which is not supported");
         break;
@@ -315,6 +335,12 @@ static msfl_status read_model(const char *source, const json_t *root, nn_arch *a
     const json_t *layers = json_is_array(config) ? config : json_object_get(config, "layers");
     if (!json_is_array(layers)) return msfl_fail(MSFL_ERR_FORMAT, "%s: model_config has no list of layers", source);
     reader r = {.source = source, .layer = "", .functional = functional};
+    for (size_t i = 0; i < json_array_size(layers) && !r.is_volume; i++) {
+        const char *class_name = json_string_value(json_object_get(json_array_get(layers, i), "class_name"));
+        size_t n = class_name == NULL ? 0 : strlen(class_name);
+        r.is_volume = n > 2 && strcmp(class_name + n - 2, "3D") == 0;
+    }
+    arch->is_volume = r.is_volume;
     bool softmax = false;
     for (size_t i = 0; i < json_array_size(layers); i++) {
         msfl_status status = read_layer(&r, json_array_get(layers, i), arch, &softmax);

@@ -5,9 +5,10 @@
 
 #include "medsecurefl/common.h"
 
-/** A pool: per image ih x iw x c -> oh x ow x c, windows inside the image. */
+/** A pool: per image id x ih x iw x c -> od x oh x ow x c, windows inside the image. Of pictures the depths (and kd,
+ * sd) are 1. */
 typedef struct nn_pool {
-    uint32_t ih, iw, oh, ow, c, kh, kw, sh, sw;
+    uint32_t id, ih, iw, od, oh, ow, c, kd, kh, kw, sd, sh, sw;
 } nn_pool;
 
 /**

@@ -36,6 +36,7 @@ msfl_status nn_model_from_arch(const char *name, nn_arch *arch, msfl_model **out
     model->arch = arch;
     model->yaml = yaml;
     model->info = (msfl_model_info){.name = arch->name,
+                                    .depth = arch->input.d,
                                     .height = arch->input.h,
                                     .width = arch->input.w,
                                     .channels = arch->input.c,
@@ -45,18 +46,19 @@ msfl_status nn_model_from_arch(const char *name, nn_arch *arch, msfl_model **out
                                     .n_values = arch->n_values,
                                     .n_trainable = arch->n_trainable,
                                     .is_pixelwise = arch->is_pixelwise,
+                                    .is_volume = arch->is_volume,
                                     .n_targets = arch->n_targets};
     *out = model;
     return MSFL_OK;
 }
 
-msfl_status msfl_model_parse(const char *name, const char *yaml, size_t length, uint32_t height, uint32_t width,
-                             uint32_t channels, uint32_t n_classes, msfl_model **out) {
+static msfl_status parse(const char *name, const char *yaml, size_t length, uint32_t depth, uint32_t height,
+                         uint32_t width, uint32_t channels, uint32_t n_classes, msfl_model **out) {
     *out = NULL;
     nn_arch *arch = msfl_alloc(1, sizeof *arch);
     if (arch == NULL) return MSFL_ERR_MEMORY;
     msfl_status status = nn_arch_read(name, yaml, length, arch);
-    if (status == MSFL_OK) status = nn_arch_adapt(name, arch, height, width, channels, n_classes);
+    if (status == MSFL_OK) status = nn_arch_adapt(name, arch, depth, height, width, channels, n_classes);
     if (status != MSFL_OK) {
         msfl_free(arch);
         return status;
@@ -64,12 +66,21 @@ msfl_status msfl_model_parse(const char *name, const char *yaml, size_t length, 
     return nn_model_from_arch(name, arch, out);
 }
 
+msfl_status msfl_model_parse(const char *name, const char *yaml, size_t length, uint32_t height, uint32_t width,
+                             uint32_t channels, uint32_t n_classes, msfl_model **out) {
+    return parse(name, yaml, length, 0, height, width, channels, n_classes, out);
+}
+
 msfl_status msfl_model_new(const char *name_or_path, uint32_t height, uint32_t width, uint32_t channels,
                            uint32_t n_classes, msfl_model **out) {
+    return msfl_model_new_volume(name_or_path, 0, height, width, channels, n_classes, out);
+}
+
+msfl_status msfl_model_new_volume(const char *name_or_path, uint32_t depth, uint32_t height, uint32_t width,
+                                  uint32_t channels, uint32_t n_classes, msfl_model **out) {
     *out = NULL;
     const char *yaml = nn_builtin(name_or_path);
-    if (yaml != NULL)
-        return msfl_model_parse(name_or_path, yaml, strlen(yaml), height, width, channels, n_classes, out);
+    if (yaml != NULL) return parse(name_or_path, yaml, strlen(yaml), depth, height, width, channels, n_classes, out);
     if (!msfl_file_exists(name_or_path)) {
         return msfl_fail(MSFL_ERR_MISSING, "no network or file is called '%s'; built in are %s", name_or_path,
                          nn_builtin_names());
@@ -78,7 +89,7 @@ msfl_status msfl_model_new(const char *name_or_path, uint32_t height, uint32_t w
     size_t length;
     msfl_status status = msfl_file_read(name_or_path, NN_YAML_BYTES_MAX, &bytes, &length);
     if (status != MSFL_OK) return status;
-    status = msfl_model_parse(name_or_path, (const char *)bytes, length, height, width, channels, n_classes, out);
+    status = parse(name_or_path, (const char *)bytes, length, depth, height, width, channels, n_classes, out);
     msfl_free(bytes);
     return status;
 }

@@ -29,25 +29,27 @@ static void choose_shards(nn_net *net) {
     net->n_shards = (net->batch + net->shard_images - 1) / net->shard_images;
 }
 
-static size_t volume(nn_shape s) {
-    return (size_t)s.h * s.w * s.c;
-}
-
 static msfl_status compile_conv(nn_net *net, nn_op *op) {
     const nn_layer *l = op->layer;
     nn_conv_shape s = {.n = net->shard_images,
+                       .id = l->in.d,
                        .ih = l->in.h,
                        .iw = l->in.w,
                        .ic = l->in.c,
+                       .od = l->out.d,
                        .oh = l->out.h,
                        .ow = l->out.w,
                        .oc = l->out.c,
+                       .kd = net->arch->is_volume ? l->kernel_d : 0,
                        .kh = l->kernel_h,
                        .kw = l->kernel_w,
+                       .sd = l->stride_d,
                        .sh = l->stride_h,
                        .sw = l->stride_w,
+                       .pf = l->pad_front,
                        .pt = l->pad_top,
                        .pl = l->pad_left,
+                       .pk = l->pad_back,
                        .pb = l->pad_bottom,
                        .pr = l->pad_right,
                        .bias = l->bias,
@@ -96,10 +98,21 @@ static msfl_status compile_ops(nn_net *net) {
         nn_op *op = &net->ops[i];
         const nn_layer *l = &net->arch->layers[i];
         op->layer = l;
-        op->in = volume(l->in);
-        op->out = volume(l->out);
-        op->pool = (nn_pool){l->in.h,     l->in.w,     l->out.h,    l->out.w,   l->in.c,
-                             l->kernel_h, l->kernel_w, l->stride_h, l->stride_w};
+        op->in = nn_shape_values(l->in);
+        op->out = nn_shape_values(l->out);
+        op->pool = (nn_pool){.id = l->in.d,
+                             .ih = l->in.h,
+                             .iw = l->in.w,
+                             .od = l->out.d,
+                             .oh = l->out.h,
+                             .ow = l->out.w,
+                             .c = l->in.c,
+                             .kd = l->kernel_d,
+                             .kh = l->kernel_h,
+                             .kw = l->kernel_w,
+                             .sd = l->stride_d,
+                             .sh = l->stride_h,
+                             .sw = l->stride_w};
         if (l->kind == NN_BATCH_NORM) {
             op->sync = net->n_syncs;
             net->sync_ops[net->n_syncs++] = i;

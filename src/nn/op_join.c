@@ -8,8 +8,8 @@ static size_t channels_of(const nn_op *op, const nn_run *run, int source) {
     return s == NN_IMAGE ? run->net->arch->input.c : run->net->ops[s].layer->out.c;
 }
 
-/* Nearest neighbour: every pixel becomes a block. */
-static void upsample(const nn_layer *l, const float *x, float *y) {
+/* Nearest neighbour: every pixel becomes a block. One slice of the source, one of what comes out. */
+static void upsample_slice(const nn_layer *l, const float *x, float *y) {
     size_t c = l->in.c, row = (size_t)l->out.w * c;
     for (uint32_t iy = 0; iy < l->in.h; iy++) {
         float *first = y;
@@ -22,8 +22,19 @@ static void upsample(const nn_layer *l, const float *x, float *y) {
     }
 }
 
+static void upsample(const nn_layer *l, const float *x, float *y) {
+    size_t in = (size_t)l->in.h * l->in.w * l->in.c, out = (size_t)l->out.h * l->out.w * l->in.c;
+    for (uint32_t z = 0; z < l->in.d; z++, x += in) {
+        const float *first = y;
+        upsample_slice(l, x, y);
+        y += out;
+        for (uint32_t k = 1; k < l->kernel_d; k++, y += out)
+            memcpy(y, first, out * sizeof *y);
+    }
+}
+
 /* The gradient of a pixel is the sum over its block, in reading order. */
-static void upsample_backward(const nn_kernels *kernels, const nn_layer *l, const float *dy, float *dx) {
+static void upsample_slice_backward(const nn_kernels *kernels, const nn_layer *l, const float *dy, float *dx) {
     size_t c = l->in.c;
     for (uint32_t oy = 0; oy < l->out.h; oy++) {
         float *row = dx + (size_t)(oy / l->kernel_h) * l->in.w * c;
@@ -32,9 +43,15 @@ static void upsample_backward(const nn_kernels *kernels, const nn_layer *l, cons
     }
 }
 
+static void upsample_backward(const nn_kernels *kernels, const nn_layer *l, const float *dy, float *dx) {
+    size_t in = (size_t)l->in.h * l->in.w * l->in.c, out = (size_t)l->out.h * l->out.w * l->in.c;
+    for (uint32_t z = 0; z < l->out.d; z++)
+        upsample_slice_backward(kernels, l, dy + z * out, dx + z / l->kernel_d * in);
+}
+
 void nn_join_forward(const nn_op *op, const nn_run *run, const float *const x[2], float *y) {
     const nn_layer *l = op->layer;
-    size_t n = run->net->shard_images, pixels = (size_t)l->out.h * l->out.w;
+    size_t n = run->net->shard_images, pixels = (size_t)l->out.d * l->out.h * l->out.w;
     if (l->kind == NN_ADD) {
         run->net->kernels->add2(y, x[0], x[1], n * op->out, l->relu);
     } else if (l->kind == NN_CONCAT) {
@@ -56,7 +73,7 @@ void nn_join_mask(const nn_op *op, const nn_run *run, const float *y, float *dy)
 void nn_join_backward(const nn_op *op, const nn_run *run, int source, const float *dy, float *dx, bool add) {
     const nn_layer *l = op->layer;
     const nn_kernels *kernels = run->net->kernels;
-    size_t n = run->net->shard_images, pixels = (size_t)l->out.h * l->out.w;
+    size_t n = run->net->shard_images, pixels = (size_t)l->out.d * l->out.h * l->out.w;
     if (l->kind == NN_ADD) {
         if (add) {
             kernels->add(dx, dy, n * op->out);

@@ -69,7 +69,7 @@ void nn_group_norm_forward(const nn_op *op, const nn_run *run, const float *x, f
     const nn_kernels *k = run->net->kernels;
     const float *gamma = nn_values(op, run, 0), *beta = nn_values(op, run, 1);
     size_t c = l->in.c, per_group = c / l->groups, tile = nn_tile(c);
-    double pixels = (double)((size_t)l->in.h * l->in.w);
+    double pixels = (double)((size_t)l->in.d * l->in.h * l->in.w);
     tiles t = tiles_of(run);
     for (size_t i = 0; i < run->net->shard_images; i++, x += op->in, y += op->in) {
         float *saved = run->workspace + op->saved + i * nn_group_norm_saved(op);
@@ -103,7 +103,7 @@ void nn_group_norm_backward(const nn_op *op, const nn_run *run, const float *x, 
     const float *gamma = nn_values(op, run, 0);
     float *dgamma = nn_gradient(op, run, 0), *dbeta = nn_gradient(op, run, 1);
     size_t c = l->in.c, per_group = c / l->groups, tile = nn_tile(c);
-    double n = (double)((size_t)l->in.h * l->in.w * per_group);
+    double n = (double)((size_t)l->in.d * l->in.h * l->in.w * per_group);
     tiles t = tiles_of(run);
     memset(dgamma, 0, c * sizeof *dgamma);
     memset(dbeta, 0, c * sizeof *dbeta);

@@ -31,7 +31,19 @@ static void dropout(const nn_op *op, const nn_run *run, const float *x, float *y
 
 static nn_pool whole_image(const nn_op *op) {
     nn_shape in = op->layer->in;
-    return (nn_pool){in.h, in.w, 1, 1, in.c, in.h, in.w, 1, 1};
+    return (nn_pool){.id = in.d,
+                     .ih = in.h,
+                     .iw = in.w,
+                     .od = 1,
+                     .oh = 1,
+                     .ow = 1,
+                     .c = in.c,
+                     .kd = in.d,
+                     .kh = in.h,
+                     .kw = in.w,
+                     .sd = 1,
+                     .sh = 1,
+                     .sw = 1};
 }
 
 void nn_simple_forward(const nn_op *op, const nn_run *run, bool training, const float *x, float *y) {

@@ -6,8 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t height, uint32_t width, uint32_t channels,
-                          uint32_t n_classes) {
+msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t depth, uint32_t height, uint32_t width,
+                          uint32_t channels, uint32_t n_classes) {
+    if (depth != 0 && (depth > 1) != arch->is_volume) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s is a network for %s, and these are %s; unet3d is one for volumes", name,
+                         arch->is_volume ? "volumes" : "pictures", arch->is_volume ? "pictures" : "volumes");
+    }
+    if (depth > NN_SIDE_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: volumes of %u slices; at most %d are possible", name, depth, NN_SIDE_MAX);
+    }
     if (height > NN_SIDE_MAX || width > NN_SIDE_MAX || channels > NN_CHANNELS_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: images of %u x %u x %u; at most %d x %d x %d are possible", name, height,
                          width, channels, NN_SIDE_MAX, NN_SIDE_MAX, NN_CHANNELS_MAX);
@@ -15,6 +22,7 @@ msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t height, uint
     if (n_classes == 1 || n_classes > NN_CLASSES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %u classes; 2 to %d are possible", name, n_classes, NN_CLASSES_MAX);
     }
+    if (depth != 0) arch->input.d = depth;
     if (height != 0) arch->input.h = height;
     if (width != 0) arch->input.w = width;
     if (channels != 0) arch->input.c = channels;
@@ -85,25 +93,39 @@ static uint32_t window(uint32_t in, uint32_t kernel, uint32_t stride, bool same,
     return out;
 }
 
-static msfl_status resolve_window(const char *source, nn_layer *l) {
+/* "3x4", or "2x3x4" of volumes. */
+static void size_text(char *text, size_t size, const char *times, uint32_t d, uint32_t h, uint32_t w, bool is_volume) {
+    if (is_volume) {
+        snprintf(text, size, "%u%s%u%s%u", d, times, h, times, w);
+    } else {
+        snprintf(text, size, "%u%s%u", h, times, w);
+    }
+}
+
+static msfl_status resolve_window(const char *source, const nn_arch *arch, nn_layer *l) {
+    l->out.d = window(l->in.d, l->kernel_d, l->stride_d, l->same, &l->pad_front, &l->pad_back);
     l->out.h = window(l->in.h, l->kernel_h, l->stride_h, l->same, &l->pad_top, &l->pad_bottom);
     l->out.w = window(l->in.w, l->kernel_w, l->stride_w, l->same, &l->pad_left, &l->pad_right);
-    if (l->out.h == 0 || l->out.w == 0) {
-        return msfl_fail(
-            MSFL_ERR_MISMATCH,
-            "%s: layer '%s' looks at %u x %u pixels, but only %u x %u are left there; use larger images or "
-            "fewer layers",
-            source, l->name, l->kernel_h, l->kernel_w, l->in.h, l->in.w);
+    if (l->out.d == 0 || l->out.h == 0 || l->out.w == 0) {
+        char looks[40], left[40];
+        size_text(looks, sizeof looks, " x ", l->kernel_d, l->kernel_h, l->kernel_w, arch->is_volume);
+        size_text(left, sizeof left, " x ", l->in.d, l->in.h, l->in.w, arch->is_volume);
+        return msfl_fail(MSFL_ERR_MISMATCH,
+                         "%s: layer '%s' looks at %s %s, but only %s are left there; use larger images or fewer layers",
+                         source, l->name, looks, arch->is_volume ? "voxels" : "pixels", left);
     }
     return MSFL_OK;
 }
 
 static msfl_status resolve_conv(const char *source, nn_arch *arch, nn_layer *l) {
-    msfl_status status = resolve_window(source, l);
+    msfl_status status = resolve_window(source, arch, l);
     if (l->filters == 0) l->filters = arch->n_classes;
     l->out.c = l->filters;
-    uint32_t kernel[4] = {l->kernel_h, l->kernel_w, l->in.c, l->filters};
-    if (status == MSFL_OK) status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, 4, kernel);
+    const uint32_t kernel[5] = {l->kernel_d, l->kernel_h, l->kernel_w, l->in.c, l->filters};
+    const uint32_t rank = arch->is_volume ? 5 : 4;
+    if (status == MSFL_OK) {
+        status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, rank, kernel + (5 - rank));
+    }
     if (status == MSFL_OK && l->bias) status = add_tensor(source, arch, l, "bias", MSFL_TENSOR_WEIGHT, 1, &l->filters);
     return status;
 }
@@ -114,7 +136,7 @@ static msfl_status resolve_dense(const char *source, nn_arch *arch, nn_layer *l,
                          source, l->name);
     }
     if (l->filters == 0) l->filters = arch->n_classes;
-    l->out = (nn_shape){1, 1, l->filters};
+    l->out = (nn_shape){1, 1, 1, l->filters};
     l->flat = true;
     uint32_t kernel[2] = {l->in.c, l->filters};
     msfl_status status = add_tensor(source, arch, l, "kernel", MSFL_TENSOR_WEIGHT, 2, kernel);
@@ -140,11 +162,14 @@ static msfl_status resolve_pair(const char *source, const nn_arch *arch, nn_laye
     const nn_layer *other = &arch->layers[l->sources[1]];
     nn_shape a = l->in, b = other->out;
     bool concat = l->kind == NN_CONCAT;
-    if (a.h != b.h || a.w != b.w || l->flat != other->flat || (!concat && a.c != b.c)) {
+    if (a.d != b.d || a.h != b.h || a.w != b.w || l->flat != other->flat || (!concat && a.c != b.c)) {
+        char mine[40], its[40];
+        size_text(mine, sizeof mine, " x ", a.d, a.h, a.w, arch->is_volume);
+        size_text(its, sizeof its, " x ", b.d, b.h, b.w, arch->is_volume);
         return msfl_fail(MSFL_ERR_MISMATCH,
-                         "%s: layer '%s' cannot join %u x %u x %u with '%s', which is %u x %u x %u; where images were "
-                         "halved and doubled again, their sides must divide by two as often",
-                         source, l->name, a.h, a.w, a.c, l->with, b.h, b.w, b.c);
+                         "%s: layer '%s' cannot join %s x %u with '%s', which is %s x %u; where images were halved and "
+                         "doubled again, their sides must divide by two as often",
+                         source, l->name, mine, a.c, l->with, its, b.c);
     }
     if (!concat) return MSFL_OK;
     uint32_t most = l->flat ? NN_UNITS_MAX : NN_CHANNELS_MAX;
@@ -157,36 +182,40 @@ static msfl_status resolve_pair(const char *source, const nn_arch *arch, nn_laye
 }
 
 static msfl_status resolve_upsample(const char *source, nn_layer *l) {
-    if ((uint64_t)l->in.h * l->kernel_h > NN_SIDE_MAX || (uint64_t)l->in.w * l->kernel_w > NN_SIDE_MAX) {
+    if ((uint64_t)l->in.d * l->kernel_d > NN_SIDE_MAX || (uint64_t)l->in.h * l->kernel_h > NN_SIDE_MAX ||
+        (uint64_t)l->in.w * l->kernel_w > NN_SIDE_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes an image with a side above %d pixels", source, l->name,
                          NN_SIDE_MAX);
     }
+    l->out.d = l->in.d * l->kernel_d;
     l->out.h = l->in.h * l->kernel_h;
     l->out.w = l->in.w * l->kernel_w;
     return MSFL_OK;
 }
 
-static void describe(nn_layer *l) {
-    char how[96] = "", out[48], values[40] = "";
+static void describe(const nn_arch *arch, nn_layer *l) {
+    char how[96] = "", out[48], values[40] = "", kernel[40], stride[40];
+    bool v = arch->is_volume;
+    size_text(kernel, sizeof kernel, "x", l->kernel_d, l->kernel_h, l->kernel_w, v);
+    size_text(stride, sizeof stride, "x", l->stride_d, l->stride_h, l->stride_w, v);
     switch (l->kind) {
     case NN_ADD:
     case NN_CONCAT:
         snprintf(how, sizeof how, " %s%s", l->with, l->relu ? " relu" : "");
         break;
     case NN_UPSAMPLE:
-        snprintf(how, sizeof how, " x %ux%u", l->kernel_h, l->kernel_w);
+        snprintf(how, sizeof how, " x %s", kernel);
         break;
     case NN_CONV:
-        snprintf(how, sizeof how, " %ux%ux%u%s%s", l->kernel_h, l->kernel_w, l->filters, l->same ? " same" : "",
-                 l->relu ? " relu" : "");
-        if (l->stride_h != 1 || l->stride_w != 1) {
+        snprintf(how, sizeof how, " %sx%u%s%s", kernel, l->filters, l->same ? " same" : "", l->relu ? " relu" : "");
+        if (l->stride_d != 1 || l->stride_h != 1 || l->stride_w != 1) {
             size_t n = strlen(how);
-            snprintf(how + n, sizeof how - n, " / %ux%u", l->stride_h, l->stride_w);
+            snprintf(how + n, sizeof how - n, " / %s", stride);
         }
         break;
     case NN_MAX_POOL:
     case NN_AVG_POOL:
-        snprintf(how, sizeof how, " %ux%u / %ux%u", l->kernel_h, l->kernel_w, l->stride_h, l->stride_w);
+        snprintf(how, sizeof how, " %s / %s", kernel, stride);
         break;
     case NN_GROUP_NORM:
         snprintf(how, sizeof how, " in %u groups%s", l->groups, l->relu ? " relu" : "");
@@ -200,11 +229,18 @@ static void describe(nn_layer *l) {
     if (l->flat) {
         snprintf(out, sizeof out, "%u", l->out.c);
     } else {
-        snprintf(out, sizeof out, "%ux%ux%u", l->out.h, l->out.w, l->out.c);
+        char size[40];
+        size_text(size, sizeof size, "x", l->out.d, l->out.h, l->out.w, v);
+        snprintf(out, sizeof out, "%sx%u", size, l->out.c);
     }
     if (l->n_values != 0) snprintf(values, sizeof values, ", %llu values", (unsigned long long)l->n_values);
     snprintf(l->text, sizeof l->text, "%s%s%s%s -> %s%s", nn_kind_words[l->kind], l->from[0] != 0 ? " of " : "",
              l->from, how, out, values);
+}
+
+/* Products of four sides of up to 4096 to 8192 stay below 2^49 until the last. */
+static bool too_large(nn_shape s) {
+    return (uint64_t)s.d * s.h * s.w > NN_ACTIVATION_VALUES_MAX || nn_shape_values(s) > NN_ACTIVATION_VALUES_MAX;
 }
 
 static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l, nn_shape in, bool flat) {
@@ -212,7 +248,7 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
     l->flat = flat;
     l->first_tensor = l->n_tensors = 0;
     l->n_values = 0;
-    uint64_t length = (uint64_t)in.h * in.w * in.c;
+    uint64_t length = nn_shape_values(in);
     msfl_status status = MSFL_OK;
     switch (l->kind) {
     case NN_CONV:
@@ -225,7 +261,7 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
         }
         status = l->kind == NN_CONV       ? resolve_conv(source, arch, l)
                  : l->kind == NN_UPSAMPLE ? resolve_upsample(source, l)
-                                          : resolve_window(source, l);
+                                          : resolve_window(source, arch, l);
         break;
     case NN_ADD:
     case NN_CONCAT:
@@ -235,7 +271,7 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
         status = resolve_dense(source, arch, l, flat);
         break;
     case NN_GLOBAL_AVG_POOL:
-        l->out = (nn_shape){1, 1, in.c};
+        l->out = (nn_shape){1, 1, 1, in.c};
         l->flat = true;
         break;
     case NN_FLATTEN:
@@ -243,7 +279,7 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
             return msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes a vector of %llu values; at most %d are possible",
                              source, l->name, (unsigned long long)length, NN_UNITS_MAX);
         }
-        l->out = (nn_shape){1, 1, (uint32_t)length};
+        l->out = (nn_shape){1, 1, 1, (uint32_t)length};
         l->flat = true;
         break;
     case NN_BATCH_NORM:
@@ -253,11 +289,11 @@ static msfl_status resolve_layer(const char *source, nn_arch *arch, nn_layer *l,
     default: /* dropout, relu: shape and weights as before */
         break;
     }
-    if (status == MSFL_OK && (uint64_t)l->out.h * l->out.w * l->out.c > NN_ACTIVATION_VALUES_MAX) {
+    if (status == MSFL_OK && too_large(l->out)) {
         status = msfl_fail(MSFL_ERR_LIMIT, "%s: layer '%s' makes more than %d values from one image", source, l->name,
                            NN_ACTIVATION_VALUES_MAX);
     }
-    if (status == MSFL_OK) describe(l);
+    if (status == MSFL_OK) describe(arch, l);
     return status;
 }
 
@@ -309,6 +345,9 @@ uint32_t nn_arch_reader(const nn_arch *arch, uint32_t i) {
 msfl_status nn_arch_resolve(const char *name, nn_arch *arch) {
     arch->n_tensors = 0;
     arch->n_values = arch->n_trainable = 0;
+    if (too_large(arch->input)) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: images of more than %d values", name, NN_ACTIVATION_VALUES_MAX);
+    }
     msfl_status status = name_layers(name, arch);
     if (status == MSFL_OK) status = connect(name, arch);
     for (uint32_t i = 0; i < arch->n_layers && status == MSFL_OK; i++) {
@@ -327,10 +366,14 @@ msfl_status nn_arch_resolve(const char *name, nn_arch *arch) {
             name);
     }
     arch->is_pixelwise = last->kind == NN_CONV;
-    arch->n_targets = arch->is_pixelwise ? last->out.h * last->out.w : 1;
-    if (arch->is_pixelwise && (last->out.h != arch->input.h || last->out.w != arch->input.w)) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "%s: the last layer gives classes to %u x %u pixels, the image has %u x %u",
-                         name, last->out.h, last->out.w, arch->input.h, arch->input.w);
+    arch->n_targets = arch->is_pixelwise ? last->out.d * last->out.h * last->out.w : 1;
+    if (arch->is_pixelwise &&
+        (last->out.d != arch->input.d || last->out.h != arch->input.h || last->out.w != arch->input.w)) {
+        char given[40], there[40];
+        size_text(given, sizeof given, " x ", last->out.d, last->out.h, last->out.w, arch->is_volume);
+        size_text(there, sizeof there, " x ", arch->input.d, arch->input.h, arch->input.w, arch->is_volume);
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s: the last layer gives classes to %s %s, the image has %s", name, given,
+                         arch->is_volume ? "voxels" : "pixels", there);
     }
     if (last->filters != arch->n_classes) {
         return msfl_fail(MSFL_ERR_MISMATCH,

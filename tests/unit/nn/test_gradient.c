@@ -215,10 +215,32 @@ static void losses(void **state) {
                pixels, (twin_wish){.dice = 2.5, .weights = {0.5, 2.0, 1.0}});
 }
 
+/* The same layers on volumes, with every fast path of theirs: 2 x 2 x 2 pools with and without odd sides. */
+static void volumes(void **state) {
+    (void)state;
+    static const char odd[] = "depth: 4, height: 5, width: 3, channels: 2";
+    static const char even[] = "depth: 2, height: 4, width: 4, channels: 1";
+    check(odd, "conv: {filters: 3, kernel: 2}, flatten");
+    check(odd, "conv: {filters: 3, kernel: 3, padding: same, stride: [2, 1, 2], activation: relu}, global_avg_pool");
+    check(odd, "conv: {filters: 3, kernel: [1, 3, 2], bias: false}, max_pool, flatten");
+    check(odd, "conv: {filters: 8, kernel: 1, activation: relu}, max_pool, flatten");
+    check(odd, "conv: {filters: 2, kernel: 1}, max_pool: {size: [3, 2, 1], stride: [1, 2, 2]}, flatten");
+    check(odd, "conv: {filters: 2, kernel: 1}, max_pool: {size: [1, 2, 2], stride: [1, 2, 2]}, flatten");
+    check(odd, "conv: {filters: 2, kernel: 1, bias: false}, avg_pool: {size: [2, 3, 2], stride: 1}, batch_norm, relu, "
+               "flatten");
+    check(even, "conv: {filters: 4, kernel: 3, padding: same}, group_norm: {groups: 2, activation: relu, name: a}, "
+                "max_pool, upsample, concat: {with: a}, conv: {filters: 2, kernel: 1}, flatten");
+    check(even, "conv: {filters: 2, kernel: 1}, upsample: {size: [3, 1, 2]}, conv: {filters: 2, kernel: 2}, flatten");
+    check_with(even,
+               "conv: {filters: 4, kernel: 3, padding: same, name: a}, max_pool, upsample, concat: {with: a}, "
+               "group_norm: {groups: 2, activation: relu}",
+               "conv: {filters: classes, kernel: 1}", (twin_wish){.dice = 1.0});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(dense_layers), cmocka_unit_test(convolutions),
                                        cmocka_unit_test(pools),        cmocka_unit_test(group_norms),
                                        cmocka_unit_test(batch_norms),  cmocka_unit_test(graphs),
-                                       cmocka_unit_test(losses)};
+                                       cmocka_unit_test(losses),       cmocka_unit_test(volumes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

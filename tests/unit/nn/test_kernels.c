@@ -48,7 +48,8 @@ static void use(const nn_kernels *k, data *d, size_t n, size_t c, const nn_pool 
     k->affine(d->x, d->y, n, tile, d->a, d->b, n % 2 == 0);
     k->affine2(d->x, d->dy, d->dy, n, tile, d->a, d->b, d->c);
     k->relu(d->x, d->x, n);
-    size_t in = (size_t)pool->ih * pool->iw * pool->c, out = (size_t)pool->oh * pool->ow * pool->c;
+    size_t in = (size_t)pool->id * pool->ih * pool->iw * pool->c;
+    size_t out = (size_t)pool->od * pool->oh * pool->ow * pool->c;
     k->max_pool(pool, d->x, d->y);
     k->max_pool_backward(pool, d->x, d->y, d->dy, d->y + out, n % 3 == 0);
     k->avg_pool(pool, d->x, d->y + out + in);
@@ -70,7 +71,12 @@ static void tables_agree(void **state) {
         if (n < c) n = c;
         nn_pool p = {.ih = 2 + (uint32_t)msfl_seeded_below(&g, 8), .iw = 2 + (uint32_t)msfl_seeded_below(&g, 8)};
         bool usual = msfl_seeded_below(&g, 2) == 0;
-        p.c = (uint32_t)(c > 64 ? 3 : c);
+        bool volume = msfl_seeded_below(&g, 2) == 0;
+        p.id = volume ? 2 + (uint32_t)msfl_seeded_below(&g, 3) : 1;
+        p.kd = !volume ? 1 : usual ? 2 : 1 + (uint32_t)msfl_seeded_below(&g, p.id);
+        p.sd = !volume ? 1 : usual ? 2 : 1 + (uint32_t)msfl_seeded_below(&g, 3);
+        p.od = (p.id - p.kd) / p.sd + 1;
+        p.c = (uint32_t)(c > 64 || volume ? 3 + 5 * (c % 2) : c);
         p.kh = usual ? 2 : 1 + (uint32_t)msfl_seeded_below(&g, p.ih);
         p.kw = usual ? 2 : 1 + (uint32_t)msfl_seeded_below(&g, p.iw);
         p.sh = usual ? 2 : 1 + (uint32_t)msfl_seeded_below(&g, 3);

@@ -16,36 +16,42 @@ typedef struct twin {
 } twin;
 
 static inline size_t twin_volume(nn_shape s) {
-    return (size_t)s.h * s.w * s.c;
+    return (size_t)s.d * s.h * s.w * s.c;
 }
 
 static inline const double *twin_tensor(const twin *t, const nn_layer *l, uint32_t k) {
     return t->weights + t->arch->tensors[l->first_tensor + k].offset;
 }
 
-static inline double *twin_at(double *x, nn_shape s, size_t i, int64_t y, int64_t xx, size_t c) {
-    return x + ((i * s.h + (size_t)y) * s.w + (size_t)xx) * s.c + c;
+static inline double *twin_at(double *x, nn_shape s, size_t i, int64_t z, int64_t y, int64_t xx, size_t c) {
+    return x + (((i * s.d + (size_t)z) * s.h + (size_t)y) * s.w + (size_t)xx) * s.c + c;
+}
+
+/* Voxel number `v` of a box of sides d, h, w (d does not matter), in reading order. */
+static inline void twin_place(int64_t v, int64_t h, int64_t w, int64_t at[3]) {
+    at[0] = v / w / h;
+    at[1] = v / w % h;
+    at[2] = v % w;
 }
 
 static inline void twin_conv(const twin *t, const nn_layer *l, double *x, double *y) {
     const double *kernel = twin_tensor(t, l, 0);
+    int64_t o[3], k[3], n_out = (int64_t)l->out.d * l->out.h * l->out.w;
+    int64_t n_kernel = (int64_t)l->kernel_d * l->kernel_h * l->kernel_w;
     for (size_t i = 0; i < t->n; i++) {
-        for (int64_t oy = 0; oy < l->out.h; oy++) {
-            for (int64_t ox = 0; ox < l->out.w; ox++) {
-                for (size_t o = 0; o < l->out.c; o++) {
-                    double sum = l->bias ? twin_tensor(t, l, 1)[o] : 0.0;
-                    for (int64_t ky = 0; ky < l->kernel_h; ky++) {
-                        for (int64_t kx = 0; kx < l->kernel_w; kx++) {
-                            int64_t iy = oy * l->stride_h + ky - l->pad_top, ix = ox * l->stride_w + kx - l->pad_left;
-                            if (iy < 0 || ix < 0 || iy >= l->in.h || ix >= l->in.w) continue;
-                            for (size_t c = 0; c < l->in.c; c++) {
-                                sum += *twin_at(x, l->in, i, iy, ix, c) *
-                                       kernel[(((size_t)ky * l->kernel_w + (size_t)kx) * l->in.c + c) * l->out.c + o];
-                            }
-                        }
-                    }
-                    *twin_at(y, l->out, i, oy, ox, o) = sum;
+        for (int64_t p = 0; p < n_out; p++) {
+            twin_place(p, l->out.h, l->out.w, o);
+            for (size_t f = 0; f < l->out.c; f++) {
+                double sum = l->bias ? twin_tensor(t, l, 1)[f] : 0.0;
+                for (int64_t q = 0; q < n_kernel; q++) {
+                    twin_place(q, l->kernel_h, l->kernel_w, k);
+                    int64_t z = o[0] * l->stride_d + k[0] - l->pad_front;
+                    int64_t v = o[1] * l->stride_h + k[1] - l->pad_top, u = o[2] * l->stride_w + k[2] - l->pad_left;
+                    if (z < 0 || v < 0 || u < 0 || z >= l->in.d || v >= l->in.h || u >= l->in.w) continue;
+                    for (size_t c = 0; c < l->in.c; c++)
+                        sum += *twin_at(x, l->in, i, z, v, u, c) * kernel[((size_t)q * l->in.c + c) * l->out.c + f];
                 }
+                *twin_at(y, l->out, i, o[0], o[1], o[2], f) = sum;
             }
         }
     }
@@ -53,19 +59,22 @@ static inline void twin_conv(const twin *t, const nn_layer *l, double *x, double
 
 static inline void twin_pool(const twin *t, const nn_layer *l, double *x, double *y) {
     bool whole = l->kind == NN_GLOBAL_AVG_POOL;
-    int64_t kh = whole ? l->in.h : l->kernel_h, kw = whole ? l->in.w : l->kernel_w;
+    int64_t kd = whole ? l->in.d : l->kernel_d, kh = whole ? l->in.h : l->kernel_h, kw = whole ? l->in.w : l->kernel_w;
+    int64_t o[3], k[3], n_out = (int64_t)l->out.d * l->out.h * l->out.w;
     for (size_t i = 0; i < t->n; i++) {
-        for (int64_t oy = 0; oy < l->out.h; oy++) {
-            for (int64_t ox = 0; ox < l->out.w; ox++) {
-                for (size_t c = 0; c < l->in.c; c++) {
-                    double most = -INFINITY, sum = 0.0;
-                    for (int64_t k = 0; k < kh * kw; k++) {
-                        double v = *twin_at(x, l->in, i, oy * l->stride_h + k / kw, ox * l->stride_w + k % kw, c);
-                        most = v > most ? v : most;
-                        sum += v;
-                    }
-                    *twin_at(y, l->out, i, oy, ox, c) = l->kind == NN_MAX_POOL ? most : sum / (double)(kh * kw);
+        for (int64_t p = 0; p < n_out; p++) {
+            twin_place(p, l->out.h, l->out.w, o);
+            for (size_t c = 0; c < l->in.c; c++) {
+                double most = -INFINITY, sum = 0.0;
+                for (int64_t q = 0; q < kd * kh * kw; q++) {
+                    twin_place(q, kh, kw, k);
+                    double v = *twin_at(x, l->in, i, o[0] * l->stride_d + k[0], o[1] * l->stride_h + k[1],
+                                        o[2] * l->stride_w + k[2], c);
+                    most = v > most ? v : most;
+                    sum += v;
                 }
+                *twin_at(y, l->out, i, o[0], o[1], o[2], c) =
+                    l->kind == NN_MAX_POOL ? most : sum / (double)(kd * kh * kw);
             }
         }
     }
@@ -76,7 +85,8 @@ static inline void twin_normalise(const twin *t, const nn_layer *l, double *x, d
                                   size_t from, size_t to) {
     double n = 0.0, mean = 0.0, variance = 0.0;
     for (int pass = 0; pass < 3; pass++) {
-        for (size_t p = first * l->in.h * l->in.w; p < last * l->in.h * l->in.w; p++) {
+        size_t voxels = (size_t)l->in.d * l->in.h * l->in.w;
+        for (size_t p = first * voxels; p < last * voxels; p++) {
             for (size_t c = from; c < to; c++) {
                 double v = x[p * l->in.c + c];
                 if (pass == 0) mean += v, n += 1.0;
@@ -137,12 +147,12 @@ static inline void twin_layer(const twin *t, const nn_layer *l, double *x, const
         break;
     case NN_UPSAMPLE:
         for (size_t i = 0; i < t->n; i++) {
-            for (uint32_t oy = 0; oy < l->out.h; oy++) {
-                for (uint32_t ox = 0; ox < l->out.w; ox++) {
-                    for (uint32_t c = 0; c < l->out.c; c++)
-                        *twin_at(y, l->out, i, oy, ox, c) =
-                            *twin_at(x, l->in, i, oy / l->kernel_h, ox / l->kernel_w, c);
-                }
+            for (int64_t p = 0; p < (int64_t)l->out.d * l->out.h * l->out.w; p++) {
+                int64_t o[3];
+                twin_place(p, l->out.h, l->out.w, o);
+                for (uint32_t c = 0; c < l->out.c; c++)
+                    *twin_at(y, l->out, i, o[0], o[1], o[2], c) =
+                        *twin_at(x, l->in, i, o[0] / l->kernel_d, o[1] / l->kernel_h, o[2] / l->kernel_w, c);
             }
         }
         break;
