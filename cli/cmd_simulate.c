@@ -124,9 +124,10 @@ static void add_mask_row(cli_table *table, const char *label, const json_t *m) {
 static msfl_status print_summary(const json_t *r, const char *out) {
     static const char *const of_images[] = {"on the test images", "AUC [95 % interval]", ">accuracy", ">balanced",
                                             ">sensitivity",       ">specificity",        ">F1"};
-    static const char *const of_masks[] = {"on the test images", "Dice [95 % interval]", "Hausdorff-95 (pixels)",
-                                           ">right pixels"};
+    const char *of_masks[] = {"on the test images", "Dice [95 % interval]", "Hausdorff-95 (pixels)", ">right pixels"};
     const bool masks = json_object_get(r, "task") != NULL;
+    const char *unit = json_string_value(json_object_get(json_object_get(r, "encrypted"), "hausdorff95_unit"));
+    if (unit != NULL && strcmp(unit, "mm") == 0) of_masks[2] = "Hausdorff-95 (mm)";
     cli_table *table;
     msfl_status status = cli_table_new(masks ? of_masks : of_images, masks ? 4 : 7, &table);
     if (status != MSFL_OK) return status;

@@ -66,6 +66,7 @@ typedef struct msfl_dataset_info {
     const char *recipe;      /**< imported: hash of the recipe, hexadecimal; else NULL */
     const char *recipe_name; /**< imported: what it is called; NULL: nothing */
     msfl_laterality laterality;
+    double spacing[3]; /**< imported volumes: mm between a picture's columns, its rows, a volume's slices; 0: not known */
     uint32_t shown;     /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
     bool has_masks;     /**< every image comes with a mask */
     bool has_split;     /**< the source comes with its own train/test split */
@@ -81,6 +82,13 @@ MSFL_API const char *msfl_dataset_class_name(const msfl_dataset *dataset, uint32
 MSFL_API uint32_t msfl_dataset_label(const msfl_dataset *dataset, uint32_t image);
 /** Patient (0-based, dense) of an image. */
 MSFL_API uint32_t msfl_dataset_group(const msfl_dataset *dataset, uint32_t image);
+/** Where a picture of an imported set comes from. */
+typedef struct msfl_place {
+    uint32_t volume; /**< its number in the set, from 1; 0: of none, or not known */
+    uint32_t slice;  /**< its number in the volume */
+} msfl_place;
+/** Place of an image below n_images. */
+MSFL_API msfl_place msfl_dataset_place(const msfl_dataset *dataset, uint32_t image);
 /** File name or "npz[index]": for error messages and local reports only. */
 MSFL_API const char *msfl_dataset_image_name(const msfl_dataset *dataset, uint32_t image);
 /** i-th skipped file with the reason; i < n_skipped, of which at most 1000 are kept (then NULL). */

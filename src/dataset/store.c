@@ -102,6 +102,8 @@ static msfl_status write_records(msfl_store *s, const msfl_record *records, size
         msfl_store32(bytes + 16, records[i].label);
         msfl_store32(bytes + 20, records[i].bunch);
         bytes[24] = records[i].part;
+        msfl_store16(bytes + 26, records[i].slice);
+        msfl_store32(bytes + 28, records[i].volume);
         status = msfl_stored_write(s->files[STORE_RECORDS], bytes, sizeof bytes);
     }
     return status;

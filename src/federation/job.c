@@ -7,6 +7,7 @@
 #include "dataset/deal.h"
 #include "federation/config.h"
 #include "medsecurefl/import.h"
+#include "text/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -207,7 +208,17 @@ static msfl_status import_data(fed_job *job) {
                                    .seed = o->seed,
                                    .n_threads = o->n_threads,
                                    .observer = &job->observer};
-    return msfl_import(&i, NULL);
+    char *text = NULL;
+    json_t *manifest = NULL;
+    msfl_status status = msfl_import(&i, &text);
+    if (status == MSFL_OK) status = msfl_json_parse("the manifest", text, strlen(text), SIZE_MAX, &manifest);
+    for (size_t k = 0; status == MSFL_OK && k < json_array_size(json_object_get(manifest, "warnings")); k++) {
+        const json_t *warning = json_array_get(json_object_get(manifest, "warnings"), k);
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, "data", "%s", json_string_value(warning));
+    }
+    json_decref(manifest);
+    msfl_text_free(text);
+    return status;
 }
 
 /* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays.
