@@ -242,8 +242,8 @@ static void put_figure(msfl_page *page, const figure *f, bool with_published) {
     msfl_table_end(page);
 }
 
-static void put_source(msfl_page *page, const char *path) {
-    msfl_put_text(page->out, "<p class=\"note\">Source of the publication’s: ");
+static void put_source(msfl_page *page, const char *whose, const char *path) {
+    msfl_put_text(page->out, "<p class=\"note\">Source of the %s figures: ", whose);
     msfl_html_text_max(page->out, msfl_string_at(page->result, path), 600);
     msfl_put_text(page->out, ".</p>\n");
 }
@@ -261,7 +261,7 @@ static void section_publication(msfl_page *page) {
                   "<p class=\"note\">Small, below each mean: the 95 %% interval of the mean over seeds (Student’s "
                   "distribution, cut at 0 and 1), none for one seed. A seed decides split, partition, initial "
                   "weights and order together; with two or three seeds the interval is wide.</p>\n");
-    put_source(page, "prototype.figures_from");
+    put_source(page, "publication’s", "prototype.figures_from");
     msfl_section_end(page);
 }
 
@@ -405,7 +405,7 @@ static void section_costs(msfl_page *page) {
             "<p class=\"note\">Encrypting includes quantising. Times were taken while all hospitals of the "
             "simulation worked on this machine’s cores; they are not repeated when a run is taken as it is, and "
             "unlike every other number on this page they differ when a run is made again.</p>\n");
-        put_source(page, "prototype.costs_from");
+        put_source(page, "prototype’s", "prototype.costs_from");
     }
     msfl_section_end(page);
 }
