@@ -25,10 +25,11 @@ msfl_status job_pixels_check(const char *name, const job_spec *spec, const msfl_
             "%s: the network gives %u classes to pixels; a job counts the background and at most %d others", name,
             network->n_classes, JOB_MASK_CLASSES);
     }
-    const char *odd = spec->balance            ? "balance"
-                      : t->focal > 0           ? "focal"
-                      : t->label_smoothing > 0 ? "label_smoothing"
-                                               : NULL;
+    const char *odd = spec->balance                ? "balance"
+                      : spec->logit_adjustment > 0 ? "logit_adjustment"
+                      : t->focal > 0               ? "focal"
+                      : t->label_smoothing > 0     ? "label_smoothing"
+                                                   : NULL;
     if (odd == NULL) return MSFL_OK;
     return msfl_fail(MSFL_ERR_USAGE, "%s: %s is about classes of images, and this network gives a class to every pixel",
                      name, odd);
