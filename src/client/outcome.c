@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 /* Images of one hospital, and a mean loss, beyond which a number is a mistake. */
 #define SAMPLES_MAX 100000000u
@@ -123,6 +124,7 @@ msfl_status client_outcome_parse(const char *text, size_t length, job_kind kind,
     }
     if (status == MSFL_OK)
         status = kind == JOB_UPDATE ? read_update(metrics, n, out) : read_figures(metrics, n, n_structures, out);
+    if (status != MSFL_OK) memset(out->counters, 0, sizeof out->counters);
     json_decref(o);
     return status;
 }
