@@ -23,7 +23,7 @@ JOB = """format: medsecurefl-job
 version: 1
 name: bones
 model: unet2d
-input: {{height: {height}, width: {width}, channels: 1}}
+input: {{height: {height}, width: {width}, channels: {channels}}}
 classes: [{classes}]
 recipe: {recipe}
 rounds: {rounds}
@@ -49,9 +49,9 @@ class Segmentation(Federation):
         with open(self.path(out, "set.json"), encoding="utf-8") as f:
             return json.load(f)["recipe_hash"]
 
-    def submit_masks(self, recipe, rounds=2, more="", height=24, width=16, classes="none, disc, bar", samples_max=32):
+    def submit_masks(self, recipe, rounds=2, more="", height=24, width=16, classes="none, disc, bar", samples_max=32, channels=1):
         path = self.write(("job.yaml",), JOB.format(recipe=recipe, rounds=rounds, more=more, height=height, width=width,
-                                                    classes=classes, samples_max=samples_max))
+                                                    classes=classes, samples_max=samples_max, channels=channels))
         return self.ok("job", "submit", path, "--kit", self.path("kits", "ada")).stdout.strip()
 
     def simulate_masks(self, rounds, *more):
@@ -235,7 +235,8 @@ class TestHippocampus(Segmentation):
         recipe = self.imported("set", self.path("data"), os.path.join(SOURCE, "examples", "recipes", "hippocampus.yaml"))
         self.share(self.path("set"))
         self.start_hub()
-        job = self.submit_masks(recipe, 1, height=48, width=48, classes="none, anterior, posterior", samples_max=64)
+        job = self.submit_masks(recipe, 1, height=64, width=48, channels=3, classes="none, anterior, posterior",
+                                samples_max=256)
         for name in self.hospitals:
             self.start_hospital(name)
         found = self.wait(job)
