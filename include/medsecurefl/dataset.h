@@ -41,6 +41,8 @@ typedef struct msfl_dataset_info {
     bool synthetic;     /**< drawn by this program */
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
+    uint32_t depth;        /**< slices of a volume; 1: pictures. A volume is one image: depth x height x width */
+    double spacing[3];     /**< mm between voxels of volumes: columns, rows, slices; 0: not known */
     uint32_t bits;         /**< of the stored pixels: 8 or 16 */
     uint32_t n_groups;     /**< distinct patients (or whatever the key was) */
     const char *group_key; /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
@@ -110,17 +112,17 @@ MSFL_API msfl_augment msfl_augment_default(void);
  *  ERR_USAGE says what is wrong; `*out` is then unchanged. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_augment_parse(const char *text, msfl_augment *out);
 
-/** Image as height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an imported set,
- *  the recipe's values. `augment` NULL: as it is; else drawn from
- *  `augment_seed`. Thread-safe. `pixels` holds height*width*channels floats. */
+/** Image as (depth x) height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an
+ * imported set, the recipe's values. `augment` NULL: as it is; else drawn from `augment_seed`. Thread-safe. `pixels`
+ * holds depth*height*width*channels floats. Of volumes every slice is moved by the same draw, within its plane. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image,
                                                         const msfl_augment *augment, uint64_t augment_seed,
                                                         float *pixels);
-/** Mask of an image, height x width of uint8_t; NULL without. */
+/** Mask of an image, (depth x) height x width of uint8_t; NULL without. */
 MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t image);
 /** Whether a folder holds what data import wrote: its pictures have the recipe's size. */
 MSFL_API bool msfl_dataset_is_imported(const char *path);
-/** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
+/** Stored pixels scaled to 0..255, (D)HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
 
 /** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
@@ -151,8 +153,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_data
                                                                  const msfl_shift *shift, uint8_t *pixels);
 /** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
 MSFL_API uint32_t msfl_dataset_mask_classes(const msfl_dataset *dataset);
-/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as height x width numbers
- * in `mask`. ERR_DATA without masks. */
+/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as (depth x) height x width
+ * numbers in `mask`. ERR_DATA without masks. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image,
                                                              const msfl_shift *shift, const msfl_augment *augment,
                                                              uint64_t augment_seed, float *pixels, uint32_t *mask);

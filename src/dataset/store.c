@@ -29,8 +29,12 @@ struct msfl_store {
     uint64_t n;
 };
 
+static size_t mask_bytes(const msfl_store_shape *s) {
+    return (size_t)s->depth * s->height * s->width;
+}
+
 static size_t picture_bytes(const msfl_store_shape *s) {
-    return (size_t)s->width * s->height * s->channels * (s->bits / 8);
+    return mask_bytes(s) * s->channels * (s->bits / 8);
 }
 
 /* The key of a sealed set's files, in secret memory; NULL with the message set. */
@@ -78,6 +82,7 @@ msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, co
     if (s == NULL) return MSFL_NO_MEMORY;
     s->folder = msfl_strdup(folder);
     s->shape = *shape;
+    if (s->shape.depth == 0) s->shape.depth = 1;
     s->key = key;
     if (key != NULL) s->seal = seal_of(key);
     if (s->folder == NULL || (key != NULL && s->seal == NULL)) status = MSFL_NO_MEMORY;
@@ -107,7 +112,7 @@ void msfl_store_free(msfl_store *s) {
 msfl_status msfl_store_add(msfl_store *s, const void *samples, const uint8_t *masks, uint32_t n) {
     msfl_status status = msfl_stored_write(s->files[PIXELS], samples, n * picture_bytes(&s->shape));
     if (status == MSFL_OK && s->shape.has_masks) {
-        status = msfl_stored_write(s->files[MASKS], masks, (size_t)n * s->shape.width * s->shape.height);
+        status = msfl_stored_write(s->files[MASKS], masks, n * mask_bytes(&s->shape));
     }
     if (status == MSFL_OK) s->n += n;
     return status;
@@ -167,6 +172,11 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes, char
     failed |= json_object_set_new(m, "images", json_integer((json_int_t)s->n));
     failed |= json_object_set_new(m, "width", json_integer(p->width));
     failed |= json_object_set_new(m, "height", json_integer(p->height));
+    if (p->depth > 1) failed |= json_object_set_new(m, "depth", json_integer(p->depth));
+    if (p->depth > 1 && p->spacing[0] > 0) {
+        failed |=
+            json_object_set_new(m, "spacing", json_pack("[f, f, f]", p->spacing[0], p->spacing[1], p->spacing[2]));
+    }
     failed |= json_object_set_new(m, "channels", json_integer(p->channels));
     failed |= json_object_set_new(m, "bits", json_integer(p->bits));
     failed |= json_object_set_new(m, "range", json_pack("[f, f]", p->low, p->high));
@@ -230,6 +240,23 @@ static bool is_hash(const json_t *v) {
            strspn(text, "0123456789abcdef") == (size_t)2 * MSFL_HASH_BYTES;
 }
 
+/* Of volumes: what pictures have none of. */
+static bool is_sane_volume(const json_t *m) {
+    const json_t *spacing = json_object_get(m, "spacing");
+    if (json_object_get(m, "depth") == NULL) return spacing == NULL;
+    if (!whole(m, "depth", 2, MSFL_IMAGE_SIDE_MAX)) return false;
+    static const char *const sides[] = {"depth", "height", "width", "channels"};
+    uint64_t values = 1;
+    for (int i = 0; i < 4; i++)
+        values *= (uint64_t)json_integer_value(json_object_get(m, sides[i])); /* 2^14 each at most, channels 2^4 */
+    bool sane = values <= MSFL_STORE_VOLUME_VALUES_MAX && (spacing == NULL || json_array_size(spacing) == 3);
+    for (size_t i = 0; sane && i < json_array_size(spacing); i++) {
+        double mm = json_number_value(json_array_get(spacing, i));
+        sane = mm > 0 && mm <= 1e3;
+    }
+    return sane;
+}
+
 static bool is_sane(const json_t *m) {
     const char *format = json_string_value(json_object_get(m, "format"));
     if (format == NULL || strcmp(format, format_name) != 0) return false;
@@ -237,7 +264,7 @@ static bool is_sane(const json_t *m) {
                 whole(m, "height", 1, MSFL_IMAGE_SIDE_MAX) && whole(m, "channels", 1, 16) && whole(m, "bits", 8, 16) &&
                 json_is_boolean(json_object_get(m, "masks")) && json_is_boolean(json_object_get(m, "sealed"));
     const json_t *classes = json_object_get(m, "classes"), *range = json_object_get(m, "range");
-    sane = sane && json_array_size(classes) <= MSFL_CLASSES_MAX && json_array_size(range) == 2 &&
+    sane = sane && is_sane_volume(m) && json_array_size(classes) <= MSFL_CLASSES_MAX && json_array_size(range) == 2 &&
            json_is_number(json_array_get(range, 0)) && json_is_number(json_array_get(range, 1)) &&
            json_number_value(json_array_get(range, 0)) < json_number_value(json_array_get(range, 1));
     for (size_t i = 0; sane && i < json_array_size(classes); i++) {
@@ -297,7 +324,12 @@ bool msfl_store_is_there(const char *folder, const json_t *m) {
 
 msfl_store_shape msfl_store_shape_of(const json_t *m) {
     const json_t *range = json_object_get(m, "range");
+    const json_t *depth = json_object_get(m, "depth"), *spacing = json_object_get(m, "spacing");
     return (msfl_store_shape){.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
+                              .depth = depth == NULL ? 1 : (uint32_t)json_integer_value(depth),
+                              .spacing = {json_number_value(json_array_get(spacing, 0)),
+                                          json_number_value(json_array_get(spacing, 1)),
+                                          json_number_value(json_array_get(spacing, 2))},
                               .height = (uint32_t)json_integer_value(json_object_get(m, "height")),
                               .channels = (uint32_t)json_integer_value(json_object_get(m, "channels")),
                               .bits = (uint32_t)json_integer_value(json_object_get(m, "bits")),
@@ -412,7 +444,7 @@ void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapp
     msfl_store_shape shape = msfl_store_shape_of(m);
     size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
     if (mapped) {
-        munmap(samples, n * (is_masks ? (size_t)shape.width * shape.height : picture_bytes(&shape)));
+        munmap(samples, n * (is_masks ? mask_bytes(&shape) : picture_bytes(&shape)));
     } else {
         msfl_free(samples);
     }

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 32 };
+enum { CHUNK = 32, CHUNK_VALUES = 1 << 25 }; /* images, and probabilities, that are looked at together */
 
 static void choose(const float *probabilities, size_t n, uint32_t n_classes, uint8_t *found) {
     for (size_t i = 0; i < n; i++, probabilities += n_classes) {
@@ -19,10 +19,16 @@ static void choose(const float *probabilities, size_t n, uint32_t n_classes, uin
     }
 }
 
+static uint32_t chunk_of(const msfl_model_info *info, uint32_t n) {
+    uint64_t most = CHUNK_VALUES / ((uint64_t)info->n_targets * info->n_classes);
+    most = most < 1 ? 1 : most > CHUNK ? CHUNK : most;
+    return n < most ? n : (uint32_t)most;
+}
+
 msfl_status fed_masks_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
                             fed_scores *out) {
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
-    const uint32_t chunk = images->n < CHUNK ? images->n : CHUNK;
+    const uint32_t chunk = chunk_of(info, images->n);
     *out = (fed_scores){.n = images->n,
                         .n_classes = info->n_classes,
                         .n_pixels = info->n_targets,
@@ -52,7 +58,8 @@ msfl_status fed_masks_score(const fed_job *job, msfl_trainer *trainer, const flo
                out->found + (size_t)first * info->n_targets);
         for (uint32_t i = 0; i < part.n; i++) {
             out->images[first + i] = part.at[i];
-            out->groups[first + i] = msfl_dataset_group(job->dataset, part.at[i]);
+            /* Slices are put together by patient; every volume stands by itself. */
+            out->groups[first + i] = info->is_volume ? first + i : msfl_dataset_group(job->dataset, part.at[i]);
         }
     }
     if (images->n > 0) out->loss = sum / images->n;
@@ -132,9 +139,13 @@ static msfl_status judge(const fed_scores *s, const patient *one, uint32_t image
                          figures *f) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(s->dataset);
     const msfl_origin origin = msfl_dataset_origin(s->dataset, image);
-    const uint32_t shape[3] = {one->n_slices, info->height, info->width};
-    /* In pixels of the source. How far slices lie apart the data set does not know: one pixel. */
-    const double spacing[3] = {1, (double)origin.height / info->height, (double)origin.width / info->width};
+    const uint32_t shape[3] = {one->n_slices * info->depth, info->height, info->width};
+    /* Of volumes in mm, where that is known, else in voxels. Of slices in pixels of the source: how far they lie apart
+     * the data set does not know, and one pixel is taken. */
+    const double *mm = info->spacing;
+    const bool known = info->depth > 1 && mm[0] > 0 && mm[1] > 0 && mm[2] > 0;
+    const double spacing[3] = {known ? mm[2] : 1, known ? mm[1] : (double)origin.height / info->height,
+                               known ? mm[0] : (double)origin.width / info->width};
     size_t voxels = (size_t)one->n_slices * s->n_pixels, same = 0;
     for (size_t i = 0; i < voxels; i++)
         same += one->truth[i] == one->found[i];
@@ -189,6 +200,7 @@ static msfl_status put_figure(json_t *object, json_t *intervals, const char *nam
 
 static msfl_status figures_json(const fed_scores *s, const figures *f, uint32_t n_bootstrap, uint64_t seed,
                                 json_t *object) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(s->dataset);
     json_t *intervals = json_object(), *structures = json_array();
     uint32_t n = f->n_patients;
     msfl_status status = put_figure(object, intervals, "dice", f->dice, n, n_bootstrap, seed);
@@ -211,6 +223,9 @@ static msfl_status figures_json(const fed_scores *s, const figures *f, uint32_t 
     json_object_set_new(object, "loss", msfl_json_real(s->loss));
     json_object_set_new(object, "n", json_integer(s->n));
     json_object_set_new(object, "patients", json_integer(n));
+    if (info->depth > 1) {
+        json_object_set_new(object, "distance_unit", json_string(info->spacing[0] > 0 ? "mm" : "voxels"));
+    }
     if (n_bootstrap > 0) {
         json_object_set_new(object, "intervals", intervals);
     } else {
@@ -223,7 +238,8 @@ msfl_status fed_masks_json(const fed_scores *s, uint32_t n_bootstrap, uint64_t s
     figures f = {.n_classes = s->n_classes};
     json_t *object = NULL;
     *out = NULL;
-    uint32_t n_groups = msfl_dataset_info_borrow(s->dataset)->n_groups;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(s->dataset);
+    uint32_t n_groups = info->depth > 1 ? s->n : info->n_groups;
     uint8_t *seen = msfl_alloc(n_groups, 1);
     uint32_t *firsts = msfl_alloc(s->n, sizeof *firsts);
     msfl_status status = seen == NULL || firsts == NULL ? MSFL_ERR_MEMORY : MSFL_OK;

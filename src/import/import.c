@@ -42,6 +42,7 @@ msfl_status msfl_recipe_describe(const char *path, char **json) {
     if (status != MSFL_OK) return status;
     json_t *out = json_pack("{s:i, s:i, s:i, s:i, s:[f, f]}", "width", (int)r.width, "height", (int)r.height,
                             "channels", (int)r.channels, "bits", (int)r.bits, "range", r.low, r.high);
+    if (out != NULL && r.depth > 1) json_object_set_new(out, "depth", json_integer(r.depth));
     status = out == NULL ? MSFL_NO_MEMORY : put_recipe(&r, out, "text", "hash");
     if (status == MSFL_OK) status = msfl_json_text(out, false, json);
     json_decref(out);
@@ -314,7 +315,9 @@ static void job_clear(msfl_import_job *job) {
 
 static msfl_status begin_store(msfl_import_job *job) {
     const msfl_recipe *r = &job->recipe;
-    const msfl_store_shape shape = {.width = r->width,
+    const msfl_store_shape shape = {.depth = r->depth,
+                                    .spacing = {r->spacing[0], r->spacing[1], r->spacing[2]},
+                                    .width = r->width,
                                     .height = r->height,
                                     .channels = r->channels,
                                     .bits = r->bits,

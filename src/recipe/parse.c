@@ -18,7 +18,8 @@ typedef struct parser {
     bool is_turned; /* to RAS: slices may be called axial */
     bool is_sized;  /* width and height are known */
     uint32_t size[3];
-    double low, high; /* range of values; NaN: unknown */
+    double spacing[3]; /* mm; 0: unknown */
+    double low, high;  /* range of values; NaN: unknown */
 } parser;
 
 static uint32_t n_axes(const parser *p) {
@@ -107,6 +108,8 @@ static msfl_status read_orient(parser *p, const msfl_yaml *v, msfl_step *s) {
     memcpy(s->axes, v->text, 4);
     p->is_turned = strcmp(s->axes, "RAS") == 0;
     p->is_sized = false;
+    /* Axes may change places. */
+    if (p->spacing[0] != p->spacing[1] || p->spacing[1] != p->spacing[2]) memset(p->spacing, 0, sizeof p->spacing);
     return MSFL_OK;
 }
 
@@ -122,6 +125,7 @@ static msfl_status read_resample(parser *p, const msfl_yaml *v, msfl_step *s) {
     if (status == MSFL_OK && by != NULL) status = msfl_yaml_choice(p->name, by, "by", ways, &way);
     s->nearest = way == 1;
     p->is_sized = false;
+    memcpy(p->spacing, s->spacing, sizeof p->spacing);
     return status;
 }
 
@@ -202,6 +206,7 @@ static msfl_status read_resize(parser *p, const msfl_yaml *v, msfl_step *s) {
     static const char *const keys[] = {"size", NULL};
     msfl_status status = msfl_yaml_only(p->name, v, keys);
     if (status == MSFL_OK) status = read_size(p, v, "resize", s);
+    memset(p->spacing, 0, sizeof p->spacing);
     p->is_sized = true;
     memcpy(p->size, s->size, sizeof p->size);
     return status;
@@ -316,13 +321,15 @@ static msfl_status read_store(parser *p, const msfl_yaml *node) {
 
 static msfl_status finish(parser *p, const msfl_yaml *root) {
     msfl_recipe *r = p->r;
-    if (!p->is_flat) {
-        return msfl_yaml_fail(p->name, root, "a network takes pictures: a recipe for volumes needs a step slices");
-    }
     if (!p->is_sized) {
         return msfl_yaml_fail(p->name, root,
                               "the size of what comes out is not known: end with resize or fit, behind resample and "
-                              "orient");
+                              "orient%s",
+                              p->is_flat ? "" : "; or take slices of the volume");
+    }
+    r->depth = p->is_flat ? 1 : p->size[2];
+    if (!p->is_flat && r->depth < 2) {
+        return msfl_yaml_fail(p->name, root, "a volume of one slice comes out; use a step slices for pictures");
     }
     if (isnan(r->low)) {
         return msfl_yaml_fail(p->name, root,
@@ -332,6 +339,11 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
     r->width = p->size[0];
     r->height = p->size[1];
     r->channels = r->rgb ? 3 : r->n_sequences > 0 ? r->n_sequences : 1;
+    uint64_t values = (uint64_t)r->width * r->height * r->depth * r->channels; /* below 2^40 */
+    if (!p->is_flat && values > MSFL_RECIPE_VALUES_MAX) {
+        return msfl_yaml_fail(p->name, root, "volumes of more than %d values come out", MSFL_RECIPE_VALUES_MAX);
+    }
+    if (!p->is_flat) memcpy(r->spacing, p->spacing, sizeof r->spacing);
     return MSFL_OK;
 }
 

@@ -280,7 +280,11 @@ void msfl_pictures_clear(msfl_pictures *p) {
 }
 
 size_t msfl_recipe_picture_bytes(const msfl_recipe *r) {
-    return (size_t)r->width * r->height * r->channels * (r->bits / 8);
+    return msfl_recipe_mask_bytes(r) * r->channels * (r->bits / 8);
+}
+
+size_t msfl_recipe_mask_bytes(const msfl_recipe *r) {
+    return (size_t)r->width * r->height * r->depth;
 }
 
 msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_pictures *out) {
@@ -289,8 +293,11 @@ msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_p
         return msfl_fail(MSFL_ERR_MISMATCH, "%u x %u pixels came out of a recipe for %u x %u", first->sides[0],
                          first->sides[1], r->width, r->height);
     }
-    msfl_pictures p = {.n = first->sides[2]};
-    size_t pixels = (size_t)r->width * r->height;
+    if (r->depth > 1 && first->sides[2] != r->depth) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%u slices came out of a recipe for %u", first->sides[2], r->depth);
+    }
+    msfl_pictures p = {.n = r->depth > 1 ? 1 : first->sides[2]};
+    size_t pixels = msfl_recipe_mask_bytes(r);
     p.samples = msfl_alloc(p.n, msfl_recipe_picture_bytes(r));
     if (s->has_mask) p.masks = msfl_alloc(p.n, pixels);
     if (p.samples == NULL || (s->has_mask && p.masks == NULL)) {

@@ -23,7 +23,7 @@ static void draw(uint8_t picture[N]) {
 static void augment(const char *words, uint64_t seed, const uint8_t *picture, float *out) {
     msfl_augment a;
     assert_int_equal(msfl_augment_parse(words, &a), MSFL_OK);
-    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, out), MSFL_OK);
+    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 0, out), MSFL_OK);
 }
 
 static double mean_of(const float *x) {
@@ -143,7 +143,7 @@ static void masks_move_with_pictures(void **state) {
         MSFL_OK);
     for (uint64_t seed = 1; seed <= 30; seed++) {
         int n = 0, wrong = 0;
-        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &words, seed, a), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &words, seed, 0, a), MSFL_OK);
         msfl_mask_augment(mask, H, W, &words, seed, moved);
         for (int i = 0; i < N; i++) {
             n += moved[i] == 1;
