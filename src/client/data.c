@@ -105,6 +105,11 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.channels = m->channels;
     }
     msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
+    const uint32_t depth = shape->model != NULL ? msfl_model_info_borrow(shape->model)->depth : 0;
+    if (status == MSFL_OK && depth != 0 && msfl_dataset_info_borrow(out->dataset)->depth != depth) {
+        status = msfl_fail(MSFL_ERR_MISMATCH, "%s holds images of %u slices, and the job's network takes %u", site->path,
+                           msfl_dataset_info_borrow(out->dataset)->depth, depth);
+    }
     if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
     if (status == MSFL_OK) status = map_labels(shape, out);
     if (status == MSFL_OK) {

@@ -435,8 +435,7 @@ msfl_status msfl_store_masks(const char *folder, const json_t *m, const msfl_hos
     msfl_store_shape shape = msfl_store_shape_of(m);
     size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
     msfl_status status = check_key(folder, m, key);
-    return status != MSFL_OK ? status
-                             : open_file(folder, m, key, MASKS, n * shape.width * shape.height, true, out, mapped);
+    return status != MSFL_OK ? status : open_file(folder, m, key, MASKS, n * mask_bytes(&shape), true, out, mapped);
 }
 
 void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapped) {

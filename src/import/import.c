@@ -87,6 +87,9 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
     msfl_status status = msfl_dataset_open(o->data, &d, &job->dataset);
     if (status != MSFL_OK) return status;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    if (info->depth > 1) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s is a set of volumes, and a set is not imported again", o->data);
+    }
     msfl_items *items = &job->items;
     if (job->recipe.volumes || job->recipe.n_sequences > 0 || o->masks != NULL || o->labels != NULL) {
         return msfl_fail(MSFL_ERR_USAGE,

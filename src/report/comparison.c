@@ -52,11 +52,28 @@ static const column columns_of_masks[] = {
     {"accuracy", "Right pixels"},
     {"loss", "Loss"},
 };
+static const column columns_of_volumes[] = {
+    {"dice", "Dice"},
+    {"hausdorff95", "Hausdorff-95, mm"},
+    {"accuracy", "Right voxels"},
+    {"loss", "Loss"},
+};
+
+/* What distances of masks are measured in; NULL: pixels of the source. */
+static const char *distance_unit(const msfl_page *page) {
+    for (size_t k = 0; k < MSFL_N_WAYS; k++) {
+        const json_t *unit = msfl_at(msfl_at(page->result, msfl_ways[k].key), "distance_unit");
+        if (json_is_string(unit)) return json_string_value(unit);
+    }
+    return NULL;
+}
 
 static const column *columns_of(const msfl_page *page, size_t *n) {
     bool masks = msfl_is_segmentation(page->result);
     *n = masks ? sizeof columns_of_masks / sizeof columns_of_masks[0]
                : sizeof columns_of_images / sizeof columns_of_images[0];
+    const char *unit = masks ? distance_unit(page) : NULL;
+    if (unit != NULL && strcmp(unit, "mm") == 0) return columns_of_volumes; /* as many as of masks */
     return masks ? columns_of_masks : columns_of_images;
 }
 
@@ -347,6 +364,17 @@ static void put_temperature(msfl_page *page) {
 }
 
 static void put_mask_help(msfl_page *page) {
+    const char *unit = distance_unit(page);
+    if (unit != NULL) {
+        msfl_put_text(
+            page->out,
+            "<p class=\"note\">Dice: twice the shared voxels by the voxels of both masks; 1 is best. "
+            "Hausdorff-95: the larger of the two 95th percentiles of distances from one surface to the other, "
+            "in %s. Both are taken for every structure of every volume, and averaged; a structure that is in "
+            "neither mask is left out. Intervals are percentile bootstraps over volumes.</p>\n",
+            strcmp(unit, "mm") == 0 ? "mm" : "voxels");
+        return;
+    }
     msfl_put_text(
         page->out,
         "<p class=\"note\">Dice: twice the shared pixels by the pixels of both masks; 1 is best. Hausdorff-95: the "

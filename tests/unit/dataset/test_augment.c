@@ -158,6 +158,25 @@ static void masks_move_with_pictures(void **state) {
         assert_int_equal(moved[i], mask[i]);
 }
 
+/* Of a volume every slice is moved alike, and has noise of its own. */
+static void slices_move_together(void **state) {
+    (void)state;
+    uint8_t picture[N];
+    float first[N], third[N];
+    msfl_augment a;
+    draw(picture);
+    assert_int_equal(msfl_augment_parse("strong,noise=0", &a), MSFL_OK);
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 0, first), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 2, third), MSFL_OK);
+        assert_memory_equal(first, third, sizeof first);
+    }
+    a.noise = 0.2f;
+    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, 1, 0, first), MSFL_OK);
+    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, 1, 2, third), MSFL_OK);
+    assert_true(distance(first, third) > 0.005);
+}
+
 static void words_are_checked(void **state) {
     (void)state;
     static const char *const bad[] = {"",
@@ -193,8 +212,9 @@ static void words_are_checked(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_kind_repeats_and_differs), cmocka_unit_test(intensities),
-                                       cmocka_unit_test(cutout_is_one_grey_rectangle),
-                                       cmocka_unit_test(masks_move_with_pictures), cmocka_unit_test(words_are_checked)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_repeats_and_differs), cmocka_unit_test(intensities),
+        cmocka_unit_test(cutout_is_one_grey_rectangle),   cmocka_unit_test(masks_move_with_pictures),
+        cmocka_unit_test(slices_move_together),           cmocka_unit_test(words_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
