@@ -22,8 +22,10 @@ static void print_content(const msfl_content *c) {
         return;
     }
     const msfl_model_info *info = msfl_model_info_borrow(model);
-    printf("  holds        the model %s, %u x %u x %u -> %u classes, %llu values\n", info->name, info->height,
-           info->width, info->channels, info->n_classes, (unsigned long long)c->n_values);
+    printf("  holds        the model %s, ", info->name);
+    if (info->is_volume) printf("%u x ", info->depth);
+    printf("%u x %u x %u -> %u classes, %llu values\n", info->height, info->width, info->channels, info->n_classes,
+           (unsigned long long)c->n_values);
     msfl_model_free(model);
 }
 
@@ -121,8 +123,9 @@ msfl_status inspect_model(const char *path, json_t **json) {
         status = inspect_done(o, json);
     } else {
         printf("%s: a model, not encrypted\n", path);
-        printf("  network      %s, %u x %u x %u -> %u classes\n", info->name, info->height, info->width, info->channels,
-               info->n_classes);
+        printf("  network      %s, ", info->name);
+        if (info->is_volume) printf("%u x ", info->depth);
+        printf("%u x %u x %u -> %u classes\n", info->height, info->width, info->channels, info->n_classes);
         printf("  values       %llu, the largest %.6g; a key must be made with a --clip of at least that\n",
                (unsigned long long)info->n_values, (double)largest);
     }
