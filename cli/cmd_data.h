@@ -39,9 +39,6 @@ msfl_status cli_data_check(int argc, char **argv) MSFL_NODISCARD;
 msfl_status cli_data_card(int argc, char **argv) MSFL_NODISCARD;
 msfl_status cli_data_key(int argc, char **argv) MSFL_NODISCARD;
 
-/** Text from outside on standard output: nothing in it may steer a terminal. */
-void cli_print_safely(const char *text);
-
 enum { CLI_BAR_WIDTH_MAX = 24, CLI_BAR_BYTES = 3 * CLI_BAR_WIDTH_MAX + 1 };
 /** A bar of up to `width` places for a share from 0 to 1, in eighths of a place. Returns `text`. */
 char *cli_bar(double share, uint32_t width, char text[CLI_BAR_BYTES]);

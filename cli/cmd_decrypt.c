@@ -29,9 +29,10 @@ static msfl_status write_model(const char *out, const msfl_content *content, con
                            content->n_names);
     } else {
         status = cli_refuse_existing(out, force); /* again: what came while a large sum was opened stays as well */
-        if (status == MSFL_OK)
-            status = msfl_model_save(out, model, values, content->n_names != 0 ? content->class_names : NULL,
-                                     content->normalise);
+        const msfl_model_facts facts = {.class_names = content->n_names != 0 ? content->class_names : NULL,
+                                        .normalise = content->normalise,
+                                        .recipe = content->recipe};
+        if (status == MSFL_OK) status = msfl_model_save(out, model, values, &facts);
     }
     msfl_model_free(model);
     return status;

@@ -36,6 +36,7 @@ static msfl_status load_model(const char *path, subject *s) {
         .n_names = s->extra.class_names != NULL ? s->extra.n_classes : 0,
         .class_names = (const char *const *)s->extra.class_names,
         .normalise = s->extra.normalise,
+        .recipe = s->extra.recipe,
     };
     return MSFL_OK;
 }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/simulate.h"
 #include "terminal.h"
 #include "text/json.h"
@@ -49,7 +50,10 @@ static void print_figures(const json_t *r) {
     size_t i, j;
     json_array_foreach(json_object_get(r, "confusion"), i, row) {
         const char *name = json_string_value(json_array_get(classes, i));
-        printf("  %-16s", name == NULL ? "?" : name);
+        size_t width = cli_columns(name == NULL ? "?" : name);
+        printf("  ");
+        cli_print_safely(stdout, name == NULL ? "?" : name);
+        printf("%*s", width < 16 ? 16 - (int)width : 0, "");
         json_array_foreach(row, j, cell) printf(" %7lld", (long long)json_integer_value(cell));
         printf("\n");
     }
@@ -63,6 +67,7 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"label", CLI_TEXT, &o.label, 0, 0},
                                   {"data-key", CLI_TEXT, &o.data_key, 0, 0},
                                   {"recipe", CLI_TEXT, &o.recipe, 0, 0},
+                                  {"any-recipe", CLI_FLAG, &o.any_recipe, 0, 0},
                                   {"set", CLI_TEXT, &o.set, 0, 0},
                                   {"labels", CLI_TEXT, &o.labels, 0, 0},
                                   {"patient", CLI_TEXT, &o.patient, 0, 0},

@@ -119,7 +119,8 @@ static msfl_status show(const args *a, msfl_operator *o) {
         printf("\n");
     }
     if (json_is_object(test) && !sealed) {
-        print_number("test auc", test, "auc", "%.4f");
+        const bool masks = strcmp(text_of(j, "judged_by"), "dice") == 0;
+        print_number(masks ? "test dice" : "test auc", test, masks ? "dice" : "auc", "%.4f");
         print_number("test accuracy", test, "accuracy", "%.4f");
         print_number("test images", test, "n", "%.0f");
     }

@@ -1,8 +1,10 @@
 /* medsecurefl model: look at networks and model files, or make an initial one. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/model.h"
 #include "text/json.h"
 
@@ -24,8 +26,8 @@ static bool ends_in(const char *text, const char *end) {
 
 static bool is_model_file(const char *path) {
     uint8_t start[4] = {0};
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return ends_in(path, ".h5");
+    FILE *f;
+    if (msfl_file_open(path, &f) != MSFL_OK) return ends_in(path, ".h5"); /* a pipe would keep us waiting */
     size_t n = fread(start, 1, sizeof start, f);
     fclose(f);
     return (n == sizeof start && memcmp(start, "\x89HDF", 4) == 0) || ends_in(path, ".h5");
@@ -33,11 +35,15 @@ static bool is_model_file(const char *path) {
 
 static void print_table(const subject *s) {
     const msfl_model_info *info = msfl_model_info_borrow(s->model);
-    printf("%s: ", info->name);
+    cli_print_safely(stdout, info->name);
+    printf(": ");
     if (info->is_volume) printf("%u x ", info->depth);
     printf("%u x %u x %u -> %u classes\n\n", info->height, info->width, info->channels, info->n_classes);
-    for (uint32_t i = 0; i < info->n_layers; i++)
-        printf("%4u  %s\n", i + 1, msfl_model_layer_text(s->model, i));
+    for (uint32_t i = 0; i < info->n_layers; i++) {
+        printf("%4u  ", i + 1);
+        cli_print_safely(stdout, msfl_model_layer_text(s->model, i));
+        putchar('\n');
+    }
     printf("\n%llu values in %u tensors, %llu of them trained; %llu bytes as float32\n",
            (unsigned long long)info->n_values, info->n_tensors, (unsigned long long)info->n_trainable,
            (unsigned long long)info->n_values * 4);
@@ -48,11 +54,25 @@ static void print_table(const subject *s) {
     printf("architecture %s\n", text);
     if (s->extra.class_names != NULL) {
         printf("classes");
-        for (uint32_t c = 0; c < s->extra.n_classes; c++)
-            printf("%s %s", c == 0 ? "" : ",", s->extra.class_names[c]);
+        for (uint32_t c = 0; c < s->extra.n_classes; c++) {
+            printf(c == 0 ? " " : ", ");
+            cli_print_safely(stdout, s->extra.class_names[c]);
+        }
         printf("\n");
     }
-    if (s->extra.normalise != NULL) printf("pixels normalised by %s\n", s->extra.normalise);
+    if (s->extra.normalise != NULL) {
+        printf("pixels normalised by ");
+        cli_print_safely(stdout, s->extra.normalise);
+        putchar('\n');
+    }
+    if (s->extra.recipe != NULL) {
+        printf("pictures by recipe %s", s->extra.recipe);
+        if (s->extra.recipe_name != NULL) {
+            printf(", ");
+            cli_print_safely(stdout, s->extra.recipe_name);
+        }
+        putchar('\n');
+    }
     printf("%s\n", s->weights != NULL ? "with weights" : "without weights");
 }
 
@@ -72,20 +92,21 @@ static msfl_status print_json(const subject *s) {
     msfl_hex(hash, sizeof hash, hex);
     json_t *layers = json_array(), *tensors = json_array(), *names = json_null();
     for (uint32_t i = 0; i < info->n_layers; i++)
-        json_array_append_new(layers, json_string(msfl_model_layer_text(s->model, i)));
+        json_array_append_new(layers, msfl_json_string(msfl_model_layer_text(s->model, i)));
     for (uint32_t i = 0; i < info->n_tensors; i++)
         json_array_append_new(tensors, tensor_json(msfl_model_tensor(s->model, i)));
     if (s->extra.class_names != NULL) {
         names = json_array();
         for (uint32_t c = 0; c < s->extra.n_classes; c++)
-            json_array_append_new(names, json_string(s->extra.class_names[c]));
+            json_array_append_new(names, msfl_json_string(s->extra.class_names[c]));
     }
-    json_t *root = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:o,s:s?,s:o,s:o}", "source", s->source, "name",
-                             info->name, "height", (json_int_t)info->height, "width", (json_int_t)info->width,
-                             "channels", (json_int_t)info->channels, "n_classes", (json_int_t)info->n_classes,
-                             "n_values", (json_int_t)info->n_values, "n_trainable", (json_int_t)info->n_trainable,
-                             "hash", hex, "has_weights", s->weights != NULL, "class_names", names, "normalise",
-                             s->extra.normalise, "layers", layers, "tensors", tensors);
+    json_t *root =
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:o,s:s?,s:s?,s:s?,s:o,s:o}", "source", s->source, "name",
+                  info->name, "height", (json_int_t)info->height, "width", (json_int_t)info->width, "channels",
+                  (json_int_t)info->channels, "n_classes", (json_int_t)info->n_classes, "n_values",
+                  (json_int_t)info->n_values, "n_trainable", (json_int_t)info->n_trainable, "hash", hex, "has_weights",
+                  s->weights != NULL, "class_names", names, "normalise", s->extra.normalise, "recipe", s->extra.recipe,
+                  "recipe_name", s->extra.recipe_name, "layers", layers, "tensors", tensors);
     if (root != NULL && info->is_volume) json_object_set_new(root, "depth", json_integer(info->depth));
     if (root == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory, or a name that is not UTF-8");
     char *text;
@@ -154,7 +175,7 @@ static msfl_status run_init(int argc, char **argv) {
         status = MSFL_ERR_MEMORY;
     } else {
         msfl_model_init(model, seed, weights);
-        status = msfl_model_save(out, model, weights, NULL, NULL);
+        status = msfl_model_save(out, model, weights, NULL);
     }
     msfl_free(weights);
     msfl_model_free(model);

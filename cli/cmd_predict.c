@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/simulate.h"
 #include "text/json.h"
 
@@ -9,7 +10,7 @@
 
 static void print_class(const json_t *v) {
     if (json_is_string(v)) {
-        printf("%s", json_string_value(v));
+        cli_print_safely(stdout, json_string_value(v)); /* the model's names, which somebody else chose */
     } else {
         printf("class %lld", (long long)json_integer_value(v));
     }
@@ -34,10 +35,13 @@ static void print_lines(const json_t *list) {
     json_array_foreach(list, i, one) {
         const char *error = json_string_value(json_object_get(one, "error"));
         if (error != NULL) {
-            fprintf(stderr, "medsecurefl predict: %s\n", error);
+            fprintf(stderr, "medsecurefl predict: ");
+            cli_print_safely(stderr, error);
+            fputc('\n', stderr);
             continue;
         }
-        printf("%s\t", json_string_value(json_object_get(one, "file")));
+        cli_print_safely(stdout, json_string_value(json_object_get(one, "file")));
+        putchar('\t');
         const json_t *structures = json_object_get(one, "structures");
         if (structures != NULL) {
             print_structures(structures);
@@ -50,10 +54,13 @@ static void print_lines(const json_t *list) {
 
 msfl_status cmd_predict(int argc, char **argv) {
     const char *model = NULL, *recipe = NULL;
-    bool json = false;
+    bool json = false, any_recipe = false;
     size_t n = 0, n_failed = 0;
-    const cli_option options[] = {
-        {"model", CLI_TEXT, &model, 0, 0}, {"recipe", CLI_TEXT, &recipe, 0, 0}, {"json", CLI_FLAG, &json, 0, 0}, {0}};
+    const cli_option options[] = {{"model", CLI_TEXT, &model, 0, 0},
+                                  {"recipe", CLI_TEXT, &recipe, 0, 0},
+                                  {"any-recipe", CLI_FLAG, &any_recipe, 0, 0},
+                                  {"json", CLI_FLAG, &json, 0, 0},
+                                  {0}};
     const char **files = msfl_alloc((size_t)argc + 1, sizeof *files);
     if (files == NULL) return MSFL_ERR_MEMORY;
     char *text = NULL;
@@ -61,7 +68,7 @@ msfl_status cmd_predict(int argc, char **argv) {
     if (status == MSFL_OK && (model == NULL || n == 0)) {
         status = msfl_fail(MSFL_ERR_USAGE, "both are needed: --model FILE.h5 and at least one image file");
     }
-    if (status == MSFL_OK) status = msfl_predict_files_by(model, recipe, files, n, &n_failed, &text);
+    if (status == MSFL_OK) status = msfl_predict_files_by(model, recipe, any_recipe, files, n, &n_failed, &text);
     if (status == MSFL_OK && json) {
         puts(text);
     } else if (status == MSFL_OK) {

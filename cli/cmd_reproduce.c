@@ -1,11 +1,14 @@
 /* medsecurefl reproduce: the tables of the published prototype, on images that are at hand. A run of `simulate` for
  * every number of hospitals and every seed, and tables of what they say. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "medsecurefl/report.h"
 #include "medsecurefl/simulate.h"
 #include "reproduce.h"
+#include "reproduce_progress.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -17,7 +20,11 @@ typedef struct plan {
     msfl_simulate_options options; /* what all runs share */
     const char *out;
     uint32_t clients[COLUMNS_MAX], n_columns, n_seeds;
-    bool json, quiet;
+    bool json, quiet, quick;
+    msfl_dataset *dataset; /* opened once for all runs */
+    uint32_t dataset_seed;
+    bool central_left[SEEDS_MAX + 1]; /* by seed: the central training has yet to be made */
+    reproduce_progress progress;
 } plan;
 
 /* "2,3,5,7": different numbers, each of which simulate takes. */
@@ -93,13 +100,50 @@ static msfl_status read_finished(const char *folder, const char *path, const msf
     return status;
 }
 
-static msfl_status simulate(msfl_simulate_options *o, bool quiet, json_t **result) {
-    cli_terminal *terminal = cli_terminal_new(NULL, o->n_clients, quiet);
-    const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
+/* --- one run --- */
+
+/* What lies where for a number of hospitals and a seed. */
+typedef struct place {
+    char *folder, *config, *result, *central;
+} place;
+
+static void place_clear(place *at) {
+    msfl_free(at->folder);
+    msfl_free(at->config);
+    msfl_free(at->result);
+    msfl_free(at->central);
+    *at = (place){0};
+}
+
+static msfl_status place_of(const plan *p, uint32_t clients, uint32_t seed, place *at) {
+    *at = (place){.folder = msfl_format("%s/clients-%u-seed-%u", p->out, clients, seed),
+                  .central = msfl_format("%s/central-seed-%u", p->out, seed)};
+    if (at->folder != NULL) at->config = msfl_path_join(at->folder, "config.json");
+    if (at->folder != NULL) at->result = msfl_path_join(at->folder, "result.json");
+    if (at->config != NULL && at->result != NULL && at->central != NULL) return MSFL_OK;
+    place_clear(at);
+    return msfl_fail(MSFL_ERR_MEMORY, "no memory for a path");
+}
+
+static msfl_simulate_options options_of(const plan *p, uint32_t clients, uint32_t seed) {
+    msfl_simulate_options o = p->options;
+    o.n_clients = clients;
+    o.seed = seed;
+    /* The name of what is reproduced asks for two hospitals; the warning stands in every output. */
+    o.allow_two_sites = clients == 2;
+    return o;
+}
+
+static msfl_status simulate(plan *p, msfl_simulate_options *o, json_t **result) {
+    cli_terminal *terminal = cli_terminal_new(NULL, o->n_clients, p->quiet);
+    p->progress.terminal = terminal;
+    const msfl_observer observer = {
+        .observe = reproduce_progress_observe, .ctx = &p->progress, .cancel = cli_cancel_flag()};
     o->observer = &observer;
     char *text = NULL;
     msfl_status status = msfl_simulate(o, &text);
     o->observer = NULL;
+    p->progress.terminal = NULL;
     cli_terminal_free(terminal);
     if (status == MSFL_ERR_CANCELLED) {
         return msfl_fail(status, "stopped; what is finished is kept, and the same command goes on from there");
@@ -109,46 +153,144 @@ static msfl_status simulate(msfl_simulate_options *o, bool quiet, json_t **resul
     return status;
 }
 
+/* The images are opened once for all runs; those of the phantom are drawn by the seed. */
+static msfl_status open_data(plan *p, uint32_t seed) {
+    const bool drawn = strcmp(p->options.data, "phantom") == 0;
+    if (p->dataset != NULL && (!drawn || p->dataset_seed == seed)) return MSFL_OK;
+    msfl_dataset_free(p->dataset);
+    p->dataset = NULL;
+    p->dataset_seed = seed;
+    msfl_simulate_options o = options_of(p, p->clients[0], seed);
+    cli_terminal *terminal = cli_terminal_new(NULL, 1, p->quiet);
+    const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
+    o.observer = &observer;
+    msfl_status status = msfl_simulate_open(&o, &p->dataset);
+    cli_terminal_free(terminal);
+    return status;
+}
+
+/* Whether all that is planned can be run, before the first of it is: the largest federation with every seed, for the
+ * split and what hospitals are dealt hang on it; the others with the first seed. */
+static msfl_status check_all(plan *p) {
+    uint32_t largest = 0;
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < p->n_columns; i++)
+        largest = p->clients[i] > largest ? p->clients[i] : largest;
+    for (uint32_t seed = 1; seed <= p->n_seeds && status == MSFL_OK; seed++) {
+        status = open_data(p, seed);
+        for (uint32_t i = 0; i < p->n_columns && status == MSFL_OK; i++) {
+            if (seed > 1 && p->clients[i] != largest) continue;
+            msfl_simulate_options o = options_of(p, p->clients[i], seed);
+            o.opened = p->dataset;
+            status = msfl_simulate_check(&o);
+            if (status != MSFL_OK) {
+                status = msfl_fail_in(status, "a federation of %u hospitals, seed %u", p->clients[i], seed);
+            }
+        }
+    }
+    return status;
+}
+
 /* One run: taken as it is, continued, or begun. */
-static msfl_status one_run(const plan *p, uint32_t clients, uint32_t seed, uint32_t number, json_t *runs) {
-    msfl_simulate_options o = p->options;
-    o.n_clients = clients;
-    o.seed = seed;
-    /* The name of what is reproduced asks for two hospitals; the warning stands in every output. */
-    o.allow_two_sites = clients == 2;
+static msfl_status one_run(plan *p, uint32_t clients, uint32_t seed, json_t *runs) {
+    msfl_simulate_options o = options_of(p, clients, seed);
     json_t *result = NULL, *run = NULL;
-    char *config = NULL, *path = NULL;
-    char command[128];
+    char command[128], text[80];
     snprintf(command, sizeof command, "medsecurefl reproduce eicc2022 (%u hospitals, seed %u)", clients, seed);
     o.command = command;
-    msfl_status status = MSFL_ERR_MEMORY;
-    char *folder = msfl_format("%s/clients-%u-seed-%u", p->out, clients, seed);
-    if (folder != NULL) config = msfl_path_join(folder, "config.json");
-    if (folder != NULL) path = msfl_path_join(folder, "result.json");
-    if (config == NULL || path == NULL) {
-        status = msfl_fail(MSFL_ERR_MEMORY, "no memory for a path");
-        goto done;
-    }
-    status = read_finished(folder, path, &o, &result);
+    place at;
+    msfl_status status = place_of(p, clients, seed, &at);
+    if (status != MSFL_OK) return status;
+    const uint32_t number = (uint32_t)json_array_size(runs) + 1;
+    status = read_finished(at.folder, at.result, &o, &result);
     if (status != MSFL_OK) goto done;
-    o.out = folder;
-    o.resume = msfl_file_exists(config);
+    o.out = at.folder;
+    o.resume = msfl_file_exists(at.config);
     if (!p->quiet) {
         fprintf(stderr, "run %u of %u: %u hospitals, seed %u%s\n", number, p->n_columns * p->n_seeds, clients, seed,
                 result != NULL ? " (is there)"
                 : o.resume     ? " (goes on)"
                                : "");
     }
-    if (result == NULL) status = simulate(&o, p->quiet, &result);
-    if (status == MSFL_OK) status = cli_reproduce_run(path, result, &run);
+    if (result == NULL) {
+        status = open_data(p, seed);
+        if (status != MSFL_OK) goto done;
+        o.opened = p->dataset;
+        o.central = at.central;
+        reproduce_progress_begin(&p->progress, number, p->central_left[seed]);
+        status = simulate(p, &o, &result);
+        if (status != MSFL_OK) goto done;
+        p->central_left[seed] = false;
+        memset(p->progress.here, 0, sizeof p->progress.here);
+        reproduce_progress_text(&p->progress, text);
+        if (!p->quiet) fprintf(stderr, "run %u of %u is done: %s\n", number, p->n_columns * p->n_seeds, text);
+    }
+    status = cli_reproduce_run(at.result, result, &run);
     if (status == MSFL_OK && json_array_append(runs, run) != 0) {
         status = msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables");
     }
 done:
     json_decref(run);
     json_decref(result);
-    msfl_free(folder);
-    msfl_free(config);
+    place_clear(&at);
+    return status;
+}
+
+/* What there is to do, for the estimate; `*any`: something is. */
+static msfl_status look_ahead(plan *p, bool *any) {
+    *any = false;
+    p->progress = (reproduce_progress){
+        .n_rounds = p->options.n_rounds, .n_runs = p->n_columns * p->n_seeds, .start_ns = msfl_now_ns()};
+    for (uint32_t seed = 1; seed <= p->n_seeds; seed++) {
+        bool some = false, shared = false;
+        for (uint32_t i = 0; i < p->n_columns; i++) {
+            place at;
+            json_t *result = NULL;
+            const msfl_simulate_options o = options_of(p, p->clients[i], seed);
+            msfl_status status = place_of(p, p->clients[i], seed, &at);
+            if (status != MSFL_OK) return status;
+            status = read_finished(at.folder, at.result, &o, &result);
+            shared = shared || (result != NULL && msfl_file_exists(at.central));
+            some = some || result == NULL;
+            if (result == NULL) {
+                p->progress.left[0] += p->options.n_rounds;
+                p->progress.left[1] += p->options.n_rounds;
+            }
+            json_decref(result);
+            place_clear(&at);
+            if (status != MSFL_OK) return status;
+        }
+        p->central_left[seed] = some && !shared;
+        if (p->central_left[seed]) p->progress.left[2] += p->options.n_rounds;
+        *any = *any || some;
+    }
+    return MSFL_OK;
+}
+
+/* --- the tables --- */
+
+static json_t *config_of(const plan *p) {
+    const msfl_simulate_options *o = &p->options;
+    json_t *config = json_object();
+    json_object_set_new(config, "what", json_string("eicc2022"));
+    json_object_set_new(config, "data", msfl_json_string(o->data));
+    json_object_set_new(config, "synthetic", json_boolean(strcmp(o->data, "phantom") == 0));
+    json_object_set_new(config, "model", msfl_json_string(o->model));
+    json_object_set_new(config, "label", msfl_json_string(o->label));
+    json_object_set_new(config, "rounds", json_integer(o->n_rounds));
+    json_object_set_new(config, "size", o->size == 0 ? json_null() : json_integer(o->size));
+    json_object_set_new(config, "bootstrap", json_integer(o->n_bootstrap));
+    json_object_set_new(config, "seeds", json_integer(p->n_seeds));
+    json_object_set_new(config, "quick", json_boolean(p->quick));
+    return config;
+}
+
+static msfl_status write_page(const plan *p, const json_t *tables) {
+    char *text = NULL, *path = msfl_path_join(p->out, "tables.html");
+    msfl_status status = path == NULL ? msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables") : MSFL_OK;
+    if (status == MSFL_OK) status = msfl_json_text(tables, true, &text);
+    if (status == MSFL_OK) status = msfl_tables_write(path, text, strlen(text));
+    msfl_free(text);
     msfl_free(path);
     return status;
 }
@@ -158,10 +300,9 @@ static msfl_status write_tables(const plan *p, const json_t *runs, json_t **tabl
     json_t *clients = json_array();
     for (uint32_t i = 0; i < p->n_columns; i++)
         json_array_append_new(clients, json_integer(p->clients[i]));
-    json_t *made = cli_reproduce_tables(runs, clients), *config = json_object();
+    json_t *made = cli_reproduce_tables(runs, clients), *config = config_of(p);
     json_decref(clients);
     char *path = msfl_path_join(p->out, "tables.json");
-    const msfl_simulate_options *o = &p->options;
     msfl_status status = MSFL_OK;
     if (made == NULL || config == NULL || path == NULL) {
         status = msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables");
@@ -169,19 +310,13 @@ static msfl_status write_tables(const plan *p, const json_t *runs, json_t **tabl
         goto done;
     }
     const uint32_t n_planned = p->n_columns * p->n_seeds;
-    json_object_set_new(config, "what", json_string("eicc2022"));
-    json_object_set_new(config, "data", msfl_json_string(o->data));
-    json_object_set_new(config, "model", msfl_json_string(o->model));
-    json_object_set_new(config, "label", msfl_json_string(o->label));
-    json_object_set_new(config, "rounds", json_integer(o->n_rounds));
-    json_object_set_new(config, "size", o->size == 0 ? json_null() : json_integer(o->size));
-    json_object_set_new(config, "bootstrap", json_integer(o->n_bootstrap));
-    json_object_set_new(config, "seeds", json_integer(p->n_seeds));
     json_object_set_new(made, "version", json_string(msfl_version()));
     json_object_set_new(made, "config", config);
     json_object_set_new(made, "runs_planned", json_integer(n_planned));
     json_object_set_new(made, "complete", json_boolean(json_array_size(runs) == n_planned));
     status = msfl_json_write(path, made);
+    if (status == MSFL_OK) status = cli_reproduce_papers(p->out, made);
+    if (status == MSFL_OK) status = write_page(p, made);
 done:
     msfl_free(path);
     if (status != MSFL_OK) {
@@ -193,14 +328,17 @@ done:
     return MSFL_OK;
 }
 
-static msfl_status all_runs(const plan *p) {
+/* Seed by seed, so that the first tables that are whole come early. */
+static msfl_status all_runs(plan *p) {
     json_t *runs = json_array(), *tables = NULL;
     char *text = NULL;
-    uint32_t number = 0;
+    bool any;
     msfl_status status = runs != NULL ? MSFL_OK : msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables");
-    for (uint32_t i = 0; i < p->n_columns && status == MSFL_OK; i++) {
-        for (uint32_t seed = 1; seed <= p->n_seeds && status == MSFL_OK; seed++) {
-            status = one_run(p, p->clients[i], seed, ++number, runs);
+    if (status == MSFL_OK) status = look_ahead(p, &any);
+    if (status == MSFL_OK && any) status = check_all(p);
+    for (uint32_t seed = 1; seed <= p->n_seeds && status == MSFL_OK; seed++) {
+        for (uint32_t i = 0; i < p->n_columns && status == MSFL_OK; i++) {
+            status = one_run(p, p->clients[i], seed, runs);
             if (status == MSFL_OK) status = write_tables(p, runs, &tables);
         }
     }
@@ -209,12 +347,26 @@ static msfl_status all_runs(const plan *p) {
         if (status == MSFL_OK) puts(text);
     } else if (status == MSFL_OK) {
         status = cli_reproduce_print(tables);
-        if (status == MSFL_OK) printf("\ntables  %s/tables.json\n", p->out);
+        if (status == MSFL_OK) {
+            printf("\ntables  %s/tables.html\n        and tables.json, tables.csv, runs.csv, tables.md, tables.tex "
+                   "beside it\n",
+                   p->out);
+        }
     }
     msfl_free(text);
     json_decref(tables);
     json_decref(runs);
     return status;
+}
+
+/* Defaults of a smoke run: everything is done, as little of it as possible. */
+static void make_quick(plan *p) {
+    p->quick = true;
+    p->n_seeds = 2;
+    p->options.n_rounds = 1;
+    p->options.n_bootstrap = 50;
+    p->options.phantom_images = 200;
+    if (strcmp(p->options.model, "cnn-small") == 0) p->options.size = 32;
 }
 
 msfl_status cmd_reproduce(int argc, char **argv) {
@@ -225,6 +377,10 @@ msfl_status cmd_reproduce(int argc, char **argv) {
     o->compare = MSFL_COMPARE_PLAIN | MSFL_COMPARE_CENTRAL;
     const char *clients = "2,3,5,7", *what = NULL;
     size_t n_words = 0;
+    /* It changes defaults, which what is named goes before, wherever it stands. */
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--quick") == 0) make_quick(&p);
+    }
     const cli_option options[] = {{"data", CLI_TEXT, &o->data, 0, 0},
                                   {"clients", CLI_TEXT, &clients, 0, 0},
                                   {"seeds", CLI_U32, &p.n_seeds, 1, SEEDS_MAX},
@@ -237,6 +393,7 @@ msfl_status cmd_reproduce(int argc, char **argv) {
                                   {"data-key", CLI_TEXT, &o->data_key, 0, 0},
                                   {"threads", CLI_U32, &o->n_threads, 0, 256},
                                   {"out", CLI_TEXT, &p.out, 0, 0},
+                                  {"quick", CLI_FLAG, &p.quick, 0, 0},
                                   {"json", CLI_FLAG, &p.json, 0, 0},
                                   {"quiet", CLI_FLAG, &p.quiet, 0, 0},
                                   {0}};
@@ -258,5 +415,7 @@ msfl_status cmd_reproduce(int argc, char **argv) {
                 "warning: two hospitals are among them, as in what is reproduced: from the sum and its own update "
                 "each can compute the other's. For a comparison of figures, not for a federation.\n");
     }
-    return all_runs(&p);
+    status = all_runs(&p);
+    msfl_dataset_free(p.dataset);
+    return status;
 }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cmd.h"
+#include "columns.h"
 #include "medsecurefl/scheme.h"
 #include "medsecurefl/simulate.h"
 #include "table.h"
@@ -132,6 +133,7 @@ static msfl_status print_summary(const json_t *r, const char *out) {
     void (*add_row)(cli_table *, const char *, const json_t *) = masks ? add_mask_row : add_image_row;
     add_row(table, "encrypted federated", json_object_get(r, "encrypted"));
     add_row(table, "plain federated (NOT encrypted)", json_object_get(r, "plain"));
+    add_row(table, "hospitals' own models, mean", json_object_get(r, "personal"));
     add_row(table, "centralised", json_object_get(r, "central"));
     add_row(table, "hospitals alone, mean", json_object_get(r, "alone_mean"));
     cli_table_print(table, stdout);
@@ -160,7 +162,11 @@ static msfl_status print_summary(const json_t *r, const char *out) {
     printf("peak memory: %.0f MiB\n", figure(r, "peak_rss_bytes") / 1048576.0);
     const json_t *warning;
     size_t i;
-    json_array_foreach(json_object_get(r, "warnings"), i, warning) printf("warning: %s\n", json_string_value(warning));
+    json_array_foreach(json_object_get(r, "warnings"), i, warning) {
+        printf("warning: ");
+        cli_print_safely(stdout, json_string_value(warning));
+        putchar('\n');
+    }
     printf("\nmodel   %s/agg_model.h5\nreport  %s/report.html\n", out, out);
     return MSFL_OK;
 }
@@ -242,7 +248,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"focal", CLI_F64, &focal, 0, 10},
                                   {"dice", CLI_F64, &dice, 0, 100},
                                   {"proximal", CLI_F64, &proximal, 0, 1000},
-                                  {"local-norms", CLI_FLAG, &o.local_norms, 0, 0},
+                                  {"norms", CLI_TEXT, &o.norms, 0, 0},
                                   {"no-augment", CLI_FLAG, &w.no_augment, 0, 0},
                                   {"flip-horizontal", CLI_FLAG, &o.flip_horizontal, 0, 0},
                                   {"refuse-bad", CLI_FLAG, &o.refuse_bad, 0, 0},

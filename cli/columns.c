@@ -122,3 +122,10 @@ size_t cli_put_columns(msfl_buffer *out, const char *text, size_t columns_max, b
     end_unicode(unicode, before);
     return columns;
 }
+
+void cli_print_safely(FILE *out, const char *text) {
+    msfl_buffer clean = {0};
+    (void)cli_put_columns(&clean, text, SIZE_MAX, cli_locale_is_utf8());
+    if (clean.status == MSFL_OK) fwrite(clean.bytes, 1, clean.length, out);
+    msfl_buffer_clear(&clean);
+}

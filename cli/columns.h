@@ -4,6 +4,8 @@
 
 #include "base/bytes.h"
 
+#include <stdio.h>
+
 /** Whether the user's locale writes UTF-8. */
 bool cli_locale_is_utf8(void);
 
@@ -16,5 +18,8 @@ size_t cli_columns(const char *text);
  * not UTF-8 become U+FFFD; without `is_utf8`, these and everything beyond ASCII become '?'. NULL writes nothing.
  */
 size_t cli_put_columns(msfl_buffer *out, const char *text, size_t columns_max, bool is_utf8);
+
+/** Write text that others chose (names of files, classes, columns, layers) to `out`, cleaned as above in one line. */
+void cli_print_safely(FILE *out, const char *text);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cmd.h"
 #include "cmd_data.h"
+#include "columns.h"
 #include "medsecurefl/card.h"
 #include "medsecurefl/simulate.h"
 #include "terminal.h"
@@ -21,12 +22,12 @@ static void print_card(const json_t *c) {
            (long long)json_integer_value(json_object_get(c, "bits")));
     json_array_foreach(json_object_get(c, "classes"), i, v) {
         printf("  %8lld  ", (long long)json_integer_value(json_object_get(v, "images")));
-        cli_print_safely(json_string_value(json_object_get(v, "name")));
+        cli_print_safely(stdout, json_string_value(json_object_get(v, "name")));
         putchar('\n');
     }
     json_array_foreach(json_object_get(c, "hospitals"), i, v) {
-        printf("%s: %lld pictures, by class", json_string_value(json_object_get(v, "name")),
-               (long long)json_integer_value(json_object_get(v, "images")));
+        cli_print_safely(stdout, json_string_value(json_object_get(v, "name")));
+        printf(": %lld pictures, by class", (long long)json_integer_value(json_object_get(v, "images")));
         json_array_foreach(json_object_get(v, "counts"), j, k) printf(" %lld", (long long)json_integer_value(k));
         const json_t *s = json_object_get(v, "shift");
         if (s != NULL) {
@@ -39,7 +40,7 @@ static void print_card(const json_t *c) {
     }
     json_array_foreach(json_object_get(c, "warnings"), i, v) {
         printf("warning: ");
-        cli_print_safely(json_string_value(v));
+        cli_print_safely(stdout, json_string_value(v));
         putchar('\n');
     }
 }

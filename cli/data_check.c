@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cmd.h"
 #include "cmd_data.h"
+#include "columns.h"
 #include "medsecurefl/import.h"
 #include "medsecurefl/simulate.h"
 #include "table.h"
@@ -45,7 +46,7 @@ static msfl_status print_check(const json_t *r) {
     json_array_foreach(json_object_get(r, "findings"), i, f) {
         const char *level = json_string_value(json_object_get(f, "level"));
         printf("%-8s ", level == NULL ? "" : level);
-        cli_print_safely(json_string_value(json_object_get(f, "text")));
+        cli_print_safely(stdout, json_string_value(json_object_get(f, "text")));
         putchar('\n');
     }
     if (json_object_get(r, "kept") != NULL) {

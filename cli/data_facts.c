@@ -39,7 +39,7 @@ char *cli_format_text(uint64_t key, char text[64]) {
     return text;
 }
 
-/* An image with the value of one trait. */
+/* A key and a class, for counting. */
 typedef struct tagged {
     uint64_t key;
     uint32_t label;
@@ -57,62 +57,27 @@ static int most_common_first(const void *a, const void *b) {
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
-static msfl_status tag(const msfl_dataset *set, uint64_t (*key_of)(const msfl_origin *), tagged **out) {
-    uint32_t n = msfl_dataset_info_borrow(set)->n_images;
-    *out = msfl_alloc(n, sizeof **out);
-    if (*out == NULL) return MSFL_ERR_MEMORY;
+static msfl_status count_by(const msfl_dataset *set, uint64_t (*key_of)(const msfl_origin *), cli_kind_facts **out,
+                            uint32_t *n_out) {
+    uint32_t n = msfl_dataset_info_borrow(set)->n_images, kinds = 0;
+    tagged *sorted = msfl_alloc(n, sizeof *sorted);
+    if (sorted == NULL) return MSFL_ERR_MEMORY;
     for (uint32_t i = 0; i < n; i++) {
         msfl_origin o = msfl_dataset_origin(set, i);
-        (*out)[i] = (tagged){key_of(&o), msfl_dataset_label(set, i)};
+        sorted[i] = (tagged){key_of(&o), msfl_dataset_label(set, i)};
     }
-    qsort(*out, n, sizeof **out, by_key);
-    return MSFL_OK;
-}
-
-static msfl_status count_kinds(const tagged *sorted, uint32_t n, cli_kind_facts **out, uint32_t *n_out) {
-    uint32_t kinds = 0;
+    qsort(sorted, n, sizeof *sorted, by_key);
     for (uint32_t i = 0; i < n; i++)
         kinds += i == 0 || sorted[i].key != sorted[i - 1].key;
     *out = msfl_alloc(kinds, sizeof **out);
-    if (*out == NULL) return MSFL_ERR_MEMORY;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && *out != NULL; i++) {
         if (i == 0 || sorted[i].key != sorted[i - 1].key) (*out)[(*n_out)++].key = sorted[i].key;
         (*out)[*n_out - 1].images++;
     }
+    msfl_free(sorted);
+    if (*out == NULL) return MSFL_ERR_MEMORY;
     qsort(*out, *n_out, sizeof **out, most_common_first);
     return MSFL_OK;
-}
-
-/* Of the images with one value of the trait, how many have the class that most of the others with that value have? The
- * image itself does not count, so that values which occur once tell nothing. */
-static uint32_t correct_in_run(const tagged *run, uint32_t n, uint32_t n_classes, uint32_t *count) {
-    memset(count, 0, n_classes * sizeof *count);
-    uint32_t best = 0, second = 0, best_class = 0;
-    for (uint32_t i = 0; i < n; i++)
-        count[run[i].label]++;
-    for (uint32_t k = 0; k < n_classes; k++) {
-        if (count[k] > best) {
-            second = best;
-            best = count[k];
-            best_class = k;
-        } else if (count[k] > second) {
-            second = count[k];
-        }
-    }
-    return best > second + 1 ? count[best_class] : 0;
-}
-
-static void judge(const tagged *sorted, uint32_t n, uint32_t n_classes, uint32_t *count, double guessing,
-                  cli_trait_facts *out) {
-    uint32_t correct = 0;
-    for (uint32_t begin = 0, end; begin < n; begin = end) {
-        for (end = begin + 1; end < n && sorted[end].key == sorted[begin].key;)
-            end++;
-        correct += correct_in_run(sorted + begin, end - begin, n_classes, count);
-        out->n_values++;
-    }
-    out->accuracy = (double)correct / n;
-    out->telling = out->n_values > 1 && out->accuracy - guessing > 0.3 * (1 - guessing);
 }
 
 static uint64_t bits_key(const msfl_origin *o) {
@@ -132,22 +97,23 @@ static msfl_status count_traits(const msfl_dataset *set, cli_data_facts *f) {
                             {"bit depth", bits_key},
                             {"number of channels", channels_key}};
     uint32_t n = msfl_dataset_info_borrow(set)->n_images;
-    uint32_t *count = msfl_alloc(f->n_classes, sizeof *count);
-    msfl_status status = count == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
-    for (int i = 0; i < CLI_TRAITS && status == MSFL_OK; i++) {
-        tagged *sorted;
-        status = tag(set, traits[i].key_of, &sorted);
-        if (status != MSFL_OK) break;
-        f->traits[i].name = traits[i].name;
-        judge(sorted, n, f->n_classes, count, f->guessing, &f->traits[i]);
-        if (i == 0) status = count_kinds(sorted, n, &f->sizes, &f->n_sizes);
-        msfl_free(sorted);
+    uint64_t *keys = msfl_alloc(n, sizeof *keys);
+    uint32_t *labels = msfl_alloc(n, sizeof *labels);
+    msfl_status status = keys == NULL || labels == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++)
+        labels[i] = msfl_dataset_label(set, i);
+    for (int t = 0; t < CLI_TRAITS && status == MSFL_OK; t++) {
+        for (uint32_t i = 0; i < n; i++) {
+            msfl_origin o = msfl_dataset_origin(set, i);
+            keys[i] = traits[t].key_of(&o);
+        }
+        f->traits[t].name = traits[t].name;
+        status = msfl_trait_judge(keys, labels, n, f->n_classes, &f->traits[t].is);
     }
-    tagged *sorted = NULL;
-    if (status == MSFL_OK) status = tag(set, format_key, &sorted);
-    if (status == MSFL_OK) status = count_kinds(sorted, n, &f->formats, &f->n_formats);
-    msfl_free(sorted);
-    msfl_free(count);
+    msfl_free(keys);
+    msfl_free(labels);
+    if (status == MSFL_OK) status = count_by(set, size_key, &f->sizes, &f->n_sizes);
+    if (status == MSFL_OK) status = count_by(set, format_key, &f->formats, &f->n_formats);
     return status;
 }
 

@@ -17,12 +17,9 @@ typedef struct cli_kind_facts {
     uint32_t images;
 } cli_kind_facts;
 
-/** How well the class can be told from one trait of the file alone. */
 typedef struct cli_trait_facts {
     const char *name;
-    uint32_t n_values;
-    double accuracy; /**< leaving each image out of its own prediction */
-    bool telling;    /**< it removes more than 30 % of the errors of always naming the most common class */
+    msfl_trait is;
 } cli_trait_facts;
 
 typedef struct cli_data_facts {

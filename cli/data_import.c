@@ -16,18 +16,24 @@ static long long whole(const json_t *object, const char *key) {
 }
 
 static void print_text(const json_t *value) {
-    cli_print_safely(json_is_string(value) ? json_string_value(value) : "?");
+    cli_print_safely(stdout, json_is_string(value) ? json_string_value(value) : "?");
 }
 
 static void print_import(const json_t *m, const char *out) {
     printf("set         ");
-    cli_print_safely(out);
+    cli_print_safely(stdout, out);
     const json_t *range = json_object_get(m, "range"), *source = json_object_get(m, "source"), *v;
-    printf("%s\npictures    %lld of %lld samples, %lld x %lld x %lld of %lld bits, %g to %g\n",
-           json_is_true(json_object_get(m, "unchanged")) ? " (unchanged)" : "", whole(m, "images"), whole(m, "samples"),
-           whole(m, "width"), whole(m, "height"), whole(m, "channels"), whole(m, "bits"),
-           json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
-    printf("recipe      %s\nclasses     ", json_string_value(json_object_get(m, "recipe_hash")));
+    const bool volumes = json_object_get(m, "depth") != NULL;
+    printf("%s\n%s %lld of %lld samples, ", json_is_true(json_object_get(m, "unchanged")) ? " (unchanged)" : "",
+           volumes ? "volumes    " : "pictures   ", whole(m, "images"), whole(m, "samples"));
+    if (volumes) printf("%lld slices of ", whole(m, "depth"));
+    printf("%lld x %lld x %lld of %lld bits, %g to %g\n", whole(m, "width"), whole(m, "height"), whole(m, "channels"),
+           whole(m, "bits"), json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
+    printf("recipe      ");
+    print_text(json_object_get(m, "recipe_hash"));
+    printf(", laterality ");
+    print_text(json_object_get(m, "laterality"));
+    printf("\nclasses     ");
     size_t i;
     json_array_foreach(json_object_get(m, "classes"), i, v) {
         if (i > 0) printf(", ");
@@ -107,6 +113,19 @@ msfl_status cli_data_import(int argc, char **argv) {
     return status;
 }
 
+/* Names of columns stand in it. */
+static void print_lines(const char *text) {
+    while (*text != 0) {
+        char line[1024];
+        size_t n = strcspn(text, "\n"), kept = n < sizeof line ? n : sizeof line - 1;
+        memcpy(line, text, kept);
+        line[kept] = 0;
+        cli_print_safely(stdout, line);
+        putchar('\n');
+        text += text[n] == 0 ? n : n + 1;
+    }
+}
+
 msfl_status cli_data_recipe(int argc, char **argv) {
     const char *file = NULL;
     size_t n = 0;
@@ -124,8 +143,8 @@ msfl_status cli_data_recipe(int argc, char **argv) {
     } else {
         status = msfl_json_parse("the recipe", text, strlen(text), SIZE_MAX, &recipe);
         if (status == MSFL_OK) {
-            printf("# hash %s\n%s", json_string_value(json_object_get(recipe, "hash")),
-                   json_string_value(json_object_get(recipe, "text")));
+            printf("# hash %s\n", json_string_value(json_object_get(recipe, "hash")));
+            print_lines(json_string_value(json_object_get(recipe, "text")));
         }
         json_decref(recipe);
     }

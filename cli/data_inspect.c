@@ -21,11 +21,11 @@ static msfl_status collect_warnings(const msfl_dataset *set, const cli_data_fact
     int failed = 0;
     for (int i = 0; i < CLI_TRAITS; i++) {
         const cli_trait_facts *t = &f->traits[i];
-        if (!t->telling) continue;
+        if (!t->is.telling) continue;
         snprintf(text, sizeof text,
                  "the class can be told from the %s alone in %.1f %% of the images (the most common class: %.1f %%): a "
                  "network may learn that instead of the disease",
-                 t->name, 100 * t->accuracy, 100 * f->guessing);
+                 t->name, 100 * t->is.accuracy, 100 * f->guessing);
         failed |= json_array_append_new(out, json_string(text));
     }
     if (f->n_copies_astray > 0) {
@@ -101,8 +101,8 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
     for (int i = 0; i < CLI_TRAITS; i++) {
         const cli_trait_facts *t = &f->traits[i];
         json_array_append_new(traits,
-                              json_pack("{s:s, s:I, s:f, s:b}", "trait", t->name, "values", (json_int_t)t->n_values,
-                                        "accuracy", t->accuracy, "telling", t->telling));
+                              json_pack("{s:s, s:I, s:f, s:b}", "trait", t->name, "values", (json_int_t)t->is.n_values,
+                                        "accuracy", t->is.accuracy, "telling", t->is.telling));
     }
     json_t *root = json_object();
     json_object_set_new(root, "source", msfl_json_string(info->source));
@@ -124,6 +124,8 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
                         json_pack("{s:I, s:I, s:I}", "minimum", (json_int_t)f->visits_min, "median",
                                   (json_int_t)f->visits_median, "maximum", (json_int_t)f->visits_max));
     json_object_set_new(root, "has_split", json_boolean(info->has_split));
+    json_object_set_new(root, "mask_classes",
+                        info->has_masks ? json_integer(msfl_dataset_mask_classes(set)) : json_null());
     json_object_set_new(root, "patients_on_both_sides", json_integer(f->n_on_both_sides));
     json_object_set_new(root, "copies",
                         json_pack("{s:I, s:I, s:I}", "all", (json_int_t)f->n_copies, "of_another_patient",
@@ -148,16 +150,9 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
 
 /* --- the page for people --- */
 
-void cli_print_safely(const char *text) {
-    msfl_buffer clean = {0};
-    cli_put_columns(&clean, text, SIZE_MAX, cli_locale_is_utf8());
-    if (clean.status == MSFL_OK) fwrite(clean.bytes, 1, clean.length, stdout);
-    msfl_buffer_clear(&clean);
-}
-
 static void print_line(const char *name, const char *text) {
     printf("%-12s", name);
-    cli_print_safely(text);
+    cli_print_safely(stdout, text);
     putchar('\n');
 }
 
@@ -210,18 +205,21 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     const msfl_intensity *m = msfl_dataset_intensity_borrow(set);
     print_line("data", info->source);
-    char slices[24] = "";
+    char channels[32], slices[24] = "";
     if (info->depth > 1) snprintf(slices, sizeof slices, " x %u", info->depth);
+    snprintf(channels, sizeof channels, "of %u channels", info->channels);
+    const char *what = info->channels == 1 ? "grey" : info->channels == 3 && info->shown == 0 ? "RGB" : channels;
     printf("%-12s%u, as %u x %u%s %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height, slices,
-           info->channels == 1 ? "grey" : "RGB", info->bits, info->kind);
+           what, info->bits, info->kind);
     print_line("classes by", info->label_key);
     if (info->group_key == NULL) {
         print_line("patients", "unknown; every image stands alone");
     } else {
         printf("%-12s%u, by ", "patients", info->n_groups);
-        cli_print_safely(info->group_key);
+        cli_print_safely(stdout, info->group_key);
         printf("; %u to %u images each, median %u\n", f->visits_min, f->visits_max, f->visits_median);
     }
+    if (info->has_masks) printf("%-12svalues 0 to %u\n", "masks", msfl_dataset_mask_classes(set) - 1);
     print_line("split", info->has_split ? "the source's own" : "none at the source");
     putchar('\n');
     msfl_status status = print_classes(set, f);

@@ -40,9 +40,11 @@ static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t 
     }
     for (size_t i = 0; info->has_masks && i < n; i++)
         s->mask[i] = (uint8_t)s->classes[i];
-    size_t middle = info->depth / 2 * slice; /* of a volume the middle slice is shown */
-    msfl_overlay_paint(s->bytes + middle * info->channels, info->height, info->width, info->channels,
-                       &(msfl_overlay){.outline = info->has_masks ? s->mask + middle : NULL}, s->factor, rgb);
+    uint8_t *middle = s->bytes + info->depth / 2 * slice * info->channels; /* of a volume the middle slice is shown */
+    const uint8_t *outline = info->has_masks ? s->mask + info->depth / 2 * slice : NULL;
+    uint32_t channels = msfl_dataset_shown(info, middle);
+    msfl_overlay_paint(middle, info->height, info->width, channels, &(msfl_overlay){.outline = outline}, s->factor,
+                       rgb);
     return MSFL_OK;
 }
 
@@ -75,6 +77,7 @@ msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_opt
     const msfl_dataset_info *info = s.info;
     if (o->out == NULL) return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
     msfl_status status = msfl_augment_parse(o->augment, &s.augment);
+    if (status == MSFL_OK) status = msfl_augment_allowed(&s.augment, info->laterality, info->source);
     if (status != MSFL_OK) return status;
     uint32_t side = info->width > info->height ? info->width : info->height;
     s.factor = side < 128 ? 128 / side : 1;

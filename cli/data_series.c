@@ -96,13 +96,6 @@ static msfl_status print_json(const msfl_volumes *v, char **paths) {
     return status;
 }
 
-static void print_safely(const char *text) {
-    msfl_buffer clean = {0};
-    cli_put_columns(&clean, text, SIZE_MAX, cli_locale_is_utf8());
-    if (clean.status == MSFL_OK) fwrite(clean.bytes, 1, clean.length, stdout);
-    msfl_buffer_clear(&clean);
-}
-
 static void print_page(const msfl_volumes *v, char **paths) {
     for (size_t i = 0; i < v->n; i++) {
         const msfl_volume_facts *f = &v->volumes[i];
@@ -115,12 +108,12 @@ static void print_page(const msfl_volumes *v, char **paths) {
         if (f->n_duplicates > 0) printf(", %u duplicates", f->n_duplicates);
         if (f->uneven && f->n_gaps == 0) printf(", unevenly spaced");
         printf("; first file ");
-        print_safely(paths[f->files[0]]);
+        cli_print_safely(stdout, paths[f->files[0]]);
         putchar('\n');
     }
     for (size_t i = 0; i < v->n_excuses; i++) {
         printf("%s: ", v->excuses[i].error);
-        print_safely(v->excuses[i].message);
+        cli_print_safely(stdout, v->excuses[i].message);
         putchar('\n');
     }
 }

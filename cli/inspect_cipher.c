@@ -1,6 +1,7 @@
 /* Ciphertext files and model files. */
 #include "base/error.h"
 #include "base/sodium.h"
+#include "columns.h"
 #include "inspect.h"
 #include "medsecurefl/model.h"
 
@@ -22,10 +23,13 @@ static void print_content(const msfl_content *c) {
         return;
     }
     const msfl_model_info *info = msfl_model_info_borrow(model);
-    printf("  holds        the model %s, ", info->name);
+    printf("  holds        the model ");
+    cli_print_safely(stdout, info->name);
+    printf(", ");
     if (info->is_volume) printf("%u x ", info->depth);
     printf("%u x %u x %u -> %u classes, %llu values\n", info->height, info->width, info->channels, info->n_classes,
            (unsigned long long)c->n_values);
+    if (c->recipe != NULL) printf("  recipe       %s\n", c->recipe);
     msfl_model_free(model);
 }
 
@@ -70,6 +74,9 @@ static json_t *cipher_json(const char *path, const msfl_cipher_info *info, bool 
         for (uint32_t i = 0; i < c->rank; i++)
             json_array_append_new(shape, json_integer((json_int_t)c->dims[i]));
         json_object_set_new(o, "shape", shape);
+    }
+    if (c->kind == MSFL_CONTENT_MODEL) {
+        json_object_set_new(o, "recipe", msfl_json_string(c->recipe));
     }
     json_object_set_new(o, "verified", json_boolean(verified));
     return o;
@@ -119,15 +126,27 @@ msfl_status inspect_model(const char *path, json_t **json) {
             inspect_hex(o, "hash", hash, sizeof hash);
             json_object_set_new(o, "n_values", json_integer((json_int_t)info->n_values));
             json_object_set_new(o, "largest", msfl_json_real((double)largest));
+            json_object_set_new(o, "recipe", msfl_json_string(extra.recipe));
+            json_object_set_new(o, "recipe_name", msfl_json_string(extra.recipe_name));
         }
         status = inspect_done(o, json);
     } else {
         printf("%s: a model, not encrypted\n", path);
-        printf("  network      %s, ", info->name);
+        printf("  network      ");
+        cli_print_safely(stdout, info->name);
+        printf(", ");
         if (info->is_volume) printf("%u x ", info->depth);
         printf("%u x %u x %u -> %u classes\n", info->height, info->width, info->channels, info->n_classes);
         printf("  values       %llu, the largest %.6g; a key must be made with a --clip of at least that\n",
                (unsigned long long)info->n_values, (double)largest);
+        if (extra.recipe != NULL) {
+            printf("  recipe       ");
+            if (extra.recipe_name != NULL) {
+                cli_print_safely(stdout, extra.recipe_name);
+                printf(", ");
+            }
+            printf("%s\n", extra.recipe);
+        }
     }
     msfl_model_extra_clear(&extra);
     msfl_floats_free(weights);

@@ -1,20 +1,35 @@
 /* The tables of `medsecurefl reproduce`: rows of trainings, columns of federations, cells over seeds. */
 #include "base/error.h"
 #include "reproduce.h"
-#include "table.h"
+#include "student.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *const figures[] = {"accuracy", "precision", "sensitivity", "f1", "auc"};
-static const char *const rows[] = {"central", "plain", "encrypted"};
-static const char *const row_names[] = {"central", "plain federated (NOT encrypted)", "encrypted federated"};
-enum { N_FIGURES = 5, N_ROWS = 3, COLUMNS_MAX = 17 };
+const char *const cli_reproduce_figures[] = {"accuracy", "precision",      "sensitivity", "f1",
+                                             "auc",      "mean_precision", "mean_recall", "mean_f1"};
+const char *const cli_reproduce_titles[] = {"accuracy",
+                                            "precision",
+                                            "sensitivity (recall)",
+                                            "F1",
+                                            "AUC",
+                                            "precision, mean of classes",
+                                            "recall, mean of classes",
+                                            "F1, mean of classes"};
+const char *const cli_reproduce_rows[] = {"central", "plain", "encrypted"};
 
-static double number(const json_t *object, const char *name) {
+#define figures cli_reproduce_figures
+#define rows    cli_reproduce_rows
+enum { N_FIGURES = REPRODUCE_FIGURES, N_ROWS = REPRODUCE_ROWS };
+
+double cli_reproduce_number(const json_t *object, const char *name) {
     const json_t *v = json_object_get(object, name);
     return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static double number(const json_t *object, const char *name) {
+    return cli_reproduce_number(object, name);
 }
 
 static double count(const json_t *confusion, size_t truth, size_t predicted) {
@@ -40,12 +55,37 @@ static double precision(const json_t *confusion) {
     return n_classes == 0 ? NAN : sum / (double)n_classes;
 }
 
+/* As the publication's: the mean over all classes that occur, also when there are two. */
+static void means_of_classes(const json_t *confusion, double *precision_mean, double *recall_mean, double *f1_mean) {
+    const size_t n = json_array_size(confusion);
+    double sums[3] = {0};
+    size_t n_classes = 0;
+    for (size_t c = 0; c < n; c++) {
+        double predicted = 0, occurs = 0;
+        for (size_t k = 0; k < n; k++) {
+            predicted += count(confusion, k, c);
+            occurs += count(confusion, c, k);
+        }
+        if (!(occurs > 0)) continue;
+        sums[0] += count(confusion, c, c) / predicted; /* 0 / 0: NaN, as above */
+        sums[1] += count(confusion, c, c) / occurs;
+        sums[2] += 2 * count(confusion, c, c) / (predicted + occurs);
+        n_classes++;
+    }
+    *precision_mean = n_classes == 0 ? NAN : sums[0] / (double)n_classes;
+    *recall_mean = n_classes == 0 ? NAN : sums[1] / (double)n_classes;
+    *f1_mean = n_classes == 0 ? NAN : sums[2] / (double)n_classes;
+}
+
 static json_t *figures_of(const json_t *from) {
     json_t *to = json_object(), *intervals = json_object();
+    double values[N_FIGURES];
+    for (int f = 0; f < REPRODUCE_FIGURES_OWN; f++)
+        values[f] = number(from, figures[f]);
+    values[1] = precision(json_object_get(from, "confusion"));
+    means_of_classes(json_object_get(from, "confusion"), &values[5], &values[6], &values[7]);
     for (int f = 0; f < N_FIGURES; f++) {
-        const bool derived = strcmp(figures[f], "precision") == 0;
-        double v = derived ? precision(json_object_get(from, "confusion")) : number(from, figures[f]);
-        json_object_set_new(to, figures[f], msfl_json_real(v));
+        json_object_set_new(to, figures[f], msfl_json_real(values[f]));
         json_t *interval = json_object_get(json_object_get(from, "intervals"), figures[f]);
         if (json_is_array(interval)) json_object_set(intervals, figures[f], interval);
     }
@@ -82,7 +122,7 @@ msfl_status cli_reproduce_run(const char *path, const json_t *result, json_t **r
         json_object_set_new(one, rows[r], figures_of(json_object_get(result, rows[r])));
     json_object_set_new(one, "sum_exact", json_boolean(json_is_true(exact)));
     double difference = NAN, weight = NAN, bound = NAN;
-    for (int f = 0; f < N_FIGURES; f++) {
+    for (int f = 0; f < REPRODUCE_FIGURES_OWN; f++) {
         double d = fabs(number(json_object_get(one, "encrypted"), figures[f]) -
                         number(json_object_get(one, "plain"), figures[f]));
         if (!isnan(d)) difference = larger(difference, d);
@@ -100,9 +140,14 @@ msfl_status cli_reproduce_run(const char *path, const json_t *result, json_t **r
     json_object_set_new(one, "weight_difference", msfl_json_real(weight));
     json_object_set_new(one, "weight_bound", msfl_json_real(bound));
     json_object_set_new(one, "within_bound", json_boolean(within));
+    json_object_set_new(one, "costs", cli_reproduce_costs_of(result));
     json_object_set(one, "warnings", json_object_get(result, "warnings"));
     *run = one;
     return one == NULL ? msfl_fail(MSFL_ERR_MEMORY, "no memory for the tables") : MSFL_OK;
+}
+
+static double within_unit(double v) {
+    return v < 0 ? 0 : v > 1 ? 1 : v;
 }
 
 /* Over the seeds that there are so far and whose figure is defined. Two passes: the values lie close together. */
@@ -130,7 +175,12 @@ static json_t *cell(const json_t *runs, json_int_t clients, const char *row, con
     json_t *out = json_object();
     json_object_set_new(out, "clients", json_integer(clients));
     json_object_set_new(out, "mean", msfl_json_real(mean));
-    json_object_set_new(out, "deviation", msfl_json_real(n < 2 ? NAN : sqrt(squares / (n - 1))));
+    const double deviation = n < 2 ? NAN : sqrt(squares / (n - 1));
+    const double half = n < 2 ? NAN : cli_student(n - 1) * deviation / sqrt(n);
+    json_object_set_new(out, "deviation", msfl_json_real(deviation));
+    /* All figures lie between 0 and 1, which Student's interval does not know. */
+    json_object_set_new(out, "low", msfl_json_real(isnan(half) ? NAN : within_unit(mean - half)));
+    json_object_set_new(out, "high", msfl_json_real(isnan(half) ? NAN : within_unit(mean + half)));
     json_object_set_new(out, "smallest", msfl_json_real(low));
     json_object_set_new(out, "largest", msfl_json_real(high));
     json_object_set_new(out, "seeds", json_integer(n));
@@ -148,6 +198,23 @@ static void add_warnings(json_t *all, const json_t *more) {
     }
 }
 
+/* An accuracy on so few test images says little, however many digits it has. */
+static void warn_of_few(json_t *warnings, const json_t *runs) {
+    enum { FEW = 50 };
+    double fewest = FEW;
+    const json_t *run;
+    size_t i;
+    char text[128];
+    json_array_foreach(runs, i, run) {
+        const double n = number(run, "test_images");
+        if (n > 0 && n < fewest) fewest = n;
+    }
+    if (!(fewest < FEW)) return;
+    snprintf(text, sizeof text, "Only %.0f test images: an accuracy moves in steps of %.3f, and intervals are wide.",
+             fewest, 1 / fewest);
+    json_array_append_new(warnings, json_string(text));
+}
+
 json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
     json_t *out = json_object(), *tables = json_object(), *difference = json_object(), *warnings = json_array();
     for (int f = 0; f < N_FIGURES; f++) {
@@ -162,6 +229,8 @@ json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
         }
         json_object_set_new(tables, figures[f], table);
     }
+    json_object_set_new(out, "costs", cli_reproduce_costs(runs, clients));
+    json_object_set_new(out, "prototype", cli_reproduce_prototype());
     double figure = NAN, weight = NAN, bound = NAN;
     bool exact = true, within = true;
     const json_t *run;
@@ -174,6 +243,7 @@ json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
         within = within && json_is_true(json_object_get(run, "within_bound"));
         add_warnings(warnings, json_object_get(run, "warnings"));
     }
+    warn_of_few(warnings, runs);
     json_object_set_new(difference, "figure", msfl_json_real(figure));
     json_object_set_new(difference, "weight_of_one_round", msfl_json_real(weight));
     json_object_set_new(difference, "weight_bound", msfl_json_real(bound));
@@ -185,99 +255,4 @@ json_t *cli_reproduce_tables(const json_t *runs, const json_t *clients) {
     json_object_set_new(out, "warnings", warnings);
     json_object_set(out, "runs", (json_t *)runs);
     return out;
-}
-
-/* --- for people --- */
-
-static void print_cell(cli_table *table, const json_t *c) {
-    char spread[32] = "";
-    const double deviation = number(c, "deviation");
-    if (isnan(number(c, "mean"))) {
-        cli_table_cell(table, "-");
-        return;
-    }
-    if (!isnan(deviation)) snprintf(spread, sizeof spread, " +- %.4f", deviation);
-    cli_table_cell(table, "%.4f%s [%.4f, %.4f] of %d", number(c, "mean"), spread, number(c, "smallest"),
-                   number(c, "largest"), (int)json_integer_value(json_object_get(c, "seeds")));
-}
-
-static msfl_status print_figure(const json_t *tables, int figure) {
-    static const char *const titles[] = {"accuracy", "precision", "sensitivity (recall)", "F1", "AUC"};
-    const json_t *clients = json_object_get(tables, "clients");
-    const size_t n = json_array_size(clients);
-    char names[COLUMNS_MAX][24];
-    const char *headings[COLUMNS_MAX] = {titles[figure]};
-    for (size_t i = 0; i < n && i + 1 < COLUMNS_MAX; i++) {
-        snprintf(names[i], sizeof names[i], "%d hospitals", (int)json_integer_value(json_array_get(clients, i)));
-        headings[i + 1] = names[i];
-    }
-    cli_table *table;
-    msfl_status status = cli_table_new(headings, n + 1, &table);
-    if (status != MSFL_OK) return status;
-    for (int r = 0; r < N_ROWS; r++) {
-        const json_t *c, *of = json_object_get(json_object_get(tables, "tables"), figures[figure]);
-        size_t i;
-        cli_table_cell(table, "%s", row_names[r]);
-        json_array_foreach(json_object_get(of, rows[r]), i, c) print_cell(table, c);
-    }
-    cli_table_print(table, stdout);
-    cli_table_free(table);
-    puts("");
-    return MSFL_OK;
-}
-
-static void print_interval(cli_table *table, const json_t *m, const char *figure) {
-    const json_t *interval = json_object_get(json_object_get(m, "intervals"), figure);
-    const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
-    if (isnan(number(m, figure))) {
-        cli_table_cell(table, "-");
-    } else if (json_is_number(low) && json_is_number(high)) {
-        cli_table_cell(table, "%.4f [%.4f, %.4f]", number(m, figure), json_number_value(low), json_number_value(high));
-    } else {
-        cli_table_cell(table, "%.4f", number(m, figure));
-    }
-}
-
-static msfl_status print_runs(const json_t *tables) {
-    static const char *const headings[] = {">hospitals",  ">seed", ">test images", "accuracy",
-                                           "sensitivity", "F1",    "AUC"};
-    static const char *const shown[] = {"accuracy", "sensitivity", "f1", "auc"};
-    cli_table *table;
-    msfl_status status = cli_table_new(headings, 7, &table);
-    if (status != MSFL_OK) return status;
-    const json_t *run;
-    size_t i;
-    json_array_foreach(json_object_get(tables, "runs"), i, run) {
-        cli_table_cell(table, "%d", (int)json_integer_value(json_object_get(run, "clients")));
-        cli_table_cell(table, "%.0f", number(run, "seed"));
-        cli_table_cell(table, "%.0f", number(run, "test_images"));
-        for (int f = 0; f < 4; f++)
-            print_interval(table, json_object_get(run, "encrypted"), shown[f]);
-    }
-    puts("Encrypted federated, run by run, with 95 % bootstrap intervals over test patients:");
-    cli_table_print(table, stdout);
-    cli_table_free(table);
-    return MSFL_OK;
-}
-
-msfl_status cli_reproduce_print(const json_t *tables) {
-    puts("Mean over seeds +- standard deviation [smallest, largest] of so many seeds, on the test images.\n");
-    for (int f = 0; f < N_FIGURES; f++) {
-        msfl_status status = print_figure(tables, f);
-        if (status != MSFL_OK) return status;
-    }
-    msfl_status status = print_runs(tables);
-    if (status != MSFL_OK) return status;
-    const json_t *d = json_object_get(tables, "largest_difference");
-    printf("\nencrypted sums equal the plaintext sums of the quantised updates bit for bit: %s\n",
-           json_is_true(json_object_get(tables, "sums_exact")) ? "yes, in every round of every run" : "NO");
-    printf("encrypted against plain, largest difference of a figure above: %.4g\n", number(d, "figure"));
-    printf("quantisation, largest difference of a weight in one round: %.3g (bound stated beforehand %.3g: %s)\n",
-           number(d, "weight_of_one_round"), number(d, "weight_bound"),
-           json_is_true(json_object_get(d, "within_bound")) ? "held in every round" : "NOT HELD");
-    const json_t *warning;
-    size_t i;
-    json_array_foreach(json_object_get(tables, "warnings"), i, warning)
-        printf("warning: %s\n", json_string_value(warning));
-    return MSFL_OK;
 }

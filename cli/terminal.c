@@ -19,6 +19,7 @@ struct cli_terminal {
     live_row *rows; /* one for each party, and a last one for what concerns the whole job */
     uint32_t n_clients;
     char track[TRACK_BYTES], phase[PHASE_BYTES];
+    char note[PHASE_BYTES]; /* behind the title */
     uint32_t round, n_rounds;
     uint64_t start_ns, track_ns, drawn_ns;
     bool has_block; /* something of this track has been under way */
@@ -67,6 +68,10 @@ void cli_terminal_free(cli_terminal *t) {
     msfl_free(t->rows);
     live_clear(&t->screen);
     msfl_free(t);
+}
+
+void cli_terminal_note(cli_terminal *t, const char *text) {
+    if (t != NULL) copy_text(t->note, sizeof t->note, text);
 }
 
 /* --- lines --- */
@@ -222,8 +227,9 @@ static void title_of(const cli_terminal *t, uint64_t now, char *text, size_t siz
     if (share > 0.02 && elapsed > 2.0 && (size_t)n + 1 < size) {
         char left[24];
         live_duration(elapsed / share * (1.0 - share), left);
-        snprintf(text + n, size - (size_t)n, "%sabout %s left", between, left);
+        n += snprintf(text + n, size - (size_t)n, "%sabout %s left", between, left);
     }
+    if (t->note[0] != 0 && (size_t)n + 1 < size) snprintf(text + n, size - (size_t)n, "%s%s", between, t->note);
 }
 
 static void draw(cli_terminal *t) {

@@ -16,6 +16,10 @@ typedef struct cli_terminal cli_terminal;
  */
 cli_terminal *cli_terminal_new(const char *const *client_names, uint32_t n_clients, bool quiet);
 
+/** A few words that stand at the end of the block's title from the next frame on, as of a larger whole that this job is
+ * a part of; copied and cut. NULL: none. Not while another thread may call cli_terminal_observe. */
+void cli_terminal_note(cli_terminal *terminal, const char *text);
+
 /** Takes the block away; what has scrolled up stays. */
 void cli_terminal_free(cli_terminal *terminal);
 

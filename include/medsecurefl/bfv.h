@@ -105,24 +105,28 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_new(const msfl_bfv *ctx, msf
 /** Free; NULL is fine. */
 MSFL_API void msfl_bfv_public_free(msfl_bfv_public *key);
 
-/** 16 bytes that name a key pair; the same in both halves and in every ciphertext made with either. */
+/** 16 bytes that name a key pair, the same in both halves and in all that was made with either. They live as long as
+ *  the key. */
 MSFL_API const uint8_t *msfl_bfv_secret_id(const msfl_bfv_secret *key);
+/** As msfl_bfv_secret_id, of the public half. */
 MSFL_API const uint8_t *msfl_bfv_public_id(const msfl_bfv_public *key);
 
-/**
- * Bytes of a key, to be stored or sent. Those of a secret key are the key itself: seal them before they leave secret
- * memory. `out` holds msfl_bfv_secret_bytes or msfl_bfv_public_bytes.
- */
+/** Bytes that msfl_bfv_secret_write writes; the same for every key of a context. */
 MSFL_API size_t msfl_bfv_secret_bytes(const msfl_bfv *ctx);
+/** The secret key itself, in msfl_bfv_secret_bytes bytes: `out` is in secret memory, and is sealed before it leaves.
+ * Read by msfl_bfv_secret_read. */
 MSFL_API void msfl_bfv_secret_write(const msfl_bfv *ctx, const msfl_bfv_secret *key, uint8_t *out);
 /** Bytes that msfl_bfv_public_write writes. */
 MSFL_API size_t msfl_bfv_public_bytes(const msfl_bfv *ctx);
+/** The public key in msfl_bfv_public_bytes bytes, nothing secret among them. Read by msfl_bfv_public_read. */
 MSFL_API void msfl_bfv_public_write(const msfl_bfv *ctx, const msfl_bfv_public *key, uint8_t *out);
 
 /** The parameters inside the bytes of a key of either kind, checked: what msfl_bfv_new wants before the key is read. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_params *out);
 
 /**
+ * A secret key from its bytes; free with msfl_bfv_secret_free. On error `*out` is NULL.
+ *
  * @retval MSFL_ERR_FORMAT       not such a key: cut off, or a residue out of range
  * @retval MSFL_ERR_UNSUPPORTED  of another format version
  * @retval MSFL_ERR_MISMATCH     of other parameters, or a public key where a secret one is needed, or the other way
@@ -130,6 +134,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_params_read(const uint8_t *bytes, s
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_secret_read(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
                                                          msfl_bfv_secret **out);
+/** A public key from its bytes; free with msfl_bfv_public_free. Errors as msfl_bfv_secret_read but ERR_CRYPTO: its id
+ * is what the bytes say. On error `*out` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_read(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
                                                          msfl_bfv_public **out);
 
@@ -139,16 +145,20 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_read(const msfl_bfv *ctx, co
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_new(const msfl_bfv *ctx, msfl_bfv_ct **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_bfv_ct_free(msfl_bfv_ct *ct);
-/** Values inside (0 while empty), number of the chunk, ciphertexts added up in it, id of its key (16 bytes). */
+/** Values inside; 0 while it is empty. */
 MSFL_API uint32_t msfl_bfv_ct_values(const msfl_bfv_ct *ct);
+/** The chunk number that it was encrypted with; of no meaning while it is empty. */
 MSFL_API uint64_t msfl_bfv_ct_chunk(const msfl_bfv_ct *ct);
+/** Ciphertexts added up in it, 1 when fresh; of no meaning while it is empty. */
 MSFL_API uint32_t msfl_bfv_ct_addends(const msfl_bfv_ct *ct);
+/** 16 bytes: the id of the key pair it was made with. They live as long as the ciphertext, and change when it is filled
+ *  anew. */
 MSFL_API const uint8_t *msfl_bfv_ct_key_id(const msfl_bfv_ct *ct);
 
 /**
- * Encrypt `n_values` values, each below 2^value_bits, as chunk number `chunk`: with the public key, or with the secret
- * key in the seeded form. The number is carried along so that chunks cannot be mixed up; it may be anything. Randomness
- * is the operating system's, fresh in every call.
+ * Encrypt `n_values` values, each below 2^value_bits, with the public key as chunk number `chunk`, which is carried
+ * along so that chunks cannot be mixed up; it may be anything. Randomness is the operating system's, fresh in every
+ * call.
  *
  * @retval MSFL_ERR_USAGE    no values, or more than a chunk holds
  * @retval MSFL_ERR_NUMERIC  a value is 2^value_bits or more
@@ -156,6 +166,8 @@ MSFL_API const uint8_t *msfl_bfv_ct_key_id(const msfl_bfv_ct *ct);
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_encrypt(const msfl_bfv *ctx, msfl_bfv_public *key, uint64_t chunk,
                                                      const uint32_t *values, uint32_t n_values, msfl_bfv_ct *ct);
+/** The same with the secret key in the seeded form: half the bytes, but not added on the wire (msfl_bfv_ct_fold).
+ * Errors as msfl_bfv_encrypt. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_encrypt_seeded(const msfl_bfv *ctx, msfl_bfv_secret *key, uint64_t chunk,
                                                             const uint32_t *values, uint32_t n_values, msfl_bfv_ct *ct);
 
@@ -180,8 +192,9 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_add(const msfl_bfv *ctx, msfl_bfv_c
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_decrypt(const msfl_bfv *ctx, msfl_bfv_secret *key, const msfl_bfv_ct *ct,
                                                      uint64_t *totals);
 
-/** Bytes of a ciphertext on the wire, and the most that any can have: the bound for whoever receives one. */
+/** Bytes that msfl_bfv_ct_write writes of this ciphertext; 0 while it is empty. */
 MSFL_API size_t msfl_bfv_ct_bytes(const msfl_bfv *ctx, const msfl_bfv_ct *ct);
+/** The most bytes that any ciphertext of this context can have: the bound for whoever receives one. */
 MSFL_API size_t msfl_bfv_ct_bytes_max(const msfl_bfv *ctx);
 /** Bytes of one of `n_values` values in the public-key form, which sums of such have too. */
 MSFL_API size_t msfl_bfv_full_bytes(const msfl_bfv *ctx, uint32_t n_values);

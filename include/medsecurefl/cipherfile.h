@@ -37,6 +37,8 @@ typedef struct msfl_content {
     uint32_t n_names;
     const char *const *class_names; /**< NULL when n_names is 0 */
     const char *normalise;          /**< NULL when absent */
+    const char
+        *recipe; /**< as in msfl_model_facts; NULL when absent. Its name is left behind: who adds has one for all */
 } msfl_content;
 
 typedef struct msfl_cipher_info {
@@ -84,6 +86,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_cipher_add(const char *const *paths, si
 
 /** An open ciphertext file whose header was checked. Belongs to one thread at a time. */
 typedef struct msfl_cipher msfl_cipher;
+/** Open the file and check its header; chunks are read by what follows. Free with msfl_cipher_free.
+ *  ERR_FORMAT if it is no such file or was cut, ERR_UNSUPPORTED of another version; on error `*out` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_cipher_open(const char *path, msfl_cipher **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_cipher_free(msfl_cipher *cipher);

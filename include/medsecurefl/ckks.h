@@ -167,30 +167,36 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_galois_new(const msfl_ckks *ctx, m
 /** Free; NULL is fine. */
 MSFL_API void msfl_ckks_galois_free(msfl_ckks_galois *key);
 
-/** 16 bytes that name a key pair; the same in everything that was made with either half. */
+/** 16 bytes that name a key pair, the same in both halves and in all that was made with either. They live as long as
+ *  the key. */
 MSFL_API const uint8_t *msfl_ckks_secret_id(const msfl_ckks_secret *key);
+/** As msfl_ckks_secret_id, of the public half. */
 MSFL_API const uint8_t *msfl_ckks_public_id(const msfl_ckks_public *key);
 
-/**
- * Bytes of a key, to be stored or sent. Those of a secret key are the key itself: seal them before they leave secret
- * memory. `out` holds what the function beside says.
- */
+/** Bytes that msfl_ckks_secret_write writes; the same for every key of a context. */
 MSFL_API size_t msfl_ckks_secret_bytes(const msfl_ckks *ctx);
+/** The secret key itself, in msfl_ckks_secret_bytes bytes: `out` is in secret memory, and is sealed before it leaves.
+ * Read by msfl_ckks_secret_read. */
 MSFL_API void msfl_ckks_secret_write(const msfl_ckks *ctx, const msfl_ckks_secret *key, uint8_t *out);
 /** Bytes that msfl_ckks_public_write writes. */
 MSFL_API size_t msfl_ckks_public_bytes(const msfl_ckks *ctx);
+/** The public key in msfl_ckks_public_bytes bytes, nothing secret among them. Read by msfl_ckks_public_read. */
 MSFL_API void msfl_ckks_public_write(const msfl_ckks *ctx, const msfl_ckks_public *key, uint8_t *out);
 /** Bytes that msfl_ckks_relin_write writes. */
 MSFL_API size_t msfl_ckks_relin_bytes(const msfl_ckks *ctx);
+/** The key in msfl_ckks_relin_bytes bytes, nothing secret among them. Read by msfl_ckks_relin_read. */
 MSFL_API void msfl_ckks_relin_write(const msfl_ckks *ctx, const msfl_ckks_relin *key, uint8_t *out);
 /** Bytes that msfl_ckks_galois_write writes for this set of rotations. */
 MSFL_API size_t msfl_ckks_galois_bytes(const msfl_ckks *ctx, const msfl_ckks_galois *key);
+/** The keys in msfl_ckks_galois_bytes bytes, nothing secret among them. Read by msfl_ckks_galois_read. */
 MSFL_API void msfl_ckks_galois_write(const msfl_ckks *ctx, const msfl_ckks_galois *key, uint8_t *out);
 
 /** The parameters inside the bytes of any key, checked: what msfl_ckks_new wants before the key is read. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks_params *out);
 
 /**
+ * A secret key from its bytes; free with msfl_ckks_secret_free. On error `*out` is NULL.
+ *
  * @retval MSFL_ERR_FORMAT       not such a key: cut off, or a residue out of range
  * @retval MSFL_ERR_UNSUPPORTED  of another format version
  * @retval MSFL_ERR_MISMATCH     of other parameters, or another kind of key
@@ -198,15 +204,23 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_params_read(const uint8_t *bytes, 
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_secret_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                           msfl_ckks_secret **out);
+/** A public key from its bytes; free with msfl_ckks_public_free. Errors as msfl_ckks_secret_read but ERR_CRYPTO: its id
+ * is what the bytes say. On error `*out` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_public_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                           msfl_ckks_public **out);
+/** A key to multiply with from its bytes; free with msfl_ckks_relin_free. Errors as msfl_ckks_public_read;
+ *  ERR_USAGE if the parameters have no special prime. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_relin_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                          msfl_ckks_relin **out);
+/** Keys to rotate with from their bytes; free with msfl_ckks_galois_free. Errors as msfl_ckks_public_read;
+ *  ERR_USAGE if the parameters have no special prime. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_galois_read(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                           msfl_ckks_galois **out);
 
 /* --- plaintexts --- */
 
+/** An empty plaintext: memory for N coefficients, to be filled again and again by msfl_ckks_encode. Free with
+ *  msfl_ckks_plain_free, which wipes it. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_plain_new(const msfl_ckks *ctx, msfl_ckks_plain **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_ckks_plain_free(msfl_ckks_plain *plain);
@@ -241,24 +255,31 @@ MSFL_API void msfl_ckks_ct_free(msfl_ckks_ct *ct);
 /** to <- from; they must be two objects. */
 MSFL_API void msfl_ckks_ct_copy(const msfl_ckks *ctx, msfl_ckks_ct *to, const msfl_ckks_ct *from);
 
-/** Values of sums, or N / 2 (0 while empty); number of the chunk; ciphertexts added up in it; id of its key. */
+/** Values of a sum, or N / 2 of numbers; 0 while it is empty. */
 MSFL_API uint32_t msfl_ckks_ct_values(const msfl_ckks_ct *ct);
+/** The chunk number that it was encrypted with; of no meaning while it is empty. */
 MSFL_API uint64_t msfl_ckks_ct_chunk(const msfl_ckks_ct *ct);
+/** Ciphertexts added up in it, 1 when fresh; of no meaning while it is empty. */
 MSFL_API uint32_t msfl_ckks_ct_addends(const msfl_ckks_ct *ct);
+/** 16 bytes: the id of the key pair it was made with. They live as long as the ciphertext, and change when it is filled
+ *  anew. */
 MSFL_API const uint8_t *msfl_ckks_ct_key_id(const msfl_ckks_ct *ct);
-/** Primes left, and the scale. */
+/** Primes left: n_primes when fresh, fewer after rescaling or dropping. */
 MSFL_API uint32_t msfl_ckks_ct_level(const msfl_ckks_ct *ct);
+/** The factor that its numbers are multiplied by. */
 MSFL_API double msfl_ckks_ct_scale(const msfl_ckks_ct *ct);
 /** Bound on the error of every number, noise and encoding together, before any flooding. */
 MSFL_API double msfl_ckks_ct_error(const msfl_ckks_ct *ct);
-/** Bound on the magnitude of every number, and the step of which all are multiples (0 if none is known). */
+/** Bound on the magnitude of every number. */
 MSFL_API double msfl_ckks_ct_magnitude(const msfl_ckks_ct *ct);
+/** A power of two of which all its numbers are multiples, in real and imaginary part; 0 if none is known. */
 MSFL_API double msfl_ckks_ct_step(const msfl_ckks_ct *ct);
 
-/** Encrypt with the public key, or with the secret key in the seeded form; `chunk` is carried along. Randomness is the
- *  operating system's, fresh in every call. ERR_USAGE if `plain` is empty, ERR_LIMIT if its scale leaves no room. */
+/** Encrypt with the public key; `chunk` is carried along. Randomness is the operating system's, fresh in every call.
+ *  ERR_USAGE if `plain` is empty, ERR_LIMIT if its scale leaves no room; `ct` is then empty. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_encrypt(const msfl_ckks *ctx, const msfl_ckks_public *key, uint64_t chunk,
                                                       const msfl_ckks_plain *plain, msfl_ckks_ct *ct);
+/** The same with the secret key in the seeded form: half the bytes. Errors as msfl_ckks_encrypt. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_encrypt_seeded(const msfl_ckks *ctx, msfl_ckks_secret *key,
                                                              uint64_t chunk, const msfl_ckks_plain *plain,
                                                              msfl_ckks_ct *ct);
@@ -322,8 +343,9 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_decrypt(const msfl_ckks *ctx, msfl
                                                       const msfl_ckks_ct *ct, double error_max, double *re, double *im,
                                                       double *error);
 
-/** Bytes of a ciphertext on the wire, and the most that any can have: the bound for whoever receives one. */
+/** Bytes that msfl_ckks_ct_write writes of this ciphertext; 0 while it is empty. */
 MSFL_API size_t msfl_ckks_ct_bytes(const msfl_ckks *ctx, const msfl_ckks_ct *ct);
+/** The most bytes that any ciphertext of this context can have: the bound for whoever receives one. */
 MSFL_API size_t msfl_ckks_ct_bytes_max(const msfl_ckks *ctx);
 /** `out` holds msfl_ckks_ct_bytes. An empty ciphertext has no bytes. */
 MSFL_API void msfl_ckks_ct_write(const msfl_ckks *ctx, const msfl_ckks_ct *ct, uint8_t *out);
@@ -363,6 +385,7 @@ MSFL_API uint32_t msfl_ckks_chunk_values(const msfl_ckks *ctx, uint64_t n_values
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_sums_encrypt(const msfl_ckks *ctx, const msfl_ckks_public *key,
                                                            uint64_t chunk, const uint32_t *values, uint32_t n_values,
                                                            msfl_ckks_ct *ct);
+/** The same with the secret key in the seeded form: half the bytes. Errors as msfl_ckks_sums_encrypt. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_sums_encrypt_seeded(const msfl_ckks *ctx, msfl_ckks_secret *key,
                                                                   uint64_t chunk, const uint32_t *values,
                                                                   uint32_t n_values, msfl_ckks_ct *ct);

@@ -14,7 +14,7 @@ typedef enum msfl_normalise { MSFL_NORMALISE_IMAGE, MSFL_NORMALISE_SET, MSFL_NOR
 typedef struct msfl_dataset_options {
     const char *label;      /**< NULL: folder name / y / train_labels; else another label array or labels.csv column */
     uint32_t width, height; /**< pixels of every image after resizing; 0: that of the most common image */
-    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are */
+    uint32_t channels;      /**< 1 grey, 3 RGB; 0: as the images are; of an imported set also what it has */
     msfl_normalise normalise;
     bool refuse_bad;               /**< a broken image fails the load; else it is skipped, named and counted */
     uint64_t seed;                 /**< phantom: which images are drawn */
@@ -22,6 +22,10 @@ typedef struct msfl_dataset_options {
     uint32_t n_threads;            /**< decoding; 0: all cores */
     const msfl_observer *observer; /**< may be NULL */
     const char *key;               /**< file with the hospital's key, for an imported set that is sealed; else NULL */
+    /* Of .npz files only. */
+    const char *labels;  /**< table with a column "index"; NULL: labels.csv beside the file */
+    const char *patient; /**< array or column that tells patients apart; NULL: "group", else the table's usual names */
+    const char *masks;   /**< array of masks; NULL: "masks" or "mask" where there is one */
 } msfl_dataset_options;
 
 /**
@@ -35,24 +39,39 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_open(const char *path, const ms
 /** Free; NULL is fine. */
 MSFL_API void msfl_dataset_free(msfl_dataset *dataset);
 
+/** What a mirrored picture of a set would be, as the recipe that it was imported by says. */
+typedef enum msfl_laterality {
+    MSFL_LATERALITY_UNSAID,     /**< nobody says: not imported by a recipe */
+    MSFL_LATERALITY_MATTERS,    /**< another picture: left and right mean something */
+    MSFL_LATERALITY_IRRELEVANT, /**< one of these too, if left and right change places */
+    MSFL_LATERALITY_UNORIENTED  /**< one of these too, also upside down */
+} msfl_laterality;
+/** By its word in a recipe ("matters", "irrelevant", "unoriented"); UNSAID for NULL and any other. */
+MSFL_API msfl_laterality msfl_laterality_of(const char *word);
+/** Static storage; "unsaid" for UNSAID. */
+MSFL_API const char *msfl_laterality_word(msfl_laterality laterality);
+
 typedef struct msfl_dataset_info {
     const char *source; /**< path as given */
     const char *kind;   /**< "phantom", "npz", "npz-medmnist", "folder", "imported" */
     bool synthetic;     /**< drawn by this program */
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
-    uint32_t depth;        /**< slices of a volume; 1: pictures. A volume is one image: depth x height x width */
-    double spacing[3];     /**< mm between voxels of volumes: columns, rows, slices; 0: not known */
-    uint32_t bits;         /**< of the stored pixels: 8 or 16 */
-    uint32_t n_groups;     /**< distinct patients (or whatever the key was) */
-    const char *group_key; /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
-    const char *label_key; /**< what gave the labels */
-    uint32_t n_skipped;    /**< broken images left out */
-    uint32_t n_sizes;      /**< distinct sizes before resizing */
-    const char *recipe;    /**< imported: hash of the recipe, hexadecimal; else NULL */
-    bool has_masks;        /**< every image comes with a mask */
-    bool has_split;        /**< the source comes with its own train/test split */
-    uint32_t n_ignored;    /**< hidden files and files that are no pictures, in a folder */
+    uint32_t depth;          /**< slices of a volume; 1: pictures. A volume is one image: depth x height x width */
+    double spacing[3];       /**< mm between voxels of volumes: columns, rows, slices; 0: not known */
+    uint32_t bits;           /**< of the stored pixels: 8 or 16 */
+    uint32_t n_groups;       /**< distinct patients (or whatever the key was) */
+    const char *group_key;   /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
+    const char *label_key;   /**< what gave the labels */
+    uint32_t n_skipped;      /**< broken images left out */
+    uint32_t n_sizes;        /**< distinct sizes before resizing */
+    const char *recipe;      /**< imported: hash of the recipe, hexadecimal; else NULL */
+    const char *recipe_name; /**< imported: what it is called; NULL: nothing */
+    msfl_laterality laterality;
+    uint32_t shown;     /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
+    bool has_masks;     /**< every image comes with a mask */
+    bool has_split;     /**< the source comes with its own train/test split */
+    uint32_t n_ignored; /**< hidden files and files that are no pictures, in a folder */
     const char
         *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
 } msfl_dataset_info;
@@ -77,7 +96,22 @@ typedef struct msfl_origin {
     msfl_part part;     /**< of the source's own split */
     const char *format; /**< "PNG", "JPEG", "array", "drawing"; static text */
 } msfl_origin;
+/** Of image number `image` < n_images. */
 MSFL_API msfl_origin msfl_dataset_origin(const msfl_dataset *dataset, uint32_t image);
+
+/** How well the class can be told from one trait of the files alone (their size, the scanner), without a look at the
+ *  pictures: what a network may learn instead of the disease. */
+typedef struct msfl_trait {
+    uint32_t n_values; /**< that occur */
+    double accuracy;   /**< of naming, for each image, the most common class among the others of its value */
+    double guessing;   /**< of always naming the most common class */
+    bool telling;      /**< it removes more than 30 % of the errors of guessing */
+} msfl_trait;
+/** Judge a trait: `keys`, its value for each of `n` images; `labels`, their classes, below `n_classes`. A value that
+ *  occurs once, and one whose two most common classes are within one image, tell nothing. ERR_MEMORY; `*out` is then
+ *  unchanged. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_trait_judge(const uint64_t *keys, const uint32_t *labels, size_t n,
+                                                     uint32_t n_classes, msfl_trait *out);
 
 /** Stored samples of all images. `histogram` divides the range from 0 to full scale into equal bins. */
 enum { MSFL_HISTOGRAM_BINS = 32 };
@@ -122,8 +156,17 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *data
 MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t image);
 /** Whether a folder holds what data import wrote: its pictures have the recipe's size. */
 MSFL_API bool msfl_dataset_is_imported(const char *path);
+/** What the recipe of an imported set says of it, without a look at its pictures; UNSAID for any other `path`. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_laterality(const char *path, msfl_laterality *out);
+/** ERR_POLICY, with `source` and what to do, if `augment` mirrors what must not be mirrored. What is unsaid is allowed
+ *  here: who asks for it must know. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_augment_allowed(const msfl_augment *augment, msfl_laterality laterality,
+                                                         const char *source);
 /** Stored pixels scaled to 0..255, (D)HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
+/** What can be looked at of such pixels, in place: where channels are sequences or slices (`info->shown`, or 2 and more
+ *  than 3 of them), one of them alone. Returns the number of channels left: 1 or 3. */
+MSFL_API uint32_t msfl_dataset_shown(const msfl_dataset_info *info, uint8_t *pixels);
 
 /** How one hospital's scanner differs from another's; {.gamma = 1, .resolution = 1} is not at all. In this order:
  *  contrast v -> v^gamma, Gaussian blur, fewer pixels, noise. */
@@ -144,11 +187,11 @@ typedef struct msfl_shift {
 MSFL_API MSFL_NODISCARD msfl_status msfl_shift_draw(const char *spec, uint32_t n_clients, uint64_t seed,
                                                     msfl_shift *out);
 
-/** msfl_dataset_pixels and msfl_dataset_preview of an image as that scanner would have made it, before augmentation.
- * NULL: as it is. */
+/** msfl_dataset_pixels of an image as that scanner would have made it, before augmentation. `shift` NULL: as it is. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_shifted(const msfl_dataset *dataset, uint32_t image,
                                                                 const msfl_shift *shift, const msfl_augment *augment,
                                                                 uint64_t augment_seed, float *pixels);
+/** msfl_dataset_preview of the same: one byte a sample. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_dataset *dataset, uint32_t image,
                                                                  const msfl_shift *shift, uint8_t *pixels);
 /** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
@@ -164,19 +207,28 @@ typedef struct msfl_indices {
     uint32_t *at;
     uint32_t n;
 } msfl_indices;
+/** Frees the numbers and empties the list; one that is empty is fine. */
 MSFL_API void msfl_indices_clear(msfl_indices *list);
 
-/**
- * Split all images, patient by patient (stratified by class as far as patients allow), into test, validation and
- * training parts of about these fractions. The source's own test folder or arrays are used as test part when there are
- * any (and a patient on both sides is moved to test). The three lists are disjoint and sorted.
- */
+/** Images of a data set in three parts, disjoint and each sorted. */
 typedef struct msfl_split {
     msfl_indices train, validation, test;
     const char *how; /**< static text: "by patient (labels.csv)", "by image: no patient key", "as the source" ... */
 } msfl_split;
+/**
+ * Split all images, patient by patient (stratified by class as far as patients allow), into test, validation and
+ * training parts of about these fractions. The source's own test folder or arrays are used as test part when there are
+ * any (and a patient on both sides is moved to test).
+ *
+ * `out` is freed with msfl_split_clear. The same `seed` gives the same parts.
+ *
+ * @retval MSFL_ERR_USAGE  a fraction below 0, or both together 1 or more
+ * @retval MSFL_ERR_DATA   a part that was asked for stays empty
+ * On error `out` is empty.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction,
                                                        double validation_fraction, uint64_t seed, msfl_split *out);
+/** Frees the three lists and empties them. */
 MSFL_API void msfl_split_clear(msfl_split *split);
 
 /**

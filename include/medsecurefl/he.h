@@ -61,8 +61,10 @@ MSFL_API uint32_t msfl_he_vector_addends(const msfl_he_vector *vector);
 /** Free; NULL is fine. */
 MSFL_API void msfl_he_vector_free(msfl_he_vector *vector);
 
-/** Write and read a ciphertext file (.msc). ERR_EXISTS if it is there. A file of a model can be read, too. */
+/** Write a ciphertext file (.msc). ERR_EXISTS if something is there. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_he_vector_save(const msfl_he_vector *vector, const char *path);
+/** Read a ciphertext file, also one of a model; free with msfl_he_vector_free. Every chunk is checked.
+ *  ERR_FORMAT, ERR_CRYPTO if it is damaged; on error `*out` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_he_vector_load(const char *path, msfl_he_vector **out);
 
 MSFL_END_DECLS

@@ -18,13 +18,13 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_recipe_describe(const char *path, char 
 MSFL_API MSFL_NODISCARD msfl_status msfl_hospital_key_new(const char *path);
 
 typedef struct msfl_import_options {
-    const char *data;     /**< a folder of DICOM, NIfTI, PNG, JPEG files; a .npz file of pictures; "phantom" */
+    const char *data;     /**< a folder of DICOM, NIfTI, PNG, JPEG files; a .npz file; "phantom" */
     const char *recipe;   /**< file */
     const char *out;      /**< folder of the set; one that is there is replaced */
     const char *labels;   /**< table; NULL: labels.csv in the folder or above it */
-    const char *label;    /**< its column; NULL: class folders, else "class" */
-    const char *patient;  /**< its column; NULL: the usual names, else the identifier in DICOM headers */
-    const char *masks;    /**< folder of masks named as the images, or a column of the table; NULL: none */
+    const char *label;    /**< its column, or an array; NULL: class folders, else "class", or the array "y" */
+    const char *patient;  /**< its column, or an array; NULL: the usual names, else the identifier in DICOM headers */
+    const char *masks;    /**< folder of masks named as the images, a column of the table, or an array; NULL: none */
     const char *key;      /**< the hospital's key; NULL: one in the cache, made if need be */
     const char *cache;    /**< folder; NULL: `out` with ".cache" behind it */
     bool no_cache;        /**< keep nothing; needs `key` */

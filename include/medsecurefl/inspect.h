@@ -87,6 +87,7 @@ typedef struct msfl_volumes {
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_inspect_series(const char *const *paths, size_t n, uint32_t n_threads,
                                                         msfl_volumes *out);
+/** Frees what msfl_inspect_series made and empties it; one that is zeroed is fine. */
 MSFL_API void msfl_volumes_clear(msfl_volumes *volumes);
 
 MSFL_END_DECLS

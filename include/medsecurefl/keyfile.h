@@ -157,8 +157,11 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_keystore_revoke(const char *folder, con
 /** Free; NULL is fine. */
 MSFL_API void msfl_keystore_text_free(char *text);
 
-/** Read and check a revocation by itself: its signature holds under the identity it names. ERR_FORMAT, ERR_CRYPTO. */
+/** Read a revocation from a file and check it as msfl_revocation_parse does. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_revocation_read(const char *path, msfl_revocation *out);
+/** Read a revocation from its bytes and check it by itself: its signature holds under the identity it names. `name` is
+ * for messages. ERR_FORMAT, ERR_UNSUPPORTED of another version, ERR_CRYPTO if the signature does not hold; `out` is
+ * then zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_revocation_parse(const char *name, const uint8_t *bytes, size_t length,
                                                           msfl_revocation *out);
 

@@ -68,20 +68,31 @@ MSFL_API void msfl_model_hash(const msfl_model *model, uint8_t out[MSFL_HASH_BYT
 /** Initial weights (He for ReLU convolutions, Glorot for the rest; zeros and ones for norms), `n_values` floats. */
 MSFL_API void msfl_model_init(const msfl_model *model, uint64_t seed, float *weights);
 
+/** What a model file says besides the network and its weights; all may be NULL. Borrowed. */
+typedef struct msfl_model_facts {
+    const char *const *class_names; /**< n_classes */
+    const char *normalise;          /**< "image", "set", "none" */
+    const char *recipe;             /**< hash of the recipe that its pictures were made by, 64 hexadecimal digits */
+    const char *recipe_name;        /**< what that is called: UTF-8, without control characters, less than 64 bytes */
+} msfl_model_facts;
+
 /**
  * Write a Keras-layout HDF5 file: root attributes keras_version, backend, model_config (Keras Sequential JSON),
  * medsecurefl_model (our YAML), group model_weights... as Keras 2 `model.save` writes them. Reproducible bytes.
- * `class_names` (n_classes strings) and `normalise` (text) may be NULL; they are kept as attributes.
+ * `facts` are kept as attributes (docs/formats/model-h5.md); NULL: none.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_save(const char *path, const msfl_model *model, const float *weights,
-                                                    const char *const *class_names, const char *normalise);
+                                                    const msfl_model_facts *facts);
 
 /** Extra facts kept in a model file. */
 typedef struct msfl_model_extra {
     uint32_t n_classes;
     char **class_names; /**< NULL when absent */
     char *normalise;    /**< NULL when absent */
+    char *recipe;       /**< 64 lower-case hexadecimal digits; NULL when absent */
+    char *recipe_name;  /**< as in msfl_model_facts; NULL when absent */
 } msfl_model_extra;
+/** Frees the texts and zeroes the struct; one that is zeroed is fine. */
 MSFL_API void msfl_model_extra_clear(msfl_model_extra *extra);
 
 /**

@@ -25,10 +25,11 @@ MSFL_API const msfl_params *msfl_packed_params(const msfl_packed *ctx);
 /** "generic", "avx2", ... : the instruction set table in use (MSFL_KERNEL in the environment forces one). */
 MSFL_API const char *msfl_packed_kernel(const msfl_packed *ctx);
 
-/** Chunks in an update of `n_values`; slots (values) and bytes of chunk `j` of it. The last chunk is cut to the
- *  coefficients that carry values. */
+/** Chunks in an update of `n_values`. */
 MSFL_API uint64_t msfl_packed_chunks(const msfl_packed *ctx, uint64_t n_values);
+/** Slots (values) of chunk `j` of it; all but the last are full; 0 beyond the last. */
 MSFL_API uint32_t msfl_packed_chunk_slots(const msfl_packed *ctx, uint64_t n_values, uint64_t j);
+/** Bytes of chunk `j`, encrypted: of as many coefficients as carry its values; 0 beyond the last. */
 MSFL_API size_t msfl_packed_chunk_bytes(const msfl_packed *ctx, uint64_t n_values, uint64_t j);
 
 /**

@@ -46,20 +46,27 @@ MSFL_API uint32_t msfl_paillier_key_bits(const msfl_paillier_public *key);
 /** Hash of the public key, which every ciphertext carries. */
 MSFL_API const uint8_t *msfl_paillier_key_id(const msfl_paillier_public *key);
 
-/** Bytes of a written key, and the bytes. Formats: docs/design/paillier.md. */
+/** Bytes that msfl_paillier_public_write writes. */
 MSFL_API size_t msfl_paillier_public_bytes(const msfl_paillier_public *key);
+/** The public key as docs/design/paillier.md has it, in msfl_paillier_public_bytes bytes. */
 MSFL_API void msfl_paillier_public_write(const msfl_paillier_public *key, uint8_t *out);
-/** Writes secrets in the clear: `out` belongs in secret memory, and is to be sealed before it is stored. */
+/** Bytes that msfl_paillier_secret_write writes. */
 MSFL_API size_t msfl_paillier_secret_bytes(const msfl_paillier_secret *key);
+/** Both primes, in the clear, in msfl_paillier_secret_bytes bytes: `out` belongs in secret memory, and is to be sealed
+ *  before it is stored. */
 MSFL_API void msfl_paillier_secret_write(const msfl_paillier_secret *key, uint8_t *out);
 
 /**
+ * A public key from its bytes; free with msfl_paillier_public_free. On error `*out` is NULL.
+ *
  * @retval MSFL_ERR_FORMAT       not such a key: magic, length, damaged, or a number that cannot be part of a key
  * @retval MSFL_ERR_UNSUPPORTED  written by another version of the format
  * @retval MSFL_ERR_MISMATCH     a secret key where a public one is asked for, or the other way round
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_public_read(const uint8_t *bytes, size_t length,
                                                               msfl_paillier_public **out);
+/** A secret key from its bytes, its primes tested again; free with msfl_paillier_secret_free. Errors as
+ *  msfl_paillier_public_read. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_secret_read(const uint8_t *bytes, size_t length,
                                                               msfl_paillier_secret **out);
 
@@ -81,10 +88,11 @@ typedef struct msfl_paillier_shape {
 MSFL_API MSFL_NODISCARD msfl_status msfl_paillier_plan(uint32_t key_bits, uint32_t n_clients, uint32_t value_bits,
                                                        uint64_t n_values, uint32_t slots, msfl_paillier_shape *out);
 
-/** Chunks of an update; values and bytes of chunk `j`; 0 for a chunk that is not there
- *  and for a shape without slots. */
+/** Chunks of an update; 0 for a shape without slots. */
 MSFL_API uint64_t msfl_paillier_chunks(const msfl_paillier_shape *shape);
+/** Values of chunk `j`; 0 beyond the last. */
 MSFL_API uint32_t msfl_paillier_chunk_values(const msfl_paillier_shape *shape, uint64_t j);
+/** Bytes of chunk `j`, header and ciphertexts; 0 beyond the last. */
 MSFL_API size_t msfl_paillier_chunk_bytes(const msfl_paillier_shape *shape, uint64_t j);
 
 /* --- encryption --- */

@@ -68,6 +68,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_pairwise_client_new(const msfl_pairwise
 /** Free; NULL is fine. */
 MSFL_API void msfl_pairwise_client_free(msfl_pairwise_client *c);
 
+/** The client's two public keys and the commitment to the seed of its self-mask: what the server hands to everyone. */
 MSFL_API void msfl_pairwise_client_advert(const msfl_pairwise_client *c, uint8_t out[MSFL_PAIRWISE_ADVERT_BYTES]);
 
 /**

@@ -44,6 +44,17 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_report_write(const char *path, const ch
 MSFL_API MSFL_NODISCARD msfl_status msfl_card_write(const char *path, const char *card, size_t length,
                                                     const msfl_report_picture *pictures, size_t n_pictures);
 
+/**
+ * The page about a reproduction: `tables` is the JSON text of the tables.json that `reproduce` writes
+ * (docs/man/reproduce.md). Fields that are missing, null or of another type leave their place empty, with a note.
+ * `path` is replaced all or nothing. Its links lead to the runs' folders beside it.
+ *
+ * @retval MSFL_ERR_FORMAT  `tables` is not a JSON object
+ * @retval MSFL_ERR_LIMIT   `tables` is longer than MSFL_REPORT_RESULT_BYTES_MAX
+ * @retval MSFL_ERR_IO      `path` cannot be written
+ */
+MSFL_API MSFL_NODISCARD msfl_status msfl_tables_write(const char *path, const char *tables, size_t length);
+
 /** What is painted over a picture; each may be NULL. All have the picture's height and width. */
 typedef struct msfl_overlay {
     const uint8_t *fill;    /**< a class for every pixel: others than 0 are tinted */

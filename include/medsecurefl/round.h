@@ -45,6 +45,7 @@ typedef struct msfl_authority msfl_authority; /**< may be asked by several threa
 MSFL_API MSFL_NODISCARD msfl_status msfl_authority_new(msfl_authority **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_authority_free(msfl_authority *authority);
+/** What clients seal their keys for; goes into msfl_round_info.authority. */
 MSFL_API void msfl_authority_public_key(const msfl_authority *authority, uint8_t out[MSFL_PUBLIC_KEY_BYTES]);
 /**
  * The sum of the keys of the certified clients: `clients[i]` (ascending, distinct, below info->n_clients) sent

@@ -93,10 +93,11 @@ MSFL_API const msfl_scheme_request *msfl_setup_request(const msfl_setup *setup);
 MSFL_API void msfl_setup_facts(const msfl_setup *setup, msfl_scheme_facts *out);
 /** The instruction set table that its arithmetic uses ("generic", "avx2", ...); "-" for schemes that have none. */
 MSFL_API const char *msfl_setup_kernel(const msfl_setup *setup);
-/** Chunks of a vector; values and bytes of chunk `j`, 0 for one that is not there. A sum has chunks of the same size.
- */
+/** Chunks of a vector. */
 MSFL_API uint64_t msfl_setup_chunks(const msfl_setup *setup);
+/** Values of chunk `j`; 0 beyond the last. */
 MSFL_API uint32_t msfl_setup_chunk_values(const msfl_setup *setup, uint64_t j);
+/** Bytes of chunk `j`, encrypted, of one vector as of a sum; 0 beyond the last. */
 MSFL_API size_t msfl_setup_chunk_bytes(const msfl_setup *setup, uint64_t j);
 
 /* --- keys: what is made once and serves many sessions --- */
@@ -175,8 +176,10 @@ MSFL_API void msfl_keys_id(const msfl_keys *keys, uint8_t out[MSFL_KEY_ID_BYTES]
 /** Whether this part is there; adding is possible with any. */
 MSFL_API bool msfl_keys_has(const msfl_keys *keys, msfl_key_part part);
 
-/** Bytes of one part, 0 if it is not there; and the bytes. ERR_USAGE if it is not there. */
+/** Bytes that msfl_keys_write writes of this part; 0 if it is not there. */
 MSFL_API size_t msfl_keys_bytes(const msfl_keys *keys, msfl_key_part part);
+/** One part as bytes. `out` holds msfl_keys_bytes, in secret memory for MSFL_KEY_SECRET. ERR_USAGE if the part is not
+ *  there. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keys_write(const msfl_keys *keys, msfl_key_part part, uint8_t *out);
 
 /**

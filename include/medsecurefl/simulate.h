@@ -20,7 +20,7 @@ typedef struct msfl_simulate_options {
     const char *recipe; /**< a recipe: `data` is imported by it into `out` with ".set" behind it; NULL: as it is */
     const char *labels; /**< with `recipe`: as msfl_import_options, like `patient` and `masks` */
     const char *patient;
-    const char *masks;      /**< a folder of masks or a column that names them; NULL: none */
+    const char *masks;      /**< a folder of masks, a column that names them, or an array of a .npz file; NULL: none */
     const char *data_key;   /**< file with the hospital's key, for a sealed set; may be NULL */
     const char *shift;      /**< as msfl_shift_draw: what hospitals' scanners do to training and validation images */
     const char *partition;  /**< as msfl_dataset_partition */
@@ -42,11 +42,11 @@ typedef struct msfl_simulate_options {
     msfl_normalise normalise;
     bool augment, flip_horizontal;
     const char *augmentation; /**< what augmentation does, in the words of msfl_augment_parse; NULL: its default */
-    bool balance;     /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
-                           most tenfold) */
-    bool local_norms; /**< every hospital keeps its own normalisation layers from round to round; the federated
-                           model has their mean (after Li et al. 2021, FedBN) */
-    bool refuse_bad;  /**< a broken image ends the run instead of being skipped */
+    bool balance;      /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
+                            most tenfold) */
+    const char *norms; /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
+                          FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
+    bool refuse_bad;   /**< a broken image ends the run instead of being skipped */
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */
@@ -63,6 +63,10 @@ typedef struct msfl_simulate_options {
                             updates leave */
     const char *command; /**< how the run was called, for the report; may be NULL */
     const msfl_observer *observer;
+    const msfl_dataset *opened; /**< `data`, opened by msfl_simulate_open with these options and lent for the call;
+                                   NULL: opened by each call */
+    const char *central; /**< folder that the central training is kept in, for runs that differ in nothing but hospitals
+                              and encryption: the first one trains it, the others take it from there. NULL: in `out` */
 } msfl_simulate_options;
 
 /** Three hospitals, phantom images, packed, eight rounds. */
@@ -85,11 +89,20 @@ MSFL_API msfl_simulate_options msfl_simulate_options_default(void);
  *                             the same result
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json);
+
+/** Open the images as msfl_simulate would, at the size that options or model ask for, to be lent to several runs. All
+ * of them have the same data, label, model, size, channels, normalise and refuse_bad; and the same seed where `data` is
+ *  "phantom". Not with a recipe (ERR_USAGE). Errors as msfl_dataset_open. Free with msfl_dataset_free. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_simulate_open(const msfl_simulate_options *options, msfl_dataset **out);
+
+/** All that msfl_simulate would refuse before it trains, but for what lies in `out`; nothing is written. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_simulate_check(const msfl_simulate_options *options);
+
 /** Free; NULL is fine. */
 MSFL_API void msfl_text_free(char *text);
 
-/** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`. `part` is
- * "all", "train", "validation" or "test" (the split of `seed` and the default fractions). */
+/** What a model file is held against. `part` is "all", "train", "validation" or "test" (the split of `seed` and these
+ *  fractions). */
 typedef struct msfl_evaluate_options {
     const char *model, *data, *label, *part;
     uint32_t phantom_images; /**< 0: the default number */
@@ -102,22 +115,25 @@ typedef struct msfl_evaluate_options {
     const char *recipe;   /**< `data` is imported by it into the folder `set`; NULL: as it is */
     const char *set;      /**< with `recipe`, needed; `labels`, `patient` and `masks` as in msfl_simulate_options */
     const char *labels, *patient, *masks;
+    bool any_recipe; /**< also pictures that were made by another recipe than the model's, or by none */
     const msfl_observer *observer;
 } msfl_evaluate_options;
 /** All images, the usual fractions of the split, 1,000 bootstrap samples. */
 MSFL_API msfl_evaluate_options msfl_evaluate_options_default(void);
+/** Metrics of a model file on a data set, as JSON text: flat `auc`, `accuracy`, ..., `n`, and `intervals`; free with
+ *  msfl_text_free. On error `*result_json` is NULL. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json);
 
 /** Class probabilities for image files, as JSON text: a list of {file, class, probabilities} or {file, error}. A file
- * that cannot be read has its `error`; `*n_failed` counts them. */
+ * that cannot be read has its `error`; `*n_failed` counts them. ERR_MISMATCH for a model that names a recipe. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths,
                                                        size_t *n_failed, char **result_json);
 /** The same by a recipe of pictures, or of volumes, whose slices' probabilities are averaged (`pictures` counts them).
- *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes; ERR_UNSUPPORTED for recipes of
- *  several sequences. */
+ *  NULL: without. ERR_MISMATCH if the recipe makes other pictures than the model takes, or, unless `any_recipe`, is
+ *  another than the one that the model file names; ERR_UNSUPPORTED for recipes of several sequences. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path,
-                                                          const char *const *paths, size_t n_paths, size_t *n_failed,
-                                                          char **result_json);
+                                                          bool any_recipe, const char *const *paths, size_t n_paths,
+                                                          size_t *n_failed, char **result_json);
 
 MSFL_END_DECLS
 

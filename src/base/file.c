@@ -62,6 +62,23 @@ done:
     return status;
 }
 
+msfl_status msfl_file_open(const char *path, FILE **out) {
+    *out = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
+    struct stat info;
+    msfl_status status = MSFL_OK;
+    if (fstat(fd, &info) != 0) {
+        status = msfl_fail_errno(errno, "cannot examine %s", path);
+    } else if (!S_ISREG(info.st_mode)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s is not a regular file", path);
+    } else if ((*out = fdopen(fd, "rb")) == NULL) {
+        status = msfl_fail_errno(errno, "cannot open %s", path);
+    }
+    if (status != MSFL_OK) close(fd);
+    return status;
+}
+
 static msfl_status write_all(int fd, const char *path, const uint8_t *bytes, size_t length) {
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);

@@ -4,9 +4,15 @@
 
 #include "medsecurefl/status.h"
 
+#include <stdio.h>
+
 /** The whole file, if it is a regular one of at most `bytes_max`; a closing zero is appended and not counted.
  *  Free `*bytes` with msfl_free. */
 msfl_status msfl_file_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *length) MSFL_NODISCARD;
+
+/** Open a regular file for reading. Anything else is ERR_FORMAT, at once: a FIFO would keep whoever opens it waiting,
+ * and a device never ends. `*out` is fclose'd by the caller, and NULL on failure. */
+msfl_status msfl_file_open(const char *path, FILE **out) MSFL_NODISCARD;
 
 /** Replace `path` by these bytes, or leave it as it was: temporary file in the same folder, fsync, rename. */
 msfl_status msfl_file_write(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;

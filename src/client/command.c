@@ -128,9 +128,12 @@ static msfl_status write_job(const client_learner_options *o, const job_plan *pl
      * absent. */
     if (spec->augmentation[0] != 0) json_object_set_new(job, "augmentation", json_string(spec->augmentation));
     if (spec->balance) json_object_set_new(job, "balance", json_true());
-    if (spec->local_norms) json_object_set_new(job, "local_norms", json_true());
     if (spec->train.focal > 0) json_object_set_new(job, "focal", json_real((double)spec->train.focal));
     if (spec->train.proximal > 0) json_object_set_new(job, "proximal", json_real((double)spec->train.proximal));
+    if (o->shape->n_structures > 0) {
+        json_object_set_new(job, "task", json_string("segmentation"));
+        json_object_set_new(job, "dice", json_real((double)spec->train.dice));
+    }
     if (!train) json_object_set_new(job, "part", json_string(plan->kind == JOB_TEST ? "test" : "validation"));
     json_object_set_new(job, "tensors", tensors_json(o->shape));
     json_object_set_new(job, "classes", classes_json(spec));
@@ -225,27 +228,15 @@ static msfl_status judge(const job_plan *plan, const place *p, const client_outc
     return MSFL_OK;
 }
 
-static msfl_status read_update(const client_learner_options *o, const job_plan *plan, const place *p,
-                               const float *weights, client_result *out) {
-    const job_shape *shape = o->shape;
+static msfl_status read_update(const client_learner_options *o, const place *p, float *weights) {
     char *path = weights_path(&o->site->trainer, p->out);
-    out->delta = msfl_alloc(shape->n_values, sizeof *out->delta);
-    if (path == NULL || out->delta == NULL) {
-        msfl_free(path);
-        return MSFL_NO_MEMORY;
-    }
-    out->n_values = shape->n_values;
-    msfl_status status = client_tensors_read(path, o->site->trainer.format, shape, out->delta);
-    if (status == MSFL_OK) {
-        for (uint64_t i = 0; i < shape->n_values; i++)
-            out->delta[i] -= weights[i];
-        out->counters[JOB_CLIPPED - 1] = job_count_clipped(shape->counts, shape->n_tensors, plan->clip, out->delta);
-    }
+    if (path == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = client_tensors_read(path, o->site->trainer.format, o->shape, weights);
     msfl_free(path);
     return status;
 }
 
-static msfl_status read_out(const client_learner_options *o, const job_plan *plan, const place *p, const float *weights,
+static msfl_status read_out(const client_learner_options *o, const job_plan *plan, const place *p, float *weights,
                             client_result *out) {
     char *path = msfl_path_join(p->out, "result.json");
     uint8_t *text = NULL;
@@ -258,15 +249,16 @@ static msfl_status read_out(const client_learner_options *o, const job_plan *pla
     }
     if (status == MSFL_OK) status = msfl_file_read(path, CLIENT_OUTCOME_BYTES_MAX, &text, &length);
     if (status == MSFL_OK) {
-        status = client_outcome_parse((const char *)text, length, plan->kind, o->shape->spec->samples_max, out);
+        status = client_outcome_parse((const char *)text, length, plan->kind, o->shape->spec->samples_max,
+                                      o->shape->n_structures, out);
     }
-    if (status == MSFL_OK && plan->kind == JOB_UPDATE) status = read_update(o, plan, p, weights, out);
+    if (status == MSFL_OK && plan->kind == JOB_UPDATE) status = read_update(o, p, weights);
     msfl_free(text);
     msfl_free(path);
     return status;
 }
 
-msfl_status client_command_run(const client_learner_options *o, const job_plan *plan, const float *weights,
+msfl_status client_command_run(const client_learner_options *o, const job_plan *plan, float *weights,
                                client_result *out) {
     place p;
     client_outcome outcome;

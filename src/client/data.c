@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "dataset/store.h"
 
 #include <string.h>
 
@@ -46,6 +47,22 @@ static msfl_status map_labels(const job_shape *shape, client_data *d) {
     return MSFL_OK;
 }
 
+/* Classes of pixels have numbers and no names in a set: they are the job's, in its order. */
+static msfl_status check_masks(const job_shape *shape, const client_site *site, const msfl_dataset *dataset) {
+    const msfl_model_info *m = msfl_model_info_borrow(shape->model);
+    if (!msfl_dataset_info_borrow(dataset)->has_masks) {
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s: no masks of %u x %u pixels, which the job's network learns from: 'medsecurefl data import "
+            "--masks' makes sets with masks, of the size that its recipe names",
+            site->path, m->height, m->width);
+    }
+    const uint32_t n = msfl_dataset_mask_classes(dataset);
+    if (n <= m->n_classes) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_MISMATCH, "%s: its masks have values up to %u, the job's network knows 0 to %u",
+                     site->path, n - 1, m->n_classes - 1);
+}
+
 static msfl_status take_share(const client_site *site, client_data *d) {
     const client_share *s = &site->share;
     if (s->of == 0) {
@@ -66,28 +83,56 @@ static msfl_status take_share(const client_site *site, client_data *d) {
     return status == MSFL_OK ? msfl_dataset_take_turns(d->dataset, &d->split.test, s->of, s->index, &d->test) : status;
 }
 
-/* A job that names a recipe is for images that were made by it, and no others. */
-static msfl_status check_recipe(const job_spec *spec, const client_site *site, const msfl_dataset *dataset) {
+/* A job that names a recipe is for images that were made by it, and no others. The message may be told to others: it
+ * names nothing of this hospital. */
+static msfl_status same_recipe(const job_spec *spec, const char *recipe) {
     static const uint8_t any[MSFL_HASH_BYTES];
     if (memcmp(spec->recipe, any, sizeof any) == 0) return MSFL_OK;
     char wanted[2 * MSFL_HASH_BYTES + 1];
     msfl_hex(spec->recipe, sizeof spec->recipe, wanted);
-    const char *recipe = msfl_dataset_info_borrow(dataset)->recipe;
     if (recipe != NULL && strcmp(recipe, wanted) == 0) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_MISMATCH,
-                     "%s: %s; the job asks for recipe %s: import the images by it with 'medsecurefl data import'",
-                     site->path, recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
+    return msfl_fail(MSFL_ERR_POLICY,
+                     "the images here were %s; the job asks for recipe %s: import them by it with 'medsecurefl data "
+                     "import'",
+                     recipe == NULL ? "not imported by a recipe" : "imported by another recipe", wanted);
+}
+
+msfl_status client_data_accepts(const client_site *site, const job_spec *spec) {
+    json_t *manifest = NULL;
+    if (site->trainer.n_command > 0 || site->path == NULL) return MSFL_OK;
+    if (!msfl_store_is_set(site->path)) return same_recipe(spec, NULL);
+    if (msfl_store_manifest(site->path, &manifest) != MSFL_OK) return MSFL_OK; /* opening it will say what is wrong */
+    msfl_status status = same_recipe(spec, json_string_value(json_object_get(manifest, "recipe_hash")));
+    json_decref(manifest);
+    return status;
+}
+
+msfl_status client_data_permits(const client_site *site, const job_spec *spec) {
+    msfl_augment augment;
+    msfl_laterality laterality = MSFL_LATERALITY_UNSAID;
+    msfl_status status = job_spec_augment(spec, &augment);
+    if (status != MSFL_OK || !spec->train.augment || (!augment.flip_horizontal && !augment.flip_vertical))
+        return status;
+    if (site->path != NULL) status = msfl_dataset_laterality(site->path, &laterality);
+    if (status != MSFL_OK) return status;
+    /* What the recipe says counts; in data without one, what this hospital's operator says. The path stays here. */
+    if (laterality == MSFL_LATERALITY_UNSAID) laterality = site->laterality;
+    if (laterality == MSFL_LATERALITY_UNSAID) {
+        return msfl_fail(
+            MSFL_ERR_POLICY,
+            "the job mirrors pictures (flips), and nothing says that left and right mean the same here: import by "
+            "a recipe with 'laterality: irrelevant', or say that under data in site.yaml");
+    }
+    return msfl_augment_allowed(&augment, laterality, "this hospital's pictures");
 }
 
 msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
                              client_data *out) {
     const job_spec *spec = shape->spec;
-    *out = (client_data){.augment = msfl_augment_default()};
-    if (spec->augmentation[0] != 0) {
-        msfl_status status = msfl_augment_parse(spec->augmentation, &out->augment);
-        if (status != MSFL_OK) return status;
-    }
-    out->augment.flip_horizontal = out->augment.flip_horizontal || spec->flip_horizontal;
+    *out = (client_data){0};
+    msfl_status status = job_spec_augment(spec, &out->augment);
+    if (status == MSFL_OK) status = client_data_permits(site, spec);
+    if (status != MSFL_OK) return status;
     if (site->path == NULL) return msfl_fail(MSFL_ERR_MISSING, "site.yaml names no data: add data with a path");
     const uint64_t seed = site->share.of > 0 ? site->share.seed : spec->seed;
     msfl_dataset_options o = {.label = site->label,
@@ -104,14 +149,16 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.height = m->height;
         o.channels = m->channels;
     }
-    msfl_status status = msfl_dataset_open(site->path, &o, &out->dataset);
+    status = msfl_dataset_open(site->path, &o, &out->dataset);
     const uint32_t depth = shape->model != NULL ? msfl_model_info_borrow(shape->model)->depth : 0;
     if (status == MSFL_OK && depth != 0 && msfl_dataset_info_borrow(out->dataset)->depth != depth) {
-        status = msfl_fail(MSFL_ERR_MISMATCH, "%s holds images of %u slices, and the job's network takes %u", site->path,
-                           msfl_dataset_info_borrow(out->dataset)->depth, depth);
+        status = msfl_fail(MSFL_ERR_MISMATCH, "%s holds images of %u slices, and the job's network takes %u",
+                           site->path, msfl_dataset_info_borrow(out->dataset)->depth, depth);
     }
-    if (status == MSFL_OK) status = check_recipe(spec, site, out->dataset);
-    if (status == MSFL_OK) status = map_labels(shape, out);
+    if (status == MSFL_OK) status = same_recipe(spec, msfl_dataset_info_borrow(out->dataset)->recipe);
+    if (status == MSFL_OK) {
+        status = shape->n_structures > 0 ? check_masks(shape, site, out->dataset) : map_labels(shape, out);
+    }
     if (status == MSFL_OK) {
         status = msfl_dataset_split(out->dataset, spec->test_fraction, spec->validation_fraction, seed, &out->split);
     }
@@ -130,8 +177,12 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
 static msfl_status load(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
     const client_samples *s = ctx;
     const client_data *d = s->data;
+    const msfl_augment *augment = augment_seed == 0 ? NULL : &d->augment;
+    if (d->label == NULL) {
+        return msfl_dataset_pixels_mask(d->dataset, s->images[i], NULL, augment, augment_seed, pixels, label);
+    }
     *label = d->label[msfl_dataset_label(d->dataset, s->images[i])];
-    return msfl_dataset_pixels(d->dataset, s->images[i], augment_seed == 0 ? NULL : &d->augment, augment_seed, pixels);
+    return msfl_dataset_pixels(d->dataset, s->images[i], augment, augment_seed, pixels);
 }
 
 msfl_samples client_samples_of(const client_data *data, const msfl_indices *images, client_samples *storage) {

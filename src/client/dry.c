@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/data.h"
 #include "client/sandbox.h"
 
 #include <string.h>
@@ -61,6 +62,7 @@ static msfl_status check(client_dry *d) {
     const client_trainer_kind trainer = d->hub.site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     const client_tally none = {0, 0};
     msfl_status status = client_policy_job(&d->hub.policy, d->shape, d->seat.info, trainer);
+    if (status == MSFL_OK) status = client_data_permits(&d->hub.site, &d->spec);
     if (status == MSFL_OK && strcmp(d->spec.scheme, "packed") != 0) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED,
                          "a job of scheme %s needs no dry run: the whole change of the weights would leave, readable",

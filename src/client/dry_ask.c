@@ -102,12 +102,7 @@ static msfl_status fetch_plan(client_dry *d) {
 
 /* As the first round of the job would be. */
 static msfl_status invent(client_dry *d) {
-    const job_clip_rule rule = {.clip = d->spec.clip,
-                                .value_bits = d->spec.value_bits,
-                                .n_tensors = d->shape->n_tensors,
-                                .counts = d->shape->counts,
-                                .weight = d->shape->weight,
-                                .n_values = d->shape->n_values};
+    const job_clip_rule rule = job_shape_clip_rule(d->shape);
     job_clip_init(&rule, d->clip);
     d->plan = (job_plan){
         .number = 1, .round = 1, .kind = JOB_UPDATE, .learning_rate = d->spec.rule.learning_rate, .clip = d->clip};

@@ -47,7 +47,7 @@ static json_t *summary_json(client_dry *d) {
     json_t *o = json_pack("{ss si ss ss ss ss si sI sI sI}", "format", "medsecurefl-dry-run", "version", 1, "job",
                           d->id, "hash", hex, "kind", job_kind_name(d->plan.kind), "round_from",
                           d->announced ? "the coordinator's announcement" : "the description: a first round", "round",
-                          (int)d->plan.round, "values", (json_int_t)d->shape->n_values, "slots",
+                          (int)d->plan.round, "values", (json_int_t)d->shape->sent.n_values, "slots",
                           (json_int_t)d->announcement.info.n_values, "bytes", (json_int_t)d->bytes);
     if (o == NULL) return NULL;
     const msfl_params *p = &d->announcement.info.params;

@@ -6,8 +6,9 @@
 #include "base/sodium.h"
 #include "client/command.h"
 #include "client/data.h"
+#include "client/norms.h"
 #include "client/state.h"
-#include "job/norms.h"
+#include "job/pixels.h"
 
 #include <string.h>
 
@@ -58,50 +59,6 @@ static msfl_status open_data(client_learner *l) {
     return MSFL_OK;
 }
 
-/* --- normalisation that stays here: its values stand behind the optimiser's state --- */
-
-static size_t norms_bytes(const client_learner *l) {
-    const job_shape *shape = l->o.shape;
-    return shape->spec->local_norms ? job_norms_count(shape->model) * sizeof(float) : 0;
-}
-
-/* Bytes of a state that are the optimiser's. A state from before a failure has none, and no norms either. */
-static size_t state_length(const client_learner *l, const client_state *state) {
-    size_t norms = norms_bytes(l);
-    return state->length < norms ? state->length : state->length - norms;
-}
-
-/* Our own values in place of the federation's, where we have some. */
-static void norms_put(const client_learner *l, const client_state *state, float *weights) {
-    size_t bytes = norms_bytes(l);
-    if (bytes == 0 || state->length < bytes) return;
-    float *norms = msfl_alloc(bytes, 1);
-    if (norms == NULL) return; /* one round with the federation's: no less right, only less ours */
-    memcpy(norms, state->bytes + state->length - bytes, bytes);
-    job_norms_put(l->o.shape->model, norms, weights);
-    msfl_free(norms);
-}
-
-static msfl_status norms_keep(const client_learner *l, const float *weights, client_state *state) {
-    size_t bytes = norms_bytes(l);
-    if (bytes == 0) return MSFL_OK;
-    float *norms = msfl_alloc(bytes, 1);
-    uint8_t *both = msfl_alloc(state->length + bytes, 1);
-    if (norms == NULL || both == NULL) {
-        msfl_free(norms);
-        msfl_free(both);
-        return MSFL_NO_MEMORY;
-    }
-    job_norms_take(l->o.shape->model, weights, norms);
-    memcpy(both, state->bytes, state->length);
-    memcpy(both + state->length, norms, bytes);
-    msfl_free(norms);
-    msfl_bytes_free(state->bytes);
-    state->bytes = both;
-    state->length += bytes;
-    return MSFL_OK;
-}
-
 static void balance(const client_learner *l, float *weights) {
     uint32_t counts[JOB_CLASSES_MAX] = {0};
     const msfl_indices *images = &l->data.holding.train;
@@ -125,13 +82,12 @@ static msfl_status train(client_learner *l, const job_plan *plan, client_state *
         balance(l, class_weights);
         o.class_weights = class_weights;
     }
-    msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state_length(l, state));
+    msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state->length);
     if (status == MSFL_OK) {
         status = msfl_train(l->trainer, &o, &samples, weights, l->o.observer, l->o.job, 0, result);
     }
     client_state next = {.round = plan->round, .n_epochs = state->n_epochs + o.n_epochs};
     if (status == MSFL_OK) status = msfl_trainer_state_save(l->trainer, &next.bytes, &next.length);
-    if (status == MSFL_OK) status = norms_keep(l, weights, &next);
     if (status == MSFL_OK) {
         status = client_state_save(l->o.folder, l->o.shape, &next);
     } else if (status == MSFL_ERR_NUMERIC) {
@@ -144,51 +100,66 @@ static msfl_status train(client_learner *l, const job_plan *plan, client_state *
     return status;
 }
 
-static msfl_status update(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
+/* `trained` goes in as what training begins with. */
+static msfl_status update(client_learner *l, const job_plan *plan, float *trained, client_result *out) {
     client_state state;
     msfl_train_result result;
-    const job_shape *shape = l->o.shape;
-    float *trained = msfl_alloc(shape->n_values, sizeof *trained);
-    out->delta = msfl_alloc(shape->n_values, sizeof *out->delta);
-    if (trained == NULL || out->delta == NULL) {
-        msfl_free(trained);
-        return MSFL_NO_MEMORY;
-    }
-    out->n_values = shape->n_values;
-    memcpy(trained, weights, shape->n_values * sizeof *trained);
-    msfl_status status = client_state_load(l->o.folder, shape, plan->round, &state);
+    msfl_status status = client_state_load(l->o.folder, l->o.shape, plan->round, &state);
     if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_MISMATCH) {
         msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job, "%s: the optimiser begins afresh",
                           msfl_error_message());
         status = MSFL_OK;
     }
-    if (status == MSFL_OK) norms_put(l, &state, trained);
     if (status == MSFL_OK) status = train(l, plan, &state, trained, &result);
     if (status == MSFL_OK) {
-        for (uint64_t i = 0; i < shape->n_values; i++)
-            out->delta[i] = trained[i] - weights[i];
         out->n_samples = l->data.holding.train.n;
-        job_update_counters(&result, job_count_clipped(shape->counts, shape->n_tensors, plan->clip, out->delta),
-                            out->counters);
+        job_update_counters(&result, 0, out->counters);
     }
     client_state_clear(&state);
-    msfl_wipe(trained, shape->n_values * sizeof *trained);
-    msfl_free(trained);
     return status;
 }
 
-/* The federation's weights with our normalisation of the newest round that we trained. */
-static msfl_status own_weights(const client_learner *l, const job_plan *plan, const float *weights, float **out) {
-    const job_shape *shape = l->o.shape;
-    client_state state;
-    *out = msfl_alloc(shape->n_values, sizeof **out);
-    if (*out == NULL) return MSFL_NO_MEMORY;
-    memcpy(*out, weights, shape->n_values * sizeof **out);
-    const uint32_t bound = plan->kind == JOB_TEST ? UINT32_MAX : plan->round + 1;
-    msfl_status status = client_state_load(l->o.folder, shape, bound, &state);
-    if (status == MSFL_OK) norms_put(l, &state, *out);
-    if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_MISMATCH) status = MSFL_OK; /* warned of when training */
-    client_state_clear(&state);
+static msfl_status judge_images(client_learner *l, const float *weights, const msfl_indices *images,
+                                uint64_t counters[JOB_EVAL_COUNTERS]) {
+    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
+    float *probabilities = msfl_alloc((size_t)images->n * n_classes, sizeof *probabilities);
+    uint32_t *labels = msfl_alloc(images->n, sizeof *labels);
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
+    msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) status = msfl_predict(l->trainer, weights, &samples, probabilities, labels, NULL);
+    if (status == MSFL_OK) job_eval_counters(probabilities, labels, images->n, n_classes, counters);
+    msfl_free(probabilities);
+    msfl_free(labels);
+    return status;
+}
+
+typedef struct sink {
+    const client_learner *learner;
+    const msfl_indices *images;
+    uint32_t n_pixels;
+    uint64_t *counters;
+} sink;
+
+static msfl_status count_pixels(void *ctx, uint32_t first, uint32_t n, const uint8_t *found) {
+    const sink *s = ctx;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *truth = msfl_dataset_mask(s->learner->data.dataset, s->images->at[first + i]);
+        job_mask_add(found + (size_t)i * s->n_pixels, truth, s->n_pixels, s->counters);
+    }
+    return msfl_check_cancel(s->learner->o.observer);
+}
+
+static msfl_status judge_masks(client_learner *l, const float *weights, const msfl_indices *images,
+                               uint64_t counters[JOB_EVAL_COUNTERS]) {
+    const msfl_model *model = l->o.shape->model;
+    double loss;
+    client_samples storage;
+    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
+    sink s = {l, images, msfl_model_info_borrow(model)->n_targets, counters};
+    memset(counters, 0, JOB_EVAL_COUNTERS * sizeof *counters);
+    msfl_status status = job_pixels_predict(l->trainer, model, weights, &samples, count_pixels, &s, &loss);
+    if (status == MSFL_OK) job_mask_close(images->n, s.n_pixels, loss, counters);
     return status;
 }
 
@@ -199,39 +170,69 @@ static msfl_status figures(client_learner *l, const job_plan *plan, const float 
         return msfl_fail(MSFL_ERR_MISSING, "no %s images: this hospital stays out of the figures",
                          plan->kind == JOB_TEST ? "test" : "validation");
     }
-    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
-    float *probabilities = msfl_alloc((size_t)images->n * n_classes, sizeof *probabilities);
-    uint32_t *labels = msfl_alloc(images->n, sizeof *labels);
     uint64_t counters[JOB_EVAL_COUNTERS];
-    client_samples storage;
-    const msfl_samples samples = client_samples_of(&l->data, images, &storage);
-    msfl_status status = probabilities == NULL || labels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    float *own = NULL;
-    if (status == MSFL_OK && norms_bytes(l) > 0) status = own_weights(l, plan, weights, &own);
-    if (status == MSFL_OK)
-        status = msfl_predict(l->trainer, own != NULL ? own : weights, &samples, probabilities, labels, NULL);
+    msfl_status status = l->o.shape->n_structures > 0 ? judge_masks(l, weights, images, counters)
+                                                      : judge_images(l, weights, images, counters);
     if (status == MSFL_OK) {
-        job_eval_counters(probabilities, labels, images->n, n_classes, counters);
         out->n_samples = counters[JOB_EVAL_CLIENTS];
         memcpy(out->counters, counters + 1, (JOB_EVAL_COUNTERS - 1) * sizeof *counters);
     }
-    msfl_free(own);
-    msfl_free(probabilities);
-    msfl_free(labels);
     return status;
+}
+
+/* --- with normalisation layers of our own, where the job has hospitals keep them --- */
+
+/* What we begin with: those of the round before an update, of the round itself in its figures. */
+static msfl_status own_norms(const client_learner *l, const job_plan *plan, float *weights) {
+    const uint32_t bound = plan->kind == JOB_UPDATE ? plan->round : plan->model + 1;
+    msfl_status status = client_norms_load(l->o.folder, l->o.shape, bound, weights);
+    if (status != MSFL_ERR_FORMAT && status != MSFL_ERR_MISMATCH) return status;
+    msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job,
+                      "%s: the normalisation layers begin with those of the federation", msfl_error_message());
+    return MSFL_OK;
+}
+
+/* The model of this hospital alone: the federation's weights with our normalisation layers. Nothing waits for it. */
+static void write_own(const client_learner *l, const job_plan *plan, const float *own) {
+    const job_shape *shape = l->o.shape;
+    char *path = msfl_format("%s/%s.h5", l->o.folder, plan->kind == JOB_TEST ? "own_model" : "own_model_last");
+    char recipe[2 * MSFL_HASH_BYTES + 1];
+    const msfl_model_facts facts = job_spec_facts(shape->spec, recipe);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_model_save(path, shape->model, own, &facts);
+    if (status != MSFL_OK) msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job, "%s", msfl_error_message());
+    msfl_free(path);
+}
+
+/* The update is what is sent of the change; the rest stays here. */
+static msfl_status conclude(const client_learner *l, const job_plan *plan, const float *weights, const float *trained,
+                            client_result *out) {
+    const job_sent *sent = &l->o.shape->sent;
+    out->delta = msfl_alloc(sent->n_values, sizeof *out->delta);
+    if (out->delta == NULL) return MSFL_NO_MEMORY;
+    out->n_values = sent->n_values;
+    job_sent_difference(sent, trained, weights, out->delta);
+    out->counters[JOB_CLIPPED - 1] = job_count_clipped(sent->counts, sent->n_tensors, plan->clip, out->delta);
+    return client_norms_save(l->o.folder, l->o.shape, plan->round, trained);
 }
 
 msfl_status client_learner_run(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
     *out = (client_result){0};
-    msfl_status status;
-    if (l->o.site->trainer.n_command > 0) {
-        status = client_command_run(&l->o, plan, weights, out);
-    } else {
+    const bool is_command = l->o.site->trainer.n_command > 0, is_update = plan->kind == JOB_UPDATE;
+    const uint64_t n = l->o.shape->n_values;
+    float *own = msfl_alloc(n, sizeof *own);
+    if (own == NULL) return MSFL_NO_MEMORY;
+    memcpy(own, weights, n * sizeof *own);
+    msfl_status status = own_norms(l, plan, own);
+    if (status == MSFL_OK && !is_update && client_norms_kept(l->o.shape)) write_own(l, plan, own);
+    if (status == MSFL_OK && is_command) {
+        status = client_command_run(&l->o, plan, own, out);
+    } else if (status == MSFL_OK) {
         status = open_data(l);
-        if (status == MSFL_OK) {
-            status = plan->kind == JOB_UPDATE ? update(l, plan, weights, out) : figures(l, plan, weights, out);
-        }
+        if (status == MSFL_OK) status = is_update ? update(l, plan, own, out) : figures(l, plan, own, out);
     }
+    if (status == MSFL_OK && is_update) status = conclude(l, plan, weights, own, out);
     if (status != MSFL_OK) client_result_clear(out);
+    msfl_wipe(own, n * sizeof *own);
+    msfl_free(own);
     return status;
 }

@@ -23,7 +23,8 @@ void client_learner_free(client_learner *learner);
 
 /** What a round is fed with. */
 typedef struct client_result {
-    float *delta; /**< n_values: trained minus given; NULL for figures. Secret until it is encrypted: wiped on clear */
+    float *delta; /**< n_values: trained minus given, of what is sent (job/sent.h); NULL for figures. Secret until it is
+                     encrypted: wiped on clear */
     uint64_t n_values;
     uint64_t n_samples;
     uint64_t counters[JOB_EVAL_COUNTERS]; /**< those behind the sample count: JOB_UPDATE_COUNTERS - 1, or

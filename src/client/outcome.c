@@ -9,6 +9,8 @@
 /* Images of one hospital, and a mean loss, beyond which a number is a mistake. */
 #define SAMPLES_MAX 100000000u
 static const double loss_max = 250;
+/* 65,536 slices of 512 x 512; below what a counter of the encoding holds. */
+#define PIXELS_MAX ((json_int_t)1 << 34)
 
 static msfl_status count(const json_t *o, const char *key, bool optional, uint64_t most, uint64_t *out) {
     const json_t *v = json_object_get(o, key);
@@ -63,13 +65,37 @@ static msfl_status read_bins(const json_t *lists, uint64_t n, uint64_t *bins) {
                      JOB_AUC_BINS);
 }
 
-static msfl_status read_figures(const json_t *metrics, uint64_t n, client_result *out) {
+/* For every structure the pixels that both masks have, that truth has, that were found. */
+static msfl_status read_structures(const json_t *rows, uint32_t n_structures, uint64_t *counts) {
+    bool good = json_is_array(rows) && json_array_size(rows) == n_structures;
+    for (size_t c = 0; good && c < n_structures; c++) {
+        const json_t *row = json_array_get(rows, c);
+        good = json_is_array(row) && json_array_size(row) == 3;
+        for (size_t i = 0; good && i < 3; i++) {
+            const json_t *v = json_array_get(row, i);
+            good = json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= PIXELS_MAX;
+            if (good) counts[3 * c + i] = (uint64_t)json_integer_value(v);
+        }
+        good = good && counts[3 * c] <= counts[3 * c + 1] && counts[3 * c] <= counts[3 * c + 2];
+    }
+    if (good) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_FORMAT,
+                     "the trainer's result.json: structures must be %" PRIu32
+                     " lists of 3 counts of pixels: shared, of the truth, found",
+                     n_structures);
+}
+
+static msfl_status read_figures(const json_t *metrics, uint64_t n, uint32_t n_structures, client_result *out) {
     uint64_t correct = 0;
     double mean;
     msfl_status status = count(metrics, "correct", false, n, &correct);
     if (status == MSFL_OK) status = loss(metrics, &mean);
-    if (status == MSFL_OK)
-        status = read_bins(json_object_get(metrics, "histogram"), n, out->counters + JOB_EVAL_BINS - 1);
+    uint64_t *bins = out->counters + JOB_EVAL_BINS - 1;
+    if (status == MSFL_OK && n_structures > 0) {
+        status = read_structures(json_object_get(metrics, "structures"), n_structures, bins);
+    } else if (status == MSFL_OK) {
+        status = read_bins(json_object_get(metrics, "histogram"), n, bins);
+    }
     if (status != MSFL_OK) return status;
     out->n_samples = 1; /* counter 0 counts hospitals */
     out->counters[JOB_EVAL_N - 1] = n;
@@ -79,7 +105,7 @@ static msfl_status read_figures(const json_t *metrics, uint64_t n, client_result
 }
 
 msfl_status client_outcome_parse(const char *text, size_t length, job_kind kind, uint64_t samples_max,
-                                 client_result *out) {
+                                 uint32_t n_structures, client_result *out) {
     json_t *o;
     uint64_t n = 0;
     msfl_status status = msfl_json_parse("the trainer's result.json", text, length, CLIENT_OUTCOME_BYTES_MAX, &o);
@@ -95,7 +121,8 @@ msfl_status client_outcome_parse(const char *text, size_t length, job_kind kind,
     if (status == MSFL_OK && !json_is_object(metrics)) {
         status = msfl_fail(MSFL_ERR_FORMAT, "the trainer's result.json: metrics is missing");
     }
-    if (status == MSFL_OK) status = kind == JOB_UPDATE ? read_update(metrics, n, out) : read_figures(metrics, n, out);
+    if (status == MSFL_OK)
+        status = kind == JOB_UPDATE ? read_update(metrics, n, out) : read_figures(metrics, n, n_structures, out);
     json_decref(o);
     return status;
 }

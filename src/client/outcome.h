@@ -7,8 +7,8 @@
 enum { CLIENT_OUTCOME_BYTES_MAX = 1 << 16 };
 
 /** Sample count and counters of `out`, but for the clipped values. ERR_FORMAT names the field; ERR_LIMIT: more samples
- * than the job takes. */
+ * than the job takes. `n_structures`: as in job_shape. */
 msfl_status client_outcome_parse(const char *text, size_t length, job_kind kind, uint64_t samples_max,
-                                 client_result *out) MSFL_NODISCARD;
+                                 uint32_t n_structures, client_result *out) MSFL_NODISCARD;
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/data.h"
 #include "client/sealed.h"
 #include "client/tally.h"
 #include "round/coord.h"
@@ -130,6 +131,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
     if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
     const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
+    if (status == MSFL_OK) status = client_data_permits(&hub->site, &p->run->spec);
     if (status == MSFL_OK) status = open_audit(p);
     if (status == MSFL_OK) status = make_spool(p);
     if (status != MSFL_OK) return status;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/data.h"
 #include "client/tally.h"
 #include "client/weights.h"
 
@@ -85,6 +86,7 @@ static msfl_status step(client_part_state *p) {
     if (status != MSFL_OK || !asked || p->plan.number == p->skipped) return status;
     const client_tally so_far = client_tally_read(hub->store, p->run->id);
     status = client_policy_plan(&hub->policy, p->run->shape, &p->plan, &so_far);
+    if (status == MSFL_OK) status = client_data_accepts(&hub->site, &p->run->spec);
     const bool refused = status != MSFL_OK;
     if (!refused) {
         client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 ": %s, NOT ENCRYPTED", p->plan.round,
@@ -120,6 +122,7 @@ msfl_status client_plain(client_part_state *p) {
     const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     msfl_status status = client_seat_take(hub, p->run->hash, &p->seat);
     if (status == MSFL_OK) status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
+    if (status == MSFL_OK) status = client_data_permits(&hub->site, &p->run->spec);
     const client_learner_options options = {.site = &hub->site,
                                             .shape = p->run->shape,
                                             .job = p->run->id,

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
+#include "client/data.h"
 #include "client/sealed.h"
 #include "client/tally.h"
 #include "client/weights.h"
@@ -154,6 +155,7 @@ msfl_status client_round_take(client_part_state *p) {
     if (status == MSFL_OK) {
         status = client_policy_round(&p->run->hub->policy, p->run->shape, p->seat.info, &a, &p->plan, &so_far);
     }
+    if (status == MSFL_OK) status = client_data_accepts(&p->run->hub->site, &p->run->spec);
     const client_subject about = {p->run->hash, a.info.model, a.info.layout};
     if (status == MSFL_OK) status = client_course_check(p->run->hub->store, &about, p->plan.kind, p->plan.round);
     if (status == MSFL_OK && !p->run->hub->policy.second_sums) {

@@ -49,14 +49,9 @@ msfl_status client_sealed_new(client_part_state *p) {
     if (s == NULL) return MSFL_NO_MEMORY;
     p->sealed = s;
     s->folder = msfl_path_join(p->run->folder, "models");
-    s->clip = msfl_alloc(shape->n_tensors, sizeof *s->clip);
+    s->clip = msfl_alloc(shape->sent.n_tensors, sizeof *s->clip);
     msfl_status status = s->folder == NULL || s->clip == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    const job_clip_rule rule = {.clip = shape->spec->clip,
-                                .value_bits = shape->spec->value_bits,
-                                .n_tensors = shape->n_tensors,
-                                .counts = shape->counts,
-                                .weight = shape->weight,
-                                .n_values = shape->n_values};
+    const job_clip_rule rule = job_shape_clip_rule(shape);
     if (status == MSFL_OK && job_clip_follows(&rule)) {
         status = msfl_fail(MSFL_ERR_POLICY, "the job's clipping bounds would follow from its sums, and tell the "
                                             "coordinator how large they are");
@@ -165,9 +160,9 @@ msfl_status client_sealed_plan(client_part_state *p, const msfl_announcement *a,
                        .learning_rate = next.course.learning_rate};
     if (!fits || memcmp(name, a->info.model, MSFL_HASH_BYTES) != 0) status = not_next(a);
     if (status == MSFL_OK && kind == JOB_UPDATE) {
-        plan->clip = msfl_alloc(p->run->shape->n_tensors, sizeof *plan->clip);
+        plan->clip = msfl_alloc(p->run->shape->sent.n_tensors, sizeof *plan->clip);
         if (plan->clip == NULL) status = MSFL_NO_MEMORY;
-        if (status == MSFL_OK) memcpy(plan->clip, s->clip, p->run->shape->n_tensors * sizeof *plan->clip);
+        if (status == MSFL_OK) memcpy(plan->clip, s->clip, p->run->shape->sent.n_tensors * sizeof *plan->clip);
     }
     sealed_state_clear(&next);
     if (status != MSFL_OK) job_plan_clear(plan);
@@ -253,6 +248,7 @@ static msfl_status make(client_part_state *p, const job_plan *plan, const msfl_a
     if (status == MSFL_OK) status = decode(p, plan, a, o, mean);
     if (status == MSFL_OK) status = client_sealed_weights(p, plan->model, &global);
     if (status == MSFL_OK) {
+        job_sent_spread(&shape->sent, mean);
         rule->apply(global, mean, shape->n_values, mean);
         job_weights_hash(shape, mean, o->hash);
         status = sealed_save_weights(p, plan->round, mean);

@@ -5,12 +5,14 @@
 #define MSFL_CLIENT_SEALED_H
 
 #include "client/part.h"
+#include "job/scores.h"
 
 /** Figures of a finished round of the course; NaN: nobody could tell. */
 typedef struct sealed_round {
     uint32_t round, cohort;
     uint64_t number, clipped;
-    double learning_rate, train_loss, train_accuracy, validation_loss, validation_accuracy, validation_auc;
+    double learning_rate, train_loss, train_accuracy;
+    job_scores validation; /**< but how many images */
 } sealed_round;
 
 /** Where the course stands after the last round whose record has come. */
@@ -28,8 +30,7 @@ typedef struct sealed_state {
     uint32_t n_rounds;
     size_t capacity;
     bool tested;
-    double test_loss, test_accuracy, test_auc;
-    uint64_t test_n;
+    job_scores test;
 } sealed_state;
 
 /** A sum that was opened and reported, and whose record has not come: it may come to nothing. */
@@ -50,7 +51,7 @@ struct client_sealed {
     char *folder;     /**< STATE/jobs/ID/models */
     bool caught_up, catching;
     uint8_t update_layout[MSFL_HASH_BYTES], evaluate_layout[MSFL_HASH_BYTES], test_layout[MSFL_HASH_BYTES];
-    float *clip; /**< n_tensors */
+    float *clip; /**< of each tensor that is sent */
 };
 
 /* --- sealed_state.c --- */

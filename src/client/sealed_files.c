@@ -35,8 +35,9 @@ static msfl_status save_model(client_part_state *p, const char *name, uint32_t i
     char *path = msfl_format("%s/%s.%s", p->run->folder, name, shape->model != NULL ? "h5" : "f32");
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : client_sealed_weights(p, index, &weights);
     if (status == MSFL_OK && shape->model != NULL) {
-        status = msfl_model_save(path, shape->model, weights, (const char *const *)p->run->spec.classes,
-                                 p->run->spec.normalise);
+        char recipe[2 * MSFL_HASH_BYTES + 1];
+        const msfl_model_facts facts = job_spec_facts(&p->run->spec, recipe);
+        status = msfl_model_save(path, shape->model, weights, &facts);
     } else if (status == MSFL_OK) {
         status = msfl_file_write_private(path, weights, shape->n_values * sizeof *weights);
     }
@@ -45,13 +46,10 @@ static msfl_status save_model(client_part_state *p, const char *name, uint32_t i
     return status;
 }
 
-static json_t *round_json(const sealed_round *r) {
-    return json_pack("{s:i,s:I,s:{s:o,s:o,s:o,s:o,s:o,s:o},s:i,s:I}", "round", (int)r->round, "number",
-                     (json_int_t)r->number, "encrypted", "train_loss", msfl_json_real(r->train_loss), "train_accuracy",
-                     msfl_json_real(r->train_accuracy), "validation_loss", msfl_json_real(r->validation_loss),
-                     "validation_accuracy", msfl_json_real(r->validation_accuracy), "validation_auc",
-                     msfl_json_real(r->validation_auc), "learning_rate", msfl_json_real(r->learning_rate), "cohort",
-                     (int)r->cohort, "clipped", (json_int_t)r->clipped);
+static json_t *round_json(const job_shape *shape, const sealed_round *r) {
+    return json_pack("{s:i,s:I,s:o,s:i,s:I}", "round", (int)r->round, "number", (json_int_t)r->number, "encrypted",
+                     job_round_json(shape, r->train_loss, r->train_accuracy, &r->validation, r->learning_rate),
+                     "cohort", (int)r->cohort, "clipped", (json_int_t)r->clipped);
 }
 
 static msfl_status write_metrics(const client_part_state *p) {
@@ -60,7 +58,7 @@ static msfl_status write_metrics(const client_part_state *p) {
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; i < s->n_rounds && status == MSFL_OK; i++) {
         char *line = NULL;
-        json_t *round = round_json(&s->rounds[i]);
+        json_t *round = round_json(p->run->shape, &s->rounds[i]);
         status = round == NULL ? MSFL_NO_MEMORY : msfl_json_text(round, true, &line);
         json_decref(round);
         if (status == MSFL_OK) msfl_put_text(&lines, "%s\n", line);
@@ -77,14 +75,16 @@ static msfl_status write_metrics(const client_part_state *p) {
 static msfl_status write_result(const client_part_state *p) {
     const sealed_state *s = &p->sealed->state;
     char *path = msfl_path_join(p->run->folder, "result.json"), *text = NULL;
-    json_t *test = s->tested ? json_pack("{s:o,s:o,s:o,s:I,s:i}", "auc", msfl_json_real(s->test_auc), "accuracy",
-                                         msfl_json_real(s->test_accuracy), "loss", msfl_json_real(s->test_loss), "n",
-                                         (json_int_t)s->test_n, "best_round", (int)s->course.best_round)
-                             : json_null();
+    json_t *test = s->tested ? job_test_json(p->run->shape, &s->test) : json_null();
+    if (s->tested) {
+        json_object_set_new(test, "n", json_integer((json_int_t)s->test.n));
+        json_object_set_new(test, "best_round", json_integer(s->course.best_round));
+    }
     json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o}", "version", msfl_version(), "job", p->run->id, "rounds_done",
                           (int)s->course.n_done, "rounds_planned", (int)p->run->spec.rule.n_rounds, "best_round",
                           (int)s->course.best_round, "stopped",
                           s->course.stopped ? msfl_json_string(s->course.why) : json_null(), "encrypted", test);
+    if (p->run->shape->n_structures > 0) json_object_set_new(o, "task", json_string("segmentation"));
     msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_text(o, false, &text);
     if (status == MSFL_OK) status = msfl_file_write_private(path, text, strlen(text));
     json_decref(o);

@@ -30,26 +30,28 @@ msfl_status sealed_copy(sealed_state *to, const sealed_state *from) {
 
 /* --- bytes --- */
 
-static void put_round(msfl_buffer *b, const sealed_round *r) {
+static void put_round(msfl_buffer *b, const sealed_round *r, uint32_t n_structures) {
     const double figures[] = {r->learning_rate,   r->train_loss,          r->train_accuracy,
-                              r->validation_loss, r->validation_accuracy, r->validation_auc};
+                              r->validation.loss, r->validation.accuracy, r->validation.rank};
     msfl_put32(b, r->round);
     msfl_put32(b, r->cohort);
     msfl_put64(b, r->number);
     msfl_put64(b, r->clipped);
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         msfl_put_f64(b, figures[i]);
+    job_scores_put_dice(&r->validation, n_structures, b);
 }
 
-static void get_round(msfl_reader *in, sealed_round *r) {
+static void get_round(msfl_reader *in, sealed_round *r, uint32_t n_structures) {
     double *const figures[] = {&r->learning_rate,   &r->train_loss,          &r->train_accuracy,
-                               &r->validation_loss, &r->validation_accuracy, &r->validation_auc};
+                               &r->validation.loss, &r->validation.accuracy, &r->validation.rank};
     r->round = msfl_get32(in);
     r->cohort = msfl_get32(in);
     r->number = msfl_get64(in);
     r->clipped = msfl_get64(in);
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         *figures[i] = msfl_get_f64(in);
+    job_scores_get_dice(in, n_structures, &r->validation);
 }
 
 static void get_hash(msfl_reader *r, uint8_t out[MSFL_HASH_BYTES]) {
@@ -57,7 +59,7 @@ static void get_hash(msfl_reader *r, uint8_t out[MSFL_HASH_BYTES]) {
     if (bytes != NULL) memcpy(out, bytes, MSFL_HASH_BYTES);
 }
 
-static void put_state(msfl_buffer *b, const sealed_state *s) {
+static void put_state(const job_shape *shape, msfl_buffer *b, const sealed_state *s) {
     msfl_put32(b, VERSION);
     msfl_put_bytes(b, s->task, MSFL_HASH_BYTES);
     msfl_put64(b, s->number);
@@ -68,15 +70,16 @@ static void put_state(msfl_buffer *b, const sealed_state *s) {
     msfl_put_bytes(b, s->best_name, MSFL_HASH_BYTES);
     msfl_put_bytes(b, s->newest_hash, MSFL_HASH_BYTES);
     msfl_put_bytes(b, s->best_hash, MSFL_HASH_BYTES);
-    put_round(b, &s->current);
+    put_round(b, &s->current, shape->n_structures);
     msfl_put32(b, s->tested);
-    msfl_put_f64(b, s->test_loss);
-    msfl_put_f64(b, s->test_accuracy);
-    msfl_put_f64(b, s->test_auc);
-    msfl_put64(b, s->test_n);
+    msfl_put_f64(b, s->test.loss);
+    msfl_put_f64(b, s->test.accuracy);
+    msfl_put_f64(b, s->test.rank);
+    msfl_put64(b, s->test.n);
+    job_scores_put_dice(&s->test, shape->n_structures, b);
     msfl_put32(b, s->n_rounds);
     for (uint32_t i = 0; i < s->n_rounds; i++)
-        put_round(b, &s->rounds[i]);
+        put_round(b, &s->rounds[i], shape->n_structures);
 }
 
 static msfl_status get_state(const job_shape *shape, const uint8_t *bytes, size_t length, sealed_state *s) {
@@ -92,19 +95,20 @@ static msfl_status get_state(const job_shape *shape, const uint8_t *bytes, size_
     get_hash(&r, s->best_name);
     get_hash(&r, s->newest_hash);
     get_hash(&r, s->best_hash);
-    get_round(&r, &s->current);
+    get_round(&r, &s->current, shape->n_structures);
     s->tested = msfl_get32(&r) != 0;
-    s->test_loss = msfl_get_f64(&r);
-    s->test_accuracy = msfl_get_f64(&r);
-    s->test_auc = msfl_get_f64(&r);
-    s->test_n = msfl_get64(&r);
+    s->test.loss = msfl_get_f64(&r);
+    s->test.accuracy = msfl_get_f64(&r);
+    s->test.rank = msfl_get_f64(&r);
+    s->test.n = msfl_get64(&r);
+    job_scores_get_dice(&r, shape->n_structures, &s->test);
     const uint32_t n = msfl_get32(&r);
     good = good && !r.failed && n <= rule->n_rounds && s->newest <= rule->n_rounds;
     if (!good) return msfl_fail(MSFL_ERR_FORMAT, "what this hospital keeps of the job cannot be read");
     msfl_status status = msfl_grow((void **)&s->rounds, &s->capacity, (size_t)n + 1, sizeof *s->rounds);
     if (status != MSFL_OK) return status;
     for (; s->n_rounds < n; s->n_rounds++)
-        get_round(&r, &s->rounds[s->n_rounds]);
+        get_round(&r, &s->rounds[s->n_rounds], shape->n_structures);
     if (r.failed || msfl_reader_left(&r) != 0) {
         return msfl_fail(MSFL_ERR_FORMAT, "what this hospital keeps of the job cannot be read");
     }
@@ -156,7 +160,7 @@ static msfl_status put(client_part_state *p, const char *what, msfl_buffer *byte
 
 msfl_status sealed_keep_state(client_part_state *p, const sealed_state *state) {
     msfl_buffer b = {0};
-    put_state(&b, state);
+    put_state(p->run->shape, &b, state);
     return put(p, "", &b);
 }
 
@@ -247,24 +251,16 @@ msfl_status sealed_apply(const job_shape *shape, sealed_state *s, const sealed_o
                                     .learning_rate = o->learning_rate,
                                     .train_loss = ratio(c[JOB_LOSS], c[JOB_SEEN], JOB_LOSS_ONE),
                                     .train_accuracy = ratio(c[JOB_CORRECT], c[JOB_SEEN], 1),
-                                    .validation_loss = NAN,
-                                    .validation_accuracy = NAN,
-                                    .validation_auc = NAN};
+                                    .validation = job_scores_none()};
         s->awaits = true;
         return shape->spec->evaluate ? MSFL_OK : finish(shape, s, NAN);
     }
-    const double loss = ratio(c[JOB_EVAL_LOSS], c[JOB_EVAL_N], JOB_LOSS_ONE),
-                 accuracy = ratio(c[JOB_EVAL_CORRECT], c[JOB_EVAL_N], 1), auc = job_counters_auc(c);
+    const job_scores scores = job_scores_of(c, shape->n_structures);
     if (o->kind == JOB_TEST) {
         s->tested = true;
-        s->test_loss = loss;
-        s->test_accuracy = accuracy;
-        s->test_auc = auc;
-        s->test_n = c[JOB_EVAL_N];
+        s->test = scores;
         return MSFL_OK;
     }
-    s->current.validation_loss = loss;
-    s->current.validation_accuracy = accuracy;
-    s->current.validation_auc = auc;
-    return finish(shape, s, loss);
+    s->current.validation = scores;
+    return finish(shape, s, scores.loss);
 }

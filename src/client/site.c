@@ -61,7 +61,11 @@ static msfl_status read_share(const char *name, const msfl_yaml *map, client_sha
 }
 
 static msfl_status read_data(const char *name, const msfl_yaml *map, client_site *s) {
-    static const char *const keys[] = {"path", "label", "key", "refuse_bad", "phantom_images", "share", NULL};
+    static const char *const keys[] = {"path",           "label", "key",        "refuse_bad",
+                                       "phantom_images", "share", "laterality", NULL};
+    static const char *const lateralities[] = {"matters", "irrelevant", "unoriented", NULL};
+    const msfl_yaml *laterality = NULL;
+    uint32_t k = 0;
     if (map == NULL) return MSFL_OK;
     msfl_status status = msfl_yaml_only(name, map, keys);
     if (status == MSFL_OK && msfl_yaml_get(map, "path") == NULL) {
@@ -70,6 +74,11 @@ static msfl_status read_data(const char *name, const msfl_yaml *map, client_site
     if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "path"), "path", &s->path);
     if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "label"), "label", &s->label);
     if (status == MSFL_OK) status = text_of(name, msfl_yaml_get(map, "key"), "key", &s->key);
+    if (status == MSFL_OK) laterality = msfl_yaml_get(map, "laterality");
+    if (laterality != NULL) {
+        status = msfl_yaml_choice(name, laterality, "laterality", lateralities, &k);
+        if (status == MSFL_OK) s->laterality = msfl_laterality_of(lateralities[k]);
+    }
     if (status == MSFL_OK) status = flag(name, map, "refuse_bad", &s->refuse_bad);
     if (status == MSFL_OK) status = number(name, map, "phantom_images", 20, 1000000, &s->phantom_images);
     if (status == MSFL_OK) status = read_share(name, msfl_yaml_get(map, "share"), &s->share);

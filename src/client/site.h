@@ -2,7 +2,7 @@
 #ifndef MSFL_CLIENT_SITE_H
 #define MSFL_CLIENT_SITE_H
 
-#include "medsecurefl/status.h"
+#include "medsecurefl/dataset.h"
 
 enum {
     CLIENT_WORDS_MAX = 32,   /* of a trainer's command, and of its environment */
@@ -37,8 +37,9 @@ typedef struct client_trainer {
 } client_trainer;
 
 typedef struct client_site {
-    char *path, *label; /**< of the data; NULL: none named */
-    char *key;          /**< file with the hospital's key, for an imported set that is sealed; NULL: none */
+    char *path, *label;         /**< of the data; NULL: none named */
+    char *key;                  /**< file with the hospital's key, for an imported set that is sealed; NULL: none */
+    msfl_laterality laterality; /**< of data that no recipe speaks for; UNSAID: nobody knows */
     bool refuse_bad;
     uint32_t phantom_images; /**< 0: the default */
     client_share share;

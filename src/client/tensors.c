@@ -189,8 +189,9 @@ msfl_status client_tensors_write(const char *path, client_format format, const j
                          "the job's network is known by its tensors alone: the trainer in site.yaml "
                          "must take format: npz");
     }
-    return msfl_model_save(path, shape->model, weights, (const char *const *)shape->spec->classes,
-                           shape->spec->normalise);
+    char recipe[2 * MSFL_HASH_BYTES + 1];
+    const msfl_model_facts facts = job_spec_facts(shape->spec, recipe);
+    return msfl_model_save(path, shape->model, weights, &facts);
 }
 
 /* --- reading --- */

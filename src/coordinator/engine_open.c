@@ -16,7 +16,7 @@ enum { SLICE = 1 << 20 }; /* values of weights in memory at a time: whole pages 
 typedef struct opened {
     uint64_t counters[MSFL_COUNTERS_MAX];
     uint8_t result[MSFL_HASH_BYTES]; /* as msfl_result_hash */
-    float *mean;                     /* n_values, a draft; NULL for figures */
+    float *mean;                     /* of an update, in a draft of the weights; NULL for figures */
     uint32_t cohort;
 } opened;
 
@@ -107,6 +107,7 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     const uint64_t n_values = job->shape->n_values;
     msfl_status status = job_aggregate_find(job->spec.aggregate, &rule);
     if (status == MSFL_OK) status = bound(job, plan, o, clip);
+    if (status == MSFL_OK) job_sent_spread(&job->shape->sent, o->mean);
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) return status;
     msfl_hash h;
@@ -150,9 +151,7 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
                                    .learning_rate = plan->learning_rate,
                                    .train_loss = ratio(c[JOB_LOSS], c[JOB_SEEN], JOB_LOSS_ONE),
                                    .train_accuracy = ratio(c[JOB_CORRECT], c[JOB_SEEN], 1),
-                                   .validation_loss = NAN,
-                                   .validation_accuracy = NAN,
-                                   .validation_auc = NAN,
+                                   .validation = job_scores_none(),
                                    .ms_collect = span(v, MSFL_PHASE_COLLECTING, MSFL_PHASE_CERTIFYING),
                                    .ms_certify = span(v, MSFL_PHASE_CERTIFYING, MSFL_PHASE_RELEASING),
                                    .ms_release = span(v, MSFL_PHASE_RELEASING, MSFL_PHASE_OPENED),
@@ -162,7 +161,7 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
     memcpy(job->current.model, hash, MSFL_HASH_BYTES);
     job->newest = plan->round;
     memcpy(job->newest_hash, hash, MSFL_HASH_BYTES);
-    memcpy(job->clip, clip, job->shape->n_tensors * sizeof *clip);
+    memcpy(job->clip, clip, job->shape->sent.n_tensors * sizeof *clip);
     job->failures = 0;
     job->stage = JOB_EVALUATE;
     if (!job->spec.evaluate) coord_round_done(j, NAN, now_ms);
@@ -170,17 +169,13 @@ static void take_update(coord_entry *j, const job_plan *plan, const opened *o, c
 
 static void take_figures(coord_entry *j, const job_plan *plan, const opened *o, uint64_t now_ms) {
     coord_job *job = j->job;
-    const uint64_t *c = o->counters;
-    const double loss = ratio(c[JOB_EVAL_LOSS], c[JOB_EVAL_N], JOB_LOSS_ONE),
-                 accuracy = ratio(c[JOB_EVAL_CORRECT], c[JOB_EVAL_N], 1), auc = job_counters_auc(c);
+    const job_scores scores = job_scores_of(o->counters, job->shape->n_structures);
     if (plan->kind == JOB_TEST) {
-        job->test = (coord_test){.known = true, .loss = loss, .accuracy = accuracy, .auc = auc, .n = c[JOB_EVAL_N]};
+        job->test = (coord_test){true, scores};
         return;
     }
-    job->current.validation_loss = loss;
-    job->current.validation_accuracy = accuracy;
-    job->current.validation_auc = auc;
-    coord_round_done(j, loss, now_ms);
+    job->current.validation = scores;
+    coord_round_done(j, scores.loss, now_ms);
 }
 
 static void count(coord_engine *e, const coord_view *v, double open_ms) {
@@ -201,7 +196,7 @@ msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) {
     coord_view v = {0};
     coord_change change;
     uint8_t hash[MSFL_HASH_BYTES] = {0};
-    float *clip = msfl_alloc(j->job->shape->n_tensors, sizeof *clip);
+    float *clip = msfl_alloc(j->job->shape->sent.n_tensors, sizeof *clip);
     const uint64_t from = msfl_now_ns();
     msfl_status status = clip == NULL ? MSFL_NO_MEMORY : coord_driver_view(j->driver, &v);
     if (status != MSFL_OK) goto done;

@@ -75,7 +75,7 @@ static msfl_status plain_inbox(coord_engine *e, const visit *v, msfl_buffer *fra
     pthread_mutex_lock(&e->lock);
     if (upload == NULL && v->j->job->open && v->party < msfl_roster_borrow(v->j->members->round)->n_clients) {
         const job_plan plan = coord_job_plan(v->j->job);
-        status = job_plan_text(&plan, v->j->job->shape->n_tensors, &text);
+        status = job_plan_text(&plan, v->j->job->shape->sent.n_tensors, &text);
     }
     pthread_mutex_unlock(&e->lock);
     if (status == MSFL_OK && text != NULL) {
@@ -170,7 +170,7 @@ msfl_status coord_engine_plan(coord_engine *e, const char *id, uint64_t number, 
         status = msfl_fail(MSFL_ERR_MISSING, "round %" PRIu64 " of %s is not open", number, id);
     } else {
         const job_plan plan = coord_job_plan(j->job);
-        status = job_plan_text(&plan, j->job->shape->n_tensors, text);
+        status = job_plan_text(&plan, j->job->shape->sent.n_tensors, text);
     }
     pthread_mutex_unlock(&e->lock);
     return status;

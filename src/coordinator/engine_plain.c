@@ -23,7 +23,7 @@ static uint32_t counters_of(job_kind kind) {
 }
 
 static uint64_t values_of(const coord_job *job, job_kind kind) {
-    return kind == JOB_UPDATE ? job->shape->n_values : 0;
+    return kind == JOB_UPDATE ? job->shape->sent.n_values : 0;
 }
 
 static msfl_status read_at(int fd, uint64_t offset, void *out, size_t length) {
@@ -164,7 +164,8 @@ static msfl_status open_all(coord_entry *j, const job_plan *plan, uint32_t n_cli
 msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
                             uint8_t result[MSFL_HASH_BYTES]) {
     addends a = {0};
-    const uint64_t n = mean == NULL ? 0 : j->job->shape->n_values, head = 4 + 8 * (uint64_t)counters_of(plan->kind);
+    const uint64_t n = mean == NULL ? 0 : j->job->shape->sent.n_values,
+                   head = 4 + 8 * (uint64_t)counters_of(plan->kind);
     int64_t *sums = msfl_alloc(BLOCK, sizeof *sums);
     float *block = msfl_alloc(BLOCK, sizeof *block);
     msfl_status status = sums == NULL || block == NULL ? MSFL_NO_MEMORY : open_all(j, plan, n_clients, &a, counters);

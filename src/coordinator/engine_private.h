@@ -138,8 +138,8 @@ msfl_status coord_not_now(coord_engine *e, const coord_entry *j) MSFL_NODISCARD;
 /* --- engine_plain.c --- */
 /** Uploads that were complete when the last process died, before the round had taken them. */
 void coord_plain_sweep(coord_engine *e, coord_entry *j);
-/** Sums of the open round of scheme plain: `mean` has n_values (NULL: figures alone), `counters` as many as the plan's
- *  kind has. */
+/** Sums of the open round of scheme plain: `mean` has sent.n_values (NULL: figures alone), `counters` as many as the
+ * plan's kind has. */
 msfl_status coord_plain_sum(coord_entry *j, const job_plan *plan, uint32_t n_clients, float *mean, uint64_t *counters,
                             uint8_t result[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
@@ -160,7 +160,9 @@ msfl_status coord_write_metrics(const coord_job *job) MSFL_NODISCARD;
 /** The best round so far, or null where the hospitals keep it to themselves. */
 json_t *coord_best_json(const coord_job *job);
 /** The figures of a round, as docs/formats/result.md has them. */
-json_t *coord_history_figures(const coord_history *h);
+json_t *coord_history_figures(const coord_job *job, const coord_history *h);
+/** Those of the final test, or null. */
+json_t *coord_test_json(const coord_job *job);
 /** Models and result.json of a job that ends. */
 msfl_status coord_write_products(const coord_engine *e, const coord_entry *j, coord_state state,
                                  const char *why) MSFL_NODISCARD;

@@ -270,7 +270,7 @@ static void take(coord_entry *j, const job_plan *plan, const coord_delivery *d, 
                  const coord_claim *claim, uint64_t now_ms) {
     coord_job *job = j->job;
     if (plan->kind == JOB_TEST) {
-        job->test = (coord_test){.known = true, .loss = NAN, .accuracy = NAN, .auc = NAN};
+        job->test = (coord_test){true, job_scores_none()};
         return;
     }
     if (plan->kind == JOB_UPDATE) {
@@ -281,9 +281,7 @@ static void take(coord_entry *j, const job_plan *plan, const coord_delivery *d, 
                                        .learning_rate = NAN,
                                        .train_loss = NAN,
                                        .train_accuracy = NAN,
-                                       .validation_loss = NAN,
-                                       .validation_accuracy = NAN,
-                                       .validation_auc = NAN,
+                                       .validation = job_scores_none(),
                                        .ms_collect = span(v, MSFL_PHASE_COLLECTING, MSFL_PHASE_CERTIFYING),
                                        .ms_certify = span(v, MSFL_PHASE_CERTIFYING, MSFL_PHASE_RELEASING),
                                        .ms_release = span(v, MSFL_PHASE_RELEASING, MSFL_PHASE_DELIVERING),

@@ -26,7 +26,7 @@ msfl_status coord_job_new(const char *text, size_t length, const char *folder, c
     job_hash(text, length, j->hash);
     job_id(&j->spec, j->hash, j->id);
     j->folder = msfl_path_join(folder, j->id);
-    j->clip = msfl_alloc(j->shape->n_tensors, sizeof *j->clip);
+    j->clip = msfl_alloc(j->shape->sent.n_tensors, sizeof *j->clip);
     if (j->text == NULL || j->folder == NULL || j->clip == NULL) {
         status = MSFL_NO_MEMORY;
         goto done;
@@ -54,12 +54,7 @@ void coord_job_free(coord_job *j) {
 }
 
 job_clip_rule coord_job_clip_rule(const coord_job *j) {
-    return (job_clip_rule){.clip = j->spec.clip,
-                           .value_bits = j->spec.value_bits,
-                           .n_tensors = j->shape->n_tensors,
-                           .counts = j->shape->counts,
-                           .weight = j->shape->weight,
-                           .n_values = j->shape->n_values};
+    return job_shape_clip_rule(j->shape);
 }
 
 job_plan coord_job_plan(const coord_job *j) {
@@ -94,20 +89,21 @@ void coord_job_attempt(coord_job *j, const char *why, uint64_t now_ms) {
 
 /* --- bytes --- */
 
-static void put_history(msfl_buffer *b, const coord_history *h) {
+static void put_history(msfl_buffer *b, const coord_history *h, uint32_t n_structures) {
     msfl_put32(b, h->round);
     msfl_put32(b, h->cohort);
     msfl_put64(b, h->number);
     msfl_put64(b, h->clipped);
     msfl_put64(b, h->ended_ms);
-    const double figures[] = {h->learning_rate,       h->train_loss,     h->train_accuracy, h->validation_loss,
-                              h->validation_accuracy, h->validation_auc, h->ms_collect,     h->ms_certify,
+    const double figures[] = {h->learning_rate,       h->train_loss,      h->train_accuracy, h->validation.loss,
+                              h->validation.accuracy, h->validation.rank, h->ms_collect,     h->ms_certify,
                               h->ms_release,          h->ms_open};
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         msfl_put_f64(b, figures[i]);
     msfl_put64(b, h->bytes_in);
     msfl_put64(b, h->bytes_out);
     msfl_put_bytes(b, h->model, sizeof h->model);
+    job_scores_put_dice(&h->validation, n_structures, b);
 }
 
 static void get_hash(msfl_reader *r, uint8_t out[MSFL_HASH_BYTES]) {
@@ -115,20 +111,21 @@ static void get_hash(msfl_reader *r, uint8_t out[MSFL_HASH_BYTES]) {
     if (bytes != NULL) memcpy(out, bytes, MSFL_HASH_BYTES);
 }
 
-static void get_history(msfl_reader *r, coord_history *h) {
+static void get_history(msfl_reader *r, coord_history *h, uint32_t n_structures) {
     h->round = msfl_get32(r);
     h->cohort = msfl_get32(r);
     h->number = msfl_get64(r);
     h->clipped = msfl_get64(r);
     h->ended_ms = msfl_get64(r);
-    double *const figures[] = {&h->learning_rate,       &h->train_loss,     &h->train_accuracy, &h->validation_loss,
-                               &h->validation_accuracy, &h->validation_auc, &h->ms_collect,     &h->ms_certify,
+    double *const figures[] = {&h->learning_rate,       &h->train_loss,      &h->train_accuracy, &h->validation.loss,
+                               &h->validation.accuracy, &h->validation.rank, &h->ms_collect,     &h->ms_certify,
                                &h->ms_release,          &h->ms_open};
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         *figures[i] = msfl_get_f64(r);
     h->bytes_in = msfl_get64(r);
     h->bytes_out = msfl_get64(r);
     get_hash(r, h->model);
+    job_scores_get_dice(r, n_structures, &h->validation);
 }
 
 static void put_line(msfl_buffer *b, const char why[COORD_WHY_MAX + 1]) {
@@ -150,8 +147,8 @@ void coord_job_put(const coord_job *j, msfl_buffer *b) {
     msfl_put64(b, j->started_ms);
     msfl_put64(b, j->ended_ms);
     job_course_put(&j->course, b);
-    msfl_put32(b, j->shape->n_tensors);
-    for (uint32_t i = 0; i < j->shape->n_tensors; i++)
+    msfl_put32(b, j->shape->sent.n_tensors);
+    for (uint32_t i = 0; i < j->shape->sent.n_tensors; i++)
         msfl_put_f64(b, (double)j->clip[i]);
     msfl_put32(b, j->newest);
     msfl_put_bytes(b, j->newest_hash, sizeof j->newest_hash);
@@ -163,10 +160,10 @@ void coord_job_put(const coord_job *j, msfl_buffer *b) {
     msfl_put64(b, j->number);
     msfl_put32(b, j->epoch);
     msfl_put_bytes(b, j->task, sizeof j->task);
-    put_history(b, &j->current);
+    put_history(b, &j->current, j->shape->n_structures);
     msfl_put32(b, j->n_history);
     for (uint32_t i = 0; i < j->n_history; i++)
-        put_history(b, &j->history[i]);
+        put_history(b, &j->history[i], j->shape->n_structures);
     msfl_put32(b, j->n_attempts);
     for (uint32_t i = 0; i < j->n_attempts; i++) {
         const coord_attempt *a = &j->attempts[i];
@@ -177,24 +174,25 @@ void coord_job_put(const coord_job *j, msfl_buffer *b) {
         put_line(b, a->why);
     }
     msfl_put32(b, j->test.known);
-    msfl_put_f64(b, j->test.loss);
-    msfl_put_f64(b, j->test.accuracy);
-    msfl_put_f64(b, j->test.auc);
-    msfl_put64(b, j->test.n);
+    msfl_put_f64(b, j->test.scores.loss);
+    msfl_put_f64(b, j->test.scores.accuracy);
+    msfl_put_f64(b, j->test.scores.rank);
+    msfl_put64(b, j->test.scores.n);
+    job_scores_put_dice(&j->test.scores, j->shape->n_structures, b);
     msfl_put32(b, j->records);
     msfl_put_bytes(b, j->head, sizeof j->head);
     msfl_put64(b, j->verified_ms);
 }
 
 static bool get_lists(coord_job *j, msfl_reader *r) {
-    get_history(r, &j->current);
+    get_history(r, &j->current, j->shape->n_structures);
     j->n_history = msfl_get32(r);
     if (r->failed || j->n_history > j->spec.rule.n_rounds) return false;
     /* And one that is not finished yet. */
     const size_t wanted = (size_t)j->n_history + 1;
     if (msfl_grow((void **)&j->history, &j->history_capacity, wanted, sizeof *j->history) != MSFL_OK) return false;
     for (uint32_t i = 0; i < j->n_history; i++)
-        get_history(r, &j->history[i]);
+        get_history(r, &j->history[i], j->shape->n_structures);
     j->n_attempts = msfl_get32(r);
     if (r->failed || j->n_attempts > COORD_ATTEMPTS_KEPT) return false;
     for (uint32_t i = 0; i < j->n_attempts; i++) {
@@ -219,8 +217,8 @@ static bool get_all(coord_job *j, msfl_reader *r) {
     j->submitted_ms = msfl_get64(r);
     j->started_ms = msfl_get64(r);
     j->ended_ms = msfl_get64(r);
-    if (!job_course_get(&j->course, &j->spec.rule, r) || msfl_get32(r) != j->shape->n_tensors) return false;
-    for (uint32_t i = 0; i < j->shape->n_tensors; i++) {
+    if (!job_course_get(&j->course, &j->spec.rule, r) || msfl_get32(r) != j->shape->sent.n_tensors) return false;
+    for (uint32_t i = 0; i < j->shape->sent.n_tensors; i++) {
         j->clip[i] = (float)msfl_get_f64(r);
         if (!(j->clip[i] > 0) || !isfinite(j->clip[i])) return false;
     }
@@ -237,10 +235,11 @@ static bool get_all(coord_job *j, msfl_reader *r) {
     get_hash(r, j->task);
     if (!get_lists(j, r)) return false;
     j->test.known = msfl_get32(r) != 0;
-    j->test.loss = msfl_get_f64(r);
-    j->test.accuracy = msfl_get_f64(r);
-    j->test.auc = msfl_get_f64(r);
-    j->test.n = msfl_get64(r);
+    j->test.scores.loss = msfl_get_f64(r);
+    j->test.scores.accuracy = msfl_get_f64(r);
+    j->test.scores.rank = msfl_get_f64(r);
+    j->test.scores.n = msfl_get64(r);
+    job_scores_get_dice(r, j->shape->n_structures, &j->test.scores);
     j->records = msfl_get32(r);
     get_hash(r, j->head);
     j->verified_ms = msfl_get64(r);

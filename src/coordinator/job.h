@@ -3,6 +3,7 @@
 #define MSFL_COORDINATOR_JOB_H
 
 #include "job/plan.h"
+#include "job/scores.h"
 #include "store/journal.h"
 
 enum {
@@ -19,7 +20,8 @@ const char *coord_state_name(coord_state state);
 typedef struct coord_history {
     uint32_t round, cohort;
     uint64_t number, clipped, ended_ms;
-    double learning_rate, train_loss, train_accuracy, validation_loss, validation_accuracy, validation_auc;
+    double learning_rate, train_loss, train_accuracy;
+    job_scores validation;                              /**< but how many images */
     double ms_collect, ms_certify, ms_release, ms_open; /**< NaN: the process was restarted meanwhile */
     uint64_t bytes_in, bytes_out;                       /**< of the update round, all parties together */
     uint8_t model[MSFL_HASH_BYTES];                     /**< hash of the weights after it */
@@ -36,8 +38,7 @@ typedef struct coord_attempt {
 /** Figures of the final test. */
 typedef struct coord_test {
     bool known;
-    double loss, accuracy, auc;
-    uint64_t n;
+    job_scores scores;
 } coord_test;
 
 typedef struct coord_job {
@@ -54,7 +55,7 @@ typedef struct coord_job {
     char why[COORD_WHY_MAX + 1];
     uint64_t submitted_ms, started_ms, ended_ms; /**< 0: not yet */
     job_course course;
-    float *clip;     /**< n_tensors: bounds of the next update */
+    float *clip;     /**< sent.n_tensors: bounds of the next update */
     uint32_t newest; /**< index of the newest weights */
     uint8_t newest_hash[MSFL_HASH_BYTES], best_hash[MSFL_HASH_BYTES], initial_hash[MSFL_HASH_BYTES];
     job_kind stage;    /**< of the round that is open, or comes next */

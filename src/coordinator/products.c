@@ -19,18 +19,15 @@ json_t *coord_best_json(const coord_job *j) {
     return coord_is_sealed(j) && !told ? json_null() : json_integer(j->course.best_round);
 }
 
-json_t *coord_history_figures(const coord_history *h) {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "train_loss", msfl_json_real(h->train_loss), "train_accuracy",
-                     msfl_json_real(h->train_accuracy), "validation_loss", msfl_json_real(h->validation_loss),
-                     "validation_accuracy", msfl_json_real(h->validation_accuracy), "validation_auc",
-                     msfl_json_real(h->validation_auc), "learning_rate", msfl_json_real(h->learning_rate));
+json_t *coord_history_figures(const coord_job *j, const coord_history *h) {
+    return job_round_json(j->shape, h->train_loss, h->train_accuracy, &h->validation, h->learning_rate);
 }
 
 static json_t *round_json(const coord_job *j, const coord_history *h) {
     char model[2 * MSFL_HASH_BYTES + 1];
     msfl_hex(h->model, MSFL_HASH_BYTES, model);
     return json_pack("{s:i,s:I,s:o,s:i,s:o,s:s,s:I,s:I,s:{s:o,s:o,s:o,s:o}}", "round", (int)h->round, "number",
-                     (json_int_t)h->number, encrypts(j) ? "encrypted" : "plain", coord_history_figures(h), "cohort",
+                     (json_int_t)h->number, encrypts(j) ? "encrypted" : "plain", coord_history_figures(j, h), "cohort",
                      (int)h->cohort, "clipped", coord_is_sealed(j) ? json_null() : json_integer((json_int_t)h->clipped),
                      "model", model, "bytes_in", (json_int_t)h->bytes_in, "bytes_out", (json_int_t)h->bytes_out, "ms",
                      "collect", msfl_json_real(h->ms_collect), "certify", msfl_json_real(h->ms_certify), "release",
@@ -61,8 +58,9 @@ static msfl_status save_model(const coord_job *j, const char *name, uint32_t ind
     char *path = msfl_format("%s/%s.%s", j->folder, name, j->shape->model != NULL ? "h5" : "f32");
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : coord_job_map(j, index, &weights);
     if (status == MSFL_OK && j->shape->model != NULL) {
-        status =
-            msfl_model_save(path, j->shape->model, weights, (const char *const *)j->spec.classes, j->spec.normalise);
+        char recipe[2 * MSFL_HASH_BYTES + 1];
+        const msfl_model_facts facts = job_spec_facts(&j->spec, recipe);
+        status = msfl_model_save(path, j->shape->model, weights, &facts);
     } else if (status == MSFL_OK) {
         status = msfl_file_write(path, weights, j->shape->n_values * sizeof *weights);
     }
@@ -79,12 +77,17 @@ static const char *trust(const coord_engine *e, const coord_job *j) {
     return msfl_scheme_find("plain", &plain) == MSFL_OK ? msfl_scheme_trust(plain) : "not encrypted";
 }
 
-static json_t *test_json(const coord_job *j) {
+json_t *coord_test_json(const coord_job *j) {
     if (!j->test.known) return json_null();
-    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "auc", msfl_json_real(j->test.auc), "accuracy",
-                     msfl_json_real(j->test.accuracy), "loss", msfl_json_real(j->test.loss), "n",
-                     coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.n), "best_round",
-                     coord_best_json(j));
+    json_t *o = job_test_json(j->shape, &j->test.scores);
+    json_object_set_new(o, "n", coord_is_sealed(j) ? json_null() : json_integer((json_int_t)j->test.scores.n));
+    return o;
+}
+
+static json_t *test_json(const coord_job *j) {
+    json_t *o = coord_test_json(j);
+    if (json_is_object(o)) json_object_set_new(o, "best_round", coord_best_json(j));
+    return o;
 }
 
 static json_t *attempts_json(const coord_job *j) {
@@ -112,6 +115,7 @@ static msfl_status write_result(const coord_engine *e, const coord_job *j, coord
                           (int)j->spec.rule.n_rounds, "stopped", why[0] != 0 ? msfl_json_string(why) : json_null(),
                           "best_round", coord_best_json(j), encrypts(j) ? "encrypted" : "plain", test_json(j), "rounds",
                           rounds, "attempts", attempts_json(j), "audit", "records", (int)j->records, "head", head);
+    if (j->shape->n_structures > 0) json_object_set_new(o, "task", json_string("segmentation"));
     msfl_status status = o == NULL || path == NULL ? MSFL_NO_MEMORY : msfl_json_write(path, o);
     json_decref(o);
     msfl_free(path);

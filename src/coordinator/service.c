@@ -88,6 +88,7 @@ static msfl_status get_metrics(void *ctx, net_request *request) {
 
 static void add_routes(coord_service *s) {
     coord_routes_parties(s);
+    coord_routes_messages(s);
     coord_routes_operators(s);
     coord_routes_status(s);
     dashboard_routes(COORD_PARTIES, s->routes + s->n_routes);

@@ -36,6 +36,7 @@ typedef struct coord_service {
 
 /* Each appends its routes. */
 void coord_routes_parties(coord_service *s);
+void coord_routes_messages(coord_service *s);
 void coord_routes_operators(coord_service *s);
 void coord_routes_status(coord_service *s);
 void coord_route(coord_service *s, net_method method, const char *pattern, uint32_t roles,

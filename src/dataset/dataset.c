@@ -10,8 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static msfl_status check_options(const msfl_dataset_options *o) {
-    if (o->channels != 0 && o->channels != 1 && o->channels != 3) {
+/* An imported set may have other channels, and a model of them asks for as many: msfl_set_load_store compares. */
+static msfl_status check_options(const msfl_dataset_options *o, bool imported) {
+    if (o->channels != 0 && o->channels != 1 && o->channels != 3 && !imported) {
         return msfl_fail(MSFL_ERR_USAGE, "%u channels were asked for; 1 (grey) and 3 (RGB) are possible", o->channels);
     }
     if ((o->width == 0) != (o->height == 0)) {
@@ -34,7 +35,7 @@ msfl_status msfl_dataset_open(const char *path, const msfl_dataset_options *opti
     if (path == NULL || path[0] == 0) {
         return msfl_fail(MSFL_ERR_USAGE, "no data: give a folder, a .npz file, or 'phantom'");
     }
-    msfl_status status = check_options(options);
+    msfl_status status = check_options(options, msfl_store_is_set(path));
     if (status == MSFL_OK) status = msfl_crypto_init();
     if (status != MSFL_OK) return status;
     msfl_dataset *set = msfl_alloc(1, sizeof *set);
@@ -86,6 +87,7 @@ void msfl_dataset_free(msfl_dataset *set) {
     msfl_free(set->label_key);
     msfl_free(set->conversion);
     msfl_free(set->recipe);
+    msfl_free(set->recipe_name);
     msfl_free(set);
 }
 

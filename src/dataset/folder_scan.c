@@ -136,6 +136,15 @@ static msfl_status add_picture(scanner *s, const char *below, const char *name, 
     return status;
 }
 
+/* "masks" beside "images" inside a class folder: published sets have them so, and they are no pictures of the class. */
+static bool is_mask_folder(const listing *l, size_t i) {
+    if (strcasecmp(l->names[i], "masks") != 0 && strcasecmp(l->names[i], "mask") != 0) return false;
+    for (size_t k = 0; k < l->n; k++) {
+        if (l->is_folder[k] && strcasecmp(l->names[k], "images") == 0) return true;
+    }
+    return false;
+}
+
 static msfl_status collect(scanner *s, const char *below, const char *class_name, msfl_part part, int depth) {
     char *path = msfl_path_join(s->out->root, below);
     listing l = {0};
@@ -147,6 +156,12 @@ static msfl_status collect(scanner *s, const char *below, const char *class_name
     for (size_t i = 0; i < l.n && status == MSFL_OK; i++) {
         if (l.is_picture[i]) status = add_picture(s, below, l.names[i], class_name, part);
         if (!l.is_folder[i]) continue;
+        if (is_mask_folder(&l, i)) {
+            msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s/%s, masks beside images", path,
+                              l.names[i]);
+            s->out->n_ignored++;
+            continue;
+        }
         if (depth == MSFL_SCAN_DEPTH_MAX) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s/%s lies more than %d folders deep",
                               path, l.names[i], MSFL_SCAN_DEPTH_MAX);
@@ -294,8 +309,13 @@ msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, 
         if (split) {
             status = collect_split(&s, &l);
         } else if (l.n_folders > 0) {
-            leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
             status = collect_classes(&s, "", &l, MSFL_PART_NONE);
+            /* Folders without pictures, of notes say, are no classes. */
+            if (status == MSFL_OK && out->paths.n == 0) {
+                status = collect_flat(&s, &l);
+            } else {
+                leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
+            }
         } else {
             status = collect_flat(&s, &l);
         }

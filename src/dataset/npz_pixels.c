@@ -25,8 +25,8 @@ msfl_status msfl_npz_picture(const char *name, const msfl_npy *npy, uint32_t *he
                          channels_first
                              ? "%s: shape %s has its channels before height and width; store it as images x "
                                "height x width x channels (numpy: x.transpose(0, 2, 3, 1))"
-                             : "%s: shape %s is one of volumes (3-D images); this program takes 2-D images, so "
-                               "store slices as images x height x width",
+                             : "%s: shape %s is one of volumes (3-D images); their slices are taken by a recipe of "
+                               "'input: volume' (data import, simulate --recipe)",
                          name, shape);
     }
     if (npy->n_dims != 3 && npy->n_dims != 4) {

@@ -170,6 +170,14 @@ void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *
                         dataset->stored_min, dataset->stored_max, pixels);
 }
 
+uint32_t msfl_dataset_shown(const msfl_dataset_info *info, uint8_t *pixels) {
+    if (info->shown == 0 && (info->channels == 1 || info->channels == 3)) return info->channels;
+    const size_t n = (size_t)info->width * info->height, k = info->shown > 0 ? info->shown - 1 : 0;
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = pixels[i * info->channels + k];
+    return 1;
+}
+
 msfl_status msfl_image_load(const char *path, uint32_t height, uint32_t width, uint32_t channels,
                             msfl_normalise normalise, float *pixels, uint8_t *preview) {
     if (height == 0 || width == 0 || height > MSFL_IMAGE_SIDE_MAX || width > MSFL_IMAGE_SIDE_MAX ||

@@ -29,7 +29,7 @@ struct msfl_dataset {
     msfl_texts names, class_names, skipped;
     msfl_intensity intensity;
     double stored_min, stored_max; /* in units of one sample step, for previews */
-    char *source, *group_key, *label_key, *conversion, *recipe;
+    char *source, *group_key, *label_key, *conversion, *recipe, *recipe_name;
 };
 
 /** Counts the steps of a parallel job for its observer, one call at a time, at most every 40 ms. */

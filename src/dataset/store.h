@@ -29,6 +29,7 @@ typedef struct msfl_store_shape {
     double spacing[3]; /**< mm, of volumes; 0: not known */
     double low, high;  /**< what the smallest and the largest sample stand for */
     bool has_masks;
+    uint32_t shown; /**< 1 + the channel that pictures show; 0: channels are grey or RGB */
 } msfl_store_shape;
 
 typedef struct msfl_store msfl_store;

@@ -46,7 +46,10 @@ static msfl_status take_pixels(load *l) {
     info->bits = l->shape.bits;
     info->depth = l->shape.depth;
     memcpy(info->spacing, l->shape.spacing, sizeof info->spacing);
-    if (info->channels != l->shape.channels && (l->shape.channels != 1 && l->shape.channels != 3)) {
+    info->shown = l->shape.shown;
+    bool colours = l->shape.shown == 0 && (l->shape.channels == 1 || l->shape.channels == 3) &&
+                   (info->channels == 1 || info->channels == 3);
+    if (info->channels != l->shape.channels && !colours) {
         return msfl_fail(MSFL_ERR_MISMATCH, "%s has %u channels, and %u were asked for", set->source, l->shape.channels,
                          info->channels);
     }
@@ -145,6 +148,10 @@ msfl_status msfl_set_load_store(msfl_dataset *set, const msfl_dataset_options *o
     set->high = l.shape.high;
     set->recipe = text_of(l.manifest, "recipe_hash");
     set->info.recipe = set->recipe;
+    set->recipe_name = text_of(l.manifest, "name");
+    set->info.recipe_name = set->recipe_name;
+    set->info.laterality = msfl_laterality_of(json_string_value(json_object_get(l.manifest, "laterality")));
+    if (set->info.laterality == MSFL_LATERALITY_UNSAID) set->info.laterality = MSFL_LATERALITY_MATTERS;
     char *label_key = text_of(l.manifest, "label_key");
     status = msfl_set_finish(set, &labels, &keys, label_key != NULL ? label_key : msfl_strdup("the import"),
                              text_of(l.manifest, "patient_key"));

@@ -11,8 +11,8 @@ msfl_status fed_calibration(const fed_job *job, const fed_track *track, json_t *
     msfl_status status = m == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
     uint32_t n = 0;
     for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
-        status =
-            fed_score_member(job, track->best, track->members[k].best_norms, &job->hospitals[k].validation, &scores);
+        /* Of the model that is written, also where hospitals have normalisation layers of their own beside it. */
+        status = fed_score_member(job, track->best, NULL, &job->hospitals[k].validation, &scores);
         if (status != MSFL_OK) break;
         job_temperature_add(scores.probabilities, scores.labels, scores.n, scores.n_classes, sums);
         n += scores.n;

@@ -87,8 +87,9 @@ static void put_basics(card *c) {
 
 /* What the import found out about the files, which are no longer at hand. */
 static msfl_status put_import(card *c) {
-    static const char *const keys[] = {"recipe",      "recipe_hash", "range",    "samples",       "patients", "source",
-                                       "near_copies", "traits",      "warnings", "clipped_share", "masks",    "sealed"};
+    static const char *const keys[] = {"recipe", "recipe_hash", "range",     "samples",  "patients",
+                                       "source", "near_copies", "traits",    "warnings", "clipped_share",
+                                       "masks",  "sealed",      "laterality"};
     json_t *m = NULL;
     msfl_status status = msfl_store_manifest(c->o->data, &m);
     if (status != MSFL_OK) return status;
@@ -153,11 +154,7 @@ static msfl_status add_picture(card *c, uint32_t image, const char *hospital, co
     uint8_t *at = c->pixels + c->n_pictures * info->depth * pixels * info->channels;
     msfl_status status = msfl_dataset_preview_shifted(c->set, image, shift, at);
     at += info->depth / 2 * pixels * info->channels; /* a volume's middle slice */
-    uint32_t shown = info->channels == 3 ? 3 : 1;
-    if (info->channels != shown) { /* sequences are no colours: the first one is shown */
-        for (size_t i = 0; i < pixels; i++)
-            at[i] = at[i * info->channels];
-    }
+    uint32_t shown = msfl_dataset_shown(info, at);
     char *name = c->names[c->n_pictures];
     if (hospital != NULL) snprintf(name, sizeof c->names[0], "%s", hospital);
     c->pictures[c->n_pictures++] =

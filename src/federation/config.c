@@ -59,7 +59,7 @@
     X(F32, focal, train.focal, 0.0f)                                                                                   \
     X(F32, dice, train.dice, 1.0f)                                                                                     \
     X(F32, proximal, train.proximal, 0.0f)                                                                             \
-    X(FLAG, local_norms, local_norms, false)                                                                           \
+    X(TEXT, norms, norms, NULL)                                                                                        \
     X(TEXT, masks, masks, NULL)
 
 #define TO_TEXT(v) ((v) == NULL ? json_null() : json_string(v))
@@ -103,6 +103,16 @@ msfl_status fed_config_hash(const msfl_simulate_options *options, uint8_t out[MS
     msfl_hash_final(&h, out);
     msfl_free(text);
     return MSFL_OK;
+}
+
+msfl_status fed_config_central_hash(const msfl_simulate_options *options, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_simulate_options o = *options;
+    o.partition = o.scheme = "central";
+    o.custody = o.delivery = NULL;
+    o.n_clients = o.value_bits = o.security_bits = o.compare = o.n_bootstrap = 0;
+    o.clip = 0;
+    o.allow_two_sites = false;
+    return fed_config_hash(&o, out);
 }
 
 static bool whole_within(const json_t *v, json_int_t max) {

@@ -11,6 +11,10 @@ json_t *fed_config_json(const msfl_simulate_options *options);
 /** Hash of that: binds checkpoints and rounds to the run. */
 msfl_status fed_config_hash(const msfl_simulate_options *options, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
+/** The same without what a training on all images in one place does not depend on: hospitals, their encryption, how
+ *  results are compared. */
+msfl_status fed_config_central_hash(const msfl_simulate_options *options, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
+
 /** The reverse: fill in `options` from `config`, whose texts it borrows. Fields not in the file keep their values. */
 msfl_status fed_config_apply(const json_t *config, msfl_simulate_options *options) MSFL_NODISCARD;
 

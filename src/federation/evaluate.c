@@ -30,6 +30,24 @@ msfl_status fed_normalise_of(const char *path, const msfl_model_extra *extra, ms
     return MSFL_OK;
 }
 
+msfl_status fed_recipe_fits(const char *path, const msfl_model_extra *extra, const char *recipe, const char *what,
+                            bool any) {
+    const char *name = extra->recipe_name == NULL ? "" : extra->recipe_name;
+    if (any || extra->recipe == NULL || (recipe != NULL && strcmp(recipe, extra->recipe) == 0)) return MSFL_OK;
+    if (recipe == NULL) {
+        return msfl_fail(
+            MSFL_ERR_MISMATCH,
+            "%s was trained on pictures made by a recipe%s%s%s (%.16s...), and %s was not made by one: name the "
+            "recipe with --recipe, or say --any-recipe if it should be judged all the same",
+            path, name[0] != 0 ? ", '" : "", name, name[0] != 0 ? "'" : "", extra->recipe, what);
+    }
+    return msfl_fail(
+        MSFL_ERR_MISMATCH,
+        "%s was trained on pictures made by another recipe%s%s%s (%.16s...) than %s (%.16s...): take that one, or "
+        "say --any-recipe if it should be judged all the same",
+        path, name[0] != 0 ? ", '" : "", name, name[0] != 0 ? "'" : "", extra->recipe, what, recipe);
+}
+
 /* The classes must mean the same: by name where the model file keeps names, by number otherwise. */
 static msfl_status same_classes(const char *path, const msfl_model *model, const msfl_model_extra *extra,
                                 const msfl_dataset *dataset, bool by_position) {
@@ -148,7 +166,12 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
                                     .n_threads = options->n_threads,
                                     .observer = options->observer,
                                     .key = options->data_key};
-    status = msfl_dataset_open(path, &d, &job.dataset);
+    status = msfl_dataset_open(path, &d, &job.own_dataset);
+    job.dataset = job.own_dataset;
+    if (status == MSFL_OK) {
+        status = fed_recipe_fits(options->model, &extra, msfl_dataset_info_borrow(job.dataset)->recipe, options->data,
+                                 options->any_recipe);
+    }
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
     if (status == MSFL_OK) status = fed_workers_new(job.model, m->is_volume ? 4 : 32, options->n_threads, &job.workers);

@@ -6,7 +6,6 @@
 #include "base/sodium.h"
 #include "dataset/deal.h"
 #include "federation/config.h"
-#include "job/norms.h"
 #include "medsecurefl/import.h"
 
 #include <math.h>
@@ -76,6 +75,14 @@ static msfl_status check_options(const msfl_simulate_options *o) {
         return msfl_fail(MSFL_ERR_USAGE,
                          "--labels, --patient and --masks go with --recipe; without one, labels.csv is looked for "
                          "in the data folder and above it, and masks in .npz files");
+    }
+    if (o->opened != NULL && o->recipe != NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "images that are opened already and a recipe exclude each other");
+    }
+    if (o->central != NULL && o->shift != NULL && strcmp(o->shift, "none") != 0) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "scanners that differ by hospital make the central training another one for every number of "
+                         "hospitals: it cannot be kept for several runs");
     }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
@@ -205,14 +212,8 @@ static msfl_status import_data(fed_job *job) {
 
 /* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays.
  * What was imported stays as its recipe made it. */
-static msfl_status open_data(fed_job *job) {
-    const msfl_simulate_options *o = job->options;
-    const char *path = o->data;
-    if (o->recipe != NULL) {
-        msfl_status status = import_data(job);
-        if (status != MSFL_OK) return status;
-        path = job->imported;
-    }
+msfl_status fed_job_open(const msfl_simulate_options *o, const msfl_observer *observer, const char *path,
+                         msfl_dataset **out) {
     msfl_dataset_options d = {.label = o->recipe != NULL ? NULL : o->label,
                               .key = o->data_key,
                               .width = o->size,
@@ -223,7 +224,7 @@ static msfl_status open_data(fed_job *job) {
                               .seed = o->seed,
                               .phantom_images = o->phantom_images,
                               .n_threads = o->n_threads,
-                              .observer = &job->observer};
+                              .observer = observer};
     if ((o->size == 0 || o->channels == 0) && !msfl_dataset_is_imported(path)) {
         msfl_model *alone;
         if (msfl_model_new(o->model, o->size, o->size, o->channels, 0, &alone) == MSFL_OK) {
@@ -237,31 +238,40 @@ static msfl_status open_data(fed_job *job) {
             msfl_model_free(alone);
         }
     }
-    return msfl_dataset_open(path, &d, &job->dataset);
+    return msfl_dataset_open(path, &d, out);
 }
 
-static msfl_status list_tensors(fed_job *job) {
-    const uint32_t n = msfl_model_info_borrow(job->model)->n_tensors;
-    job->counts = msfl_alloc(n, sizeof *job->counts);
-    job->weight = msfl_alloc(n, sizeof *job->weight);
-    if (job->counts == NULL || job->weight == NULL) return MSFL_ERR_MEMORY;
-    for (uint32_t i = 0; i < n; i++) {
-        const msfl_tensor *tensor = msfl_model_tensor(job->model, i);
-        job->counts[i] = tensor->count;
-        job->weight[i] = tensor->role == MSFL_TENSOR_WEIGHT;
+static msfl_status open_data(fed_job *job) {
+    const msfl_simulate_options *o = job->options;
+    if (o->opened != NULL) {
+        job->dataset = o->opened;
+        return MSFL_OK;
     }
-    return MSFL_OK;
+    const char *path = o->data;
+    msfl_status status = MSFL_OK;
+    msfl_observe_text(&job->observer, MSFL_EVENT_PHASE, "data", "reading %s", o->data);
+    if (o->recipe != NULL) {
+        status = import_data(job);
+        path = job->imported;
+    }
+    if (status == MSFL_OK) status = fed_job_open(o, &job->observer, path, &job->own_dataset);
+    job->dataset = job->own_dataset;
+    return status;
 }
 
 job_clip_rule fed_clip_rule(const fed_job *job) {
-    const msfl_model_info *info = msfl_model_info_borrow(job->model);
     return (job_clip_rule){.clip = job->options->clip,
                            .value_bits = job->options->value_bits,
-                           .n_tensors = info->n_tensors,
-                           .counts = job->counts,
-                           .weight = job->weight,
-                           .n_values = info->n_values};
+                           .n_tensors = job->sent.n_tensors,
+                           .counts = job->sent.counts,
+                           .weight = job->sent.weight,
+                           .n_values = job->sent.n_values};
 }
+
+const char fed_flips_warning[] =
+    "Augmentation mirrors pictures, and no recipe says that left and right mean the same in them. Where they do not, a "
+    "network learns from pictures that cannot be: import by a recipe with 'laterality: irrelevant', or leave the flips "
+    "out.";
 
 /* Options that not every network can take. */
 static msfl_status check_model(fed_job *job) {
@@ -276,19 +286,22 @@ static msfl_status check_model(fed_job *job) {
     if (job->is_pixelwise && o->balance) {
         return msfl_fail(MSFL_ERR_USAGE, "classes of images are balanced, and this network gives classes to pixels");
     }
-    if (o->local_norms) {
-        job->n_norms = job_norms_count(job->model);
-        if (job->n_norms == 0) {
-            return msfl_fail(MSFL_ERR_USAGE, "there is no normalisation layer in this network that could stay local");
-        }
-    }
+    msfl_status status = job_sent_init(job->model, job->norms, &job->sent);
+    if (status != MSFL_OK) return status;
+    job->n_norms = job->norms == JOB_NORMS_SHARED ? 0 : job_norms_count(job->model);
     job->augment = msfl_augment_default();
     if (o->augmentation != NULL) {
-        msfl_status status = msfl_augment_parse(o->augmentation, &job->augment);
+        status = msfl_augment_parse(o->augmentation, &job->augment);
         if (status != MSFL_OK) return status;
     }
     job->augment.flip_horizontal = job->augment.flip_horizontal || o->flip_horizontal;
-    return MSFL_OK;
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    job->flips = o->augment && (job->augment.flip_horizontal || job->augment.flip_vertical);
+    if (!job->flips) return MSFL_OK;
+    if (info->laterality == MSFL_LATERALITY_UNSAID) {
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, "data", "%s", fed_flips_warning);
+    }
+    return msfl_augment_allowed(&job->augment, info->laterality, info->source);
 }
 
 /* The job's public name: everything that decides what is computed. */
@@ -313,8 +326,8 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     job->observer = (msfl_observer){
         .observe = forward, .ctx = job, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
     msfl_status status = check_options(options);
+    if (status == MSFL_OK) status = job_norms_find(options->norms, &job->norms);
     if (status != MSFL_OK) return status;
-    msfl_observe_text(&job->observer, MSFL_EVENT_PHASE, "data", "reading %s", options->data);
     status = open_data(job);
     if (status != MSFL_OK) return status;
     status = msfl_dataset_split(job->dataset, options->test_fraction, options->validation_fraction, options->seed,
@@ -324,8 +337,7 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     if (status != MSFL_OK) return status;
     status = fed_model_for_data(options->model, job->dataset, &job->model);
     if (status != MSFL_OK) return status;
-    status = list_tensors(job);
-    if (status == MSFL_OK) status = check_model(job);
+    status = check_model(job);
     if (status != MSFL_OK) return status;
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
     job->initial = msfl_alloc(info->n_values, sizeof *job->initial);
@@ -349,8 +361,7 @@ void fed_job_clear(fed_job *job) {
     fed_channel_clear(&job->updates);
     fed_channel_clear(&job->evaluation);
     msfl_free(job->initial);
-    msfl_free(job->counts);
-    msfl_free(job->weight);
+    job_sent_clear(&job->sent);
     msfl_model_free(job->model);
     for (uint32_t k = 0; k < job->n_hospitals; k++) {
         msfl_indices_clear(&job->hospitals[k].train);
@@ -361,7 +372,7 @@ void fed_job_clear(fed_job *job) {
     msfl_free(job->owners);
     msfl_free(job->imported);
     msfl_split_clear(&job->split);
-    msfl_dataset_free(job->dataset);
+    msfl_dataset_free(job->own_dataset);
     pthread_mutex_destroy(&job->observer_mutex);
     memset(job, 0, sizeof *job);
 }

@@ -6,6 +6,7 @@
 #include "federation/sum.h"
 #include "federation/workers.h"
 #include "job/course.h"
+#include "job/sent.h"
 #include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 
@@ -22,19 +23,21 @@ typedef struct fed_job {
     const msfl_simulate_options *options;
     msfl_observer observer; /**< serialises calls to the user's observer */
     pthread_mutex_t observer_mutex;
-    msfl_dataset *dataset;
-    char *imported;     /**< folder that a recipe made of the data; NULL: none */
-    msfl_shift *shifts; /**< one for each hospital */
-    uint16_t *owners;   /**< of each image, 1 + its hospital; 0: none, as test images */
+    const msfl_dataset *dataset;
+    msfl_dataset *own_dataset; /**< the same, unless it was lent */
+    char *imported;            /**< folder that a recipe made of the data; NULL: none */
+    msfl_shift *shifts;        /**< one for each hospital */
+    uint16_t *owners;          /**< of each image, 1 + its hospital; 0: none, as test images */
     msfl_split split;
     fed_hospital *hospitals;
     uint32_t n_hospitals;
     uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
     msfl_model *model;
-    uint64_t *counts; /**< values of each tensor of the model */
-    bool *weight;     /**< whether it is trained by gradient */
-    float *initial;   /**< weights that every training starts from */
+    job_norms norms; /**< whether hospitals keep normalisation layers of their own */
+    job_sent sent;   /**< what an update has of the weights */
+    float *initial;  /**< weights that every training starts from */
     msfl_augment augment;
+    bool flips;        /**< augmentation mirrors pictures */
     bool is_pixelwise; /**< the model gives a class to every pixel */
     uint64_t n_norms;  /**< values that every hospital keeps to itself; 0: none */
     fed_workers *workers;
@@ -46,12 +49,19 @@ typedef struct fed_job {
     uint8_t task[MSFL_HASH_BYTES];
 } fed_job;
 
+/** Of flips in data whose recipe says nothing of them. */
+extern const char fed_flips_warning[];
+
 /** How clipping bounds of the job's encodings are chosen. */
 job_clip_rule fed_clip_rule(const fed_job *job);
 
 /** Opens the data, splits and deals it out, builds the model. `job` is zeroed by the caller. Clear it either way. */
 msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) MSFL_NODISCARD;
 void fed_job_clear(fed_job *job);
+
+/** msfl_simulate_open, with this observer in place of the options'. */
+msfl_status fed_job_open(const msfl_simulate_options *options, const msfl_observer *observer, const char *path,
+                         msfl_dataset **out) MSFL_NODISCARD;
 
 /** What msfl_train and msfl_predict read: a list of images, augmented when asked. Lives on the caller's stack. */
 typedef struct fed_samples {

@@ -2,33 +2,33 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "federation/scoring.h"
+#include "job/pixels.h"
 #include "medsecurefl/segmentation.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 32, CHUNK_VALUES = 1 << 25 }; /* images, and probabilities, that are looked at together */
+typedef struct sink {
+    fed_scores *scores;
+    const fed_job *job;
+    const uint32_t *images;
+    bool is_volume;
+} sink;
 
-static void choose(const float *probabilities, size_t n, uint32_t n_classes, uint8_t *found) {
-    for (size_t i = 0; i < n; i++, probabilities += n_classes) {
-        uint32_t best = 0;
-        for (uint32_t c = 1; c < n_classes; c++) {
-            if (probabilities[c] > probabilities[best]) best = c;
-        }
-        found[i] = (uint8_t)best;
+static msfl_status keep(void *ctx, uint32_t first, uint32_t n, const uint8_t *found) {
+    const sink *k = ctx;
+    memcpy(k->scores->found + (size_t)first * k->scores->n_pixels, found, (size_t)n * k->scores->n_pixels);
+    for (uint32_t i = first; i < first + n; i++) {
+        k->scores->images[i] = k->images[i];
+        /* Slices are put together by patient; every volume stands by itself. */
+        k->scores->groups[i] = k->is_volume ? i : msfl_dataset_group(k->job->dataset, k->images[i]);
     }
-}
-
-static uint32_t chunk_of(const msfl_model_info *info, uint32_t n) {
-    uint64_t most = CHUNK_VALUES / ((uint64_t)info->n_targets * info->n_classes);
-    most = most < 1 ? 1 : most > CHUNK ? CHUNK : most;
-    return n < most ? n : (uint32_t)most;
+    return MSFL_OK;
 }
 
 msfl_status fed_masks_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
                             fed_scores *out) {
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
-    const uint32_t chunk = chunk_of(info, images->n);
     *out = (fed_scores){.n = images->n,
                         .n_classes = info->n_classes,
                         .n_pixels = info->n_targets,
@@ -37,33 +37,15 @@ msfl_status fed_masks_score(const fed_job *job, msfl_trainer *trainer, const flo
     if (msfl_dataset_mask(job->dataset, 0) == NULL) {
         return msfl_fail(MSFL_ERR_DATA, "the images have no masks, which this network is judged by");
     }
-    float *probabilities = msfl_alloc((size_t)chunk * info->n_targets * info->n_classes, sizeof *probabilities);
     out->found = msfl_alloc((size_t)images->n * info->n_targets, 1);
     out->images = msfl_alloc(images->n, sizeof *out->images);
     out->groups = msfl_alloc(images->n, sizeof *out->groups);
     msfl_status status = MSFL_OK;
-    if (images->n > 0 && (probabilities == NULL || out->found == NULL || out->images == NULL || out->groups == NULL)) {
-        status = MSFL_ERR_MEMORY;
-    }
-    double sum = 0;
-    for (uint32_t first = 0; first < images->n && status == MSFL_OK; first += chunk) {
-        const msfl_indices part = {images->at + first, images->n - first < chunk ? images->n - first : chunk};
-        fed_samples storage;
-        const msfl_samples samples = fed_samples_of(job, &part, &storage);
-        double loss;
-        status = msfl_predict(trainer, weights, &samples, probabilities, NULL, &loss);
-        if (status != MSFL_OK) break;
-        sum += loss * part.n;
-        choose(probabilities, (size_t)part.n * info->n_targets, info->n_classes,
-               out->found + (size_t)first * info->n_targets);
-        for (uint32_t i = 0; i < part.n; i++) {
-            out->images[first + i] = part.at[i];
-            /* Slices are put together by patient; every volume stands by itself. */
-            out->groups[first + i] = info->is_volume ? first + i : msfl_dataset_group(job->dataset, part.at[i]);
-        }
-    }
-    if (images->n > 0) out->loss = sum / images->n;
-    msfl_free(probabilities);
+    if (images->n > 0 && (out->found == NULL || out->images == NULL || out->groups == NULL)) status = MSFL_ERR_MEMORY;
+    fed_samples storage;
+    const msfl_samples samples = fed_samples_of(job, images, &storage);
+    sink k = {out, job, images->at, info->is_volume};
+    if (status == MSFL_OK) status = job_pixels_predict(trainer, job->model, weights, &samples, keep, &k, &out->loss);
     if (status != MSFL_OK) fed_scores_clear(out);
     return status;
 }
@@ -74,22 +56,9 @@ static const uint8_t *truth_of(const fed_scores *s, uint32_t i) {
 
 void fed_masks_counters(const fed_scores *s, uint64_t counters[JOB_EVAL_COUNTERS]) {
     memset(counters, 0, JOB_EVAL_COUNTERS * sizeof *counters);
-    double right = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint64_t one[JOB_EVAL_COUNTERS];
-        const uint8_t *found = s->found + (size_t)i * s->n_pixels, *truth = truth_of(s, i);
-        job_mask_counters(found, truth, 1, s->n_pixels, 0, one);
-        for (int k = JOB_EVAL_BINS; k < JOB_EVAL_COUNTERS; k++)
-            counters[k] += one[k];
-        uint32_t same = 0;
-        for (uint32_t p = 0; p < s->n_pixels; p++)
-            same += found[p] == truth[p];
-        right += (double)same / s->n_pixels;
-    }
-    counters[JOB_EVAL_CLIENTS] = 1;
-    counters[JOB_EVAL_N] = s->n;
-    counters[JOB_EVAL_CORRECT] = (uint64_t)llround(right);
-    counters[JOB_EVAL_LOSS] = s->n > 0 ? (uint64_t)llround(s->loss * s->n * JOB_LOSS_ONE) : 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        job_mask_add(s->found + (size_t)i * s->n_pixels, truth_of(s, i), s->n_pixels, counters);
+    job_mask_close(s->n, s->n_pixels, s->loss, counters);
 }
 
 /* --- figures --- */

@@ -49,7 +49,7 @@ static uint32_t factor_for(const msfl_dataset_info *info) {
 /* Pictures of one example, side by side, as RGB. */
 typedef struct strip {
     const msfl_dataset_info *info;
-    uint32_t factor, n_panels;
+    uint32_t factor, n_panels, channels;
     uint8_t *panel, *source; /* scratch: one panel; the picture itself, of a volume all slices */
     uint32_t slice;          /* of a volume: which one is shown */
     uint8_t *out;
@@ -58,8 +58,8 @@ typedef struct strip {
 static void put_panel(const strip *s, uint32_t which, const msfl_overlay *overlay) {
     size_t height = (size_t)s->info->height * s->factor, row = (size_t)s->info->width * s->factor * 3;
     const size_t pixels = (size_t)s->info->height * s->info->width;
-    msfl_overlay_paint(s->source + s->slice * pixels * s->info->channels, s->info->height, s->info->width,
-                       s->info->channels, overlay, s->factor, s->panel);
+    msfl_overlay_paint(s->source + s->slice * pixels * s->info->channels, s->info->height, s->info->width, s->channels,
+                       overlay, s->factor, s->panel);
     for (size_t y = 0; y < height; y++)
         memcpy(s->out + (y * s->n_panels + which) * row, s->panel + y * row, row);
 }
@@ -154,6 +154,8 @@ static msfl_status draw_all(const fed_job *job, const float *weights, const uint
                                              .channels = 3,
                                              .name = out->names[i]};
         msfl_dataset_preview(job->dataset, chosen[i], s->source);
+        const size_t slice = (size_t)s->info->height * s->info->width * s->info->channels;
+        s->channels = msfl_dataset_shown(s->info, s->source + s->slice * slice);
         if (job->is_pixelwise) {
             mask_example(scores, i, s, out->words[i], &out->list[i]);
         } else {

@@ -135,8 +135,8 @@ static msfl_status check_answer(const char *model_path, const msfl_model_info *m
                      model_path, MSFL_CLASSES_MAX);
 }
 
-msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, const char *const *paths,
-                                  size_t n_paths, size_t *n_failed, char **result_json) {
+msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, bool any_recipe,
+                                  const char *const *paths, size_t n_paths, size_t *n_failed, char **result_json) {
     msfl_model *model = NULL;
     float *weights = NULL, *probabilities = NULL;
     input in = {0};
@@ -159,6 +159,12 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
+    }
+    if (status == MSFL_OK) {
+        char hash[2 * MSFL_HASH_BYTES + 1] = "";
+        if (recipe_path != NULL) msfl_hex(recipe.hash, sizeof recipe.hash, hash);
+        status = fed_recipe_fits(model_path, &extra, recipe_path != NULL ? hash : NULL,
+                                 recipe_path != NULL ? recipe_path : "a single file", any_recipe);
     }
     if (status == MSFL_OK && recipe_path == NULL && msfl_model_info_borrow(model)->is_volume) {
         status = msfl_fail(MSFL_ERR_USAGE, "%s takes volumes: say with --recipe how they are prepared", model_path);
@@ -211,5 +217,5 @@ done:
 
 msfl_status msfl_predict_files(const char *model_path, const char *const *paths, size_t n_paths, size_t *n_failed,
                                char **result_json) {
-    return msfl_predict_files_by(model_path, NULL, paths, n_paths, n_failed, result_json);
+    return msfl_predict_files_by(model_path, NULL, false, paths, n_paths, n_failed, result_json);
 }

@@ -125,6 +125,7 @@ static json_t *data_json(const fed_job *job) {
                   (int)info->n_groups, "group_key", msfl_json_string(info->group_key), "label_key",
                   msfl_json_string(info->label_key), "split_rule", job->split.how);
     if (info->depth > 1) json_object_set_new(data, "depth", json_integer(info->depth));
+    if (info->shown > 0) json_object_set_new(data, "shown", json_integer(info->shown - 1));
     json_object_set_new(data, "train", json_integer(job->split.train.n));
     json_object_set_new(data, "validation", json_integer(job->split.validation.n));
     json_object_set_new(data, "test", json_integer(job->split.test.n));
@@ -166,7 +167,7 @@ static json_t *training_json(const fed_job *job) {
     if (o->train.focal > 0) json_object_set_new(training, "focal", msfl_json_real(o->train.focal));
     if (job->is_pixelwise) json_object_set_new(training, "dice", msfl_json_real(o->train.dice));
     if (o->train.proximal > 0) json_object_set_new(training, "proximal", msfl_json_real(o->train.proximal));
-    if (o->local_norms) json_object_set_new(training, "local_norms", json_true());
+    if (job->n_norms > 0) json_object_set_new(training, "norms", json_string(job_norms_words[job->norms]));
     return training;
 }
 
@@ -240,46 +241,86 @@ static msfl_status put_score(const fed_job *job, const fed_track *track, const c
     return MSFL_OK;
 }
 
-static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_t *result) {
+/* Mean of each figure over the hospitals of `list`, whose objects it takes in; with `spread` also how far they lie
+ * apart. */
+static json_t *over_hospitals(const fed_job *job, json_t *list, bool spread) {
     static const char *const of_images[] = {"auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
                                             "f1",  "loss",     "calibration"};
     static const char *const of_masks[] = {"dice", "hausdorff95", "accuracy", "loss"};
-    enum { N = sizeof of_images / sizeof of_images[0] };
     const char *const *names = job->is_pixelwise ? of_masks : of_images;
-    const int n_names = job->is_pixelwise ? (int)(sizeof of_masks / sizeof of_masks[0]) : N;
-    double sums[N] = {0};
-    uint32_t counts[N] = {0};
-    json_t *list = json_array();
-    for (uint32_t k = 0; k < job->n_hospitals; k++) {
-        if (!used(&tracks->alone[k]) || tracks->alone[k].n_records == 0) continue;
-        json_t *score;
-        msfl_status status =
-            best_score(job, &tracks->alone[k], NULL, &job->split.test, job->options->n_bootstrap, &score);
-        if (status != MSFL_OK) {
-            json_decref(list);
-            return status;
-        }
-        json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
-        json_object_set_new(score, "best_round", json_integer(tracks->alone[k].course.best_round));
-        json_array_append_new(list, score);
-        for (int i = 0; i < n_names; i++) {
-            const json_t *v = json_object_get(score, names[i]);
+    const size_t n_names =
+        job->is_pixelwise ? sizeof of_masks / sizeof of_masks[0] : sizeof of_images / sizeof of_images[0];
+    json_t *mean = json_object(), *apart = json_object();
+    for (size_t i = 0; i < n_names; i++) {
+        double sum = 0, squares = 0, least = INFINITY, most = -INFINITY;
+        uint32_t n = 0;
+        for (size_t k = 0; k < json_array_size(list); k++) {
+            const json_t *v = json_object_get(json_array_get(list, k), names[i]);
             if (!json_is_number(v)) continue;
-            sums[i] += json_number_value(v);
-            counts[i]++;
+            const double x = json_number_value(v);
+            sum += x;
+            squares += x * x;
+            least = fmin(least, x);
+            most = fmax(most, x);
+            n++;
         }
-    }
-    if (json_array_size(list) == 0) {
-        json_decref(list);
-        return MSFL_OK;
-    }
-    json_t *mean = json_object();
-    for (int i = 0; i < n_names; i++) {
-        json_object_set_new(mean, names[i], msfl_json_real(counts[i] > 0 ? sums[i] / counts[i] : NAN));
+        json_object_set_new(mean, names[i], msfl_json_real(n > 0 ? sum / n : NAN));
+        /* Of the hospitals there are, not of those there might be. */
+        const double deviation = n > 0 ? sqrt(fmax(0, squares / n - sum / n * (sum / n))) : NAN;
+        json_object_set_new(apart, names[i],
+                            json_pack("{s:o, s:o, s:o}", "deviation", msfl_json_real(deviation), "least",
+                                      msfl_json_real(n > 0 ? least : NAN), "most", msfl_json_real(n > 0 ? most : NAN)));
     }
     json_object_set_new(mean, "n", json_integer(job->split.test.n));
     json_object_set_new(mean, "per_hospital", list);
-    json_object_set_new(result, "alone_mean", mean);
+    if (spread) {
+        json_object_set_new(mean, "spread", apart);
+    } else {
+        json_decref(apart);
+    }
+    return mean;
+}
+
+/* One entry of such a list. */
+static msfl_status add_hospital(const fed_job *job, const fed_track *track, const float *norms, uint32_t k,
+                                uint32_t n_bootstrap, json_t *list) {
+    json_t *score;
+    msfl_status status = best_score(job, track, norms, &job->split.test, n_bootstrap, &score);
+    if (status != MSFL_OK) return status;
+    json_object_set_new(score, "hospital", json_string(job->hospitals[k].name));
+    json_object_set_new(score, "best_round", json_integer(track->course.best_round));
+    json_array_append_new(list, score);
+    return MSFL_OK;
+}
+
+static msfl_status put_alone(const fed_job *job, const fed_tracks *tracks, json_t *result) {
+    json_t *list = json_array();
+    msfl_status status = MSFL_OK;
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
+        if (!used(&tracks->alone[k]) || tracks->alone[k].n_records == 0) continue;
+        status = add_hospital(job, &tracks->alone[k], NULL, k, job->options->n_bootstrap, list);
+    }
+    if (status != MSFL_OK || json_array_size(list) == 0) {
+        json_decref(list);
+        return status;
+    }
+    json_object_set_new(result, "alone_mean", over_hospitals(job, list, false));
+    return MSFL_OK;
+}
+
+/* Where hospitals keep normalisation layers of their own, each has a model of its own: all of them on the same test
+ * images. */
+static msfl_status put_personal(const fed_job *job, const fed_track *track, json_t *result) {
+    if (job->n_norms == 0 || track->n_records == 0) return MSFL_OK;
+    json_t *list = json_array();
+    msfl_status status = MSFL_OK;
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++)
+        status = add_hospital(job, track, track->members[k].best_norms, k, job->options->n_bootstrap, list);
+    if (status != MSFL_OK) {
+        json_decref(list);
+        return status;
+    }
+    json_object_set_new(result, "personal", over_hospitals(job, list, true));
     return MSFL_OK;
 }
 
@@ -389,7 +430,8 @@ static void put_costs(const fed_job *job, const fed_track *track, json_t *result
         json_object_set_new(result, "bytes_header_per_client_round", json_integer((json_int_t)r->bytes_header));
         json_object_set_new(result, "bytes_down_per_client_round", json_integer((json_int_t)r->bytes_down));
     }
-    json_object_set_new(result, "bytes_float32", json_integer((json_int_t)track->n_values * (json_int_t)sizeof(float)));
+    json_object_set_new(result, "bytes_float32",
+                        json_integer((json_int_t)job->sent.n_values * (json_int_t)sizeof(float)));
     json_object_set_new(result, "crypto_share_of_round",
                         encrypts && wall > 0 ? msfl_json_real(crypto / (wall * threads)) : json_null());
     json_object_set_new(result, "peak_rss_bytes", json_integer((json_int_t)msfl_peak_rss_bytes()));
@@ -422,6 +464,19 @@ static json_t *warnings_json(const fed_job *job, const fed_tracks *tracks) {
         json_array_append_new(list,
                               json_string("--allow-two-sites: a round may have been completed by two hospitals, which "
                                           "can then compute each other's update."));
+    }
+    if (job->flips && msfl_dataset_info_borrow(job->dataset)->laterality == MSFL_LATERALITY_UNSAID) {
+        json_array_append_new(list, json_string(fed_flips_warning));
+    }
+    if (job->norms == JOB_NORMS_LOCAL) {
+        json_array_append_new(
+            list, json_string(
+                      job_norms_gathered(job->model)
+                          ? "Normalisation layers never left the hospitals, and this network normalises by statistics "
+                            "that training gathers: agg_model.h5 has those that training began with and is of "
+                            "no use as it is. Use the models in personal/, or --norms mean."
+                          : "Normalisation layers never left the hospitals: agg_model.h5 has those that training "
+                            "began with (scale 1, offset 0). The models in personal/ have each hospital's own."));
     }
     if (fed_validating_hospitals(job) < (job->options->allow_two_sites ? 2u : 3u)) {
         json_array_append_new(list,
@@ -477,6 +532,7 @@ msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool comple
     if (status == MSFL_OK) status = put_score(job, &tracks->plain, "plain", result);
     if (status == MSFL_OK) status = put_score(job, &tracks->central, "central", result);
     if (status == MSFL_OK) status = put_alone(job, tracks, result);
+    if (status == MSFL_OK) status = put_personal(job, track, result);
     if (status == MSFL_OK) status = put_per_hospital(job, track, result);
     if (status != MSFL_OK) goto done;
     if (!job->is_pixelwise && track->n_records > 0) status = fed_calibration(job, track, result);

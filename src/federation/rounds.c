@@ -122,10 +122,10 @@ typedef struct federated {
 static msfl_status submit_update(federated *f, uint32_t k, const float *trained, float *delta,
                                  const msfl_train_result *result) {
     const fed_job *job = f->job;
-    for (uint64_t i = 0; i < f->track->n_values; i++)
-        delta[i] = trained[i] - f->track->weights[i];
+    const job_sent *sent = &job->sent;
+    job_sent_difference(sent, trained, f->track->weights, delta);
     uint64_t counters[JOB_UPDATE_COUNTERS - 1];
-    job_update_counters(result, job_count_clipped(job->counts, f->track->n_tensors, f->track->clip, delta), counters);
+    job_update_counters(result, job_count_clipped(sent->counts, sent->n_tensors, f->track->clip, delta), counters);
     const msfl_update_input input = {.values = delta,
                                      .n_samples = job->hospitals[k].train.n,
                                      .counters = counters,
@@ -222,9 +222,9 @@ static fed_sum_config sum_config(const fed_job *job) {
 /** A sum of updates; `clip` holds a bound for each tensor, `ranges` receives them. */
 static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_update_range *ranges) {
     fed_sum_config config = sum_config(job);
-    config.n_ranges = msfl_model_info_borrow(job->model)->n_tensors;
+    config.n_ranges = job->sent.n_tensors;
     for (uint32_t i = 0; i < config.n_ranges; i++)
-        ranges[i] = (msfl_update_range){msfl_model_tensor(job->model, i)->count, clip[i]};
+        ranges[i] = (msfl_update_range){job->sent.counts[i], clip[i]};
     config.n_counters = JOB_UPDATE_COUNTERS;
     config.n_samples_max = job->n_samples_max;
     config.ranges = ranges;
@@ -240,7 +240,7 @@ fed_sum_config fed_evaluation_config(const fed_job *job) {
 
 msfl_status fed_channels_init(fed_job *job) {
     if (!job->encrypts) return MSFL_OK;
-    uint32_t n = msfl_model_info_borrow(job->model)->n_tensors;
+    uint32_t n = job->sent.n_tensors;
     msfl_update_range *ranges = msfl_alloc(n, sizeof *ranges);
     float *clip = msfl_alloc(n, sizeof *clip);
     msfl_status status = ranges == NULL || clip == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
@@ -277,17 +277,18 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     fed_sum_report r;
     status = fed_sum_finish(f->updates, mean, counters, &r);
     if (status != MSFL_OK) goto done;
-    for (uint64_t i = 0; i < track->n_values; i++)
-        f->weights[i] = track->weights[i] + mean[i];
     const job_clip_rule rule = fed_clip_rule(job);
     job_clip_next(&rule, track->clip, mean, counters[JOB_CLIPPED], r.cohort, f->clip);
+    job_sent_spread(&job->sent, mean);
+    for (uint64_t i = 0; i < track->n_values; i++)
+        f->weights[i] = track->weights[i] + mean[i];
     record->train_loss = (double)counters[JOB_LOSS] / JOB_LOSS_ONE / (double)counters[JOB_SEEN];
     record->train_accuracy = (double)counters[JOB_CORRECT] / (double)counters[JOB_SEEN];
     record->cohort = r.cohort;
     record->bytes_header = (double)r.bytes_header;
     record->bytes_down = (double)(track->n_values * sizeof(float) + FED_HEADER_BYTES);
     if (track->kind == FED_PLAIN) {
-        record->bytes_plain = (double)(track->n_values * sizeof(float));
+        record->bytes_plain = (double)(job->sent.n_values * sizeof(float));
         goto done;
     }
     /* In place of the model a hospital then receives what it makes the model of. */

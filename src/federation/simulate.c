@@ -50,6 +50,7 @@ typedef struct run {
     msfl_simulate_options options;
     json_t *config; /* owns the texts of `options` when they came from the folder */
     uint8_t config_hash[MSFL_HASH_BYTES];
+    uint8_t central_hash[MSFL_HASH_BYTES]; /* of the central training, where it is shared; else the same */
     fed_job job;
     fed_tracks tracks;
     uint32_t n_alone;
@@ -161,6 +162,11 @@ static msfl_status make_folder(run *r) {
     if (status == MSFL_OK) status = out_path(r, "state", &state);
     if (status == MSFL_OK) status = msfl_folder_make(state);
     if (status == MSFL_OK) status = msfl_folder_clean(state, "");
+    if (status == MSFL_OK && r->options.central != NULL) {
+        msfl_free(state);
+        state = msfl_path_join(r->options.central, "state");
+        status = state == NULL ? MSFL_NO_MEMORY : msfl_folder_make(state);
+    }
     msfl_free(config_path);
     msfl_free(state);
     return status;
@@ -176,7 +182,7 @@ static msfl_status make_absolute(const char **path, char **owner) {
 }
 
 /* A checkpoint belongs to the images and labels it was made with, not only to the options. */
-static msfl_status bind_to_data(run *r) {
+static msfl_status bind_to_data(const run *r, uint8_t hash[MSFL_HASH_BYTES]) {
     const msfl_dataset *dataset = r->job.dataset;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     const size_t voxels = (size_t)info->depth * info->width * info->height, bytes = voxels * info->channels;
@@ -184,7 +190,7 @@ static msfl_status bind_to_data(run *r) {
     if (pixels == NULL) return MSFL_ERR_MEMORY;
     msfl_hash h;
     msfl_hash_init(&h, "msfl.run.v1");
-    msfl_hash_add(&h, r->config_hash, MSFL_HASH_BYTES);
+    msfl_hash_add(&h, hash, MSFL_HASH_BYTES);
     msfl_hash_add_u64(&h, info->n_images);
     for (uint32_t i = 0; i < info->n_images; i++) {
         msfl_dataset_preview(dataset, i, pixels);
@@ -194,7 +200,7 @@ static msfl_status bind_to_data(run *r) {
         const uint8_t *mask = msfl_dataset_mask(dataset, i);
         if (mask != NULL && r->job.is_pixelwise) msfl_hash_add(&h, mask, voxels);
     }
-    msfl_hash_final(&h, r->config_hash);
+    msfl_hash_final(&h, hash);
     msfl_free(pixels);
     return MSFL_OK;
 }
@@ -210,9 +216,36 @@ static msfl_status save_model(const run *r, const char *name, const float *weigh
     }
     msfl_status status = out_path(r, name, &path);
     if (status == MSFL_OK) {
-        status = msfl_model_save(path, r->job.model, weights, names, normalisations[r->options.normalise]);
+        const msfl_dataset_info *data = msfl_dataset_info_borrow(r->job.dataset);
+        const msfl_model_facts facts = {.class_names = names,
+                                        .normalise = normalisations[r->options.normalise],
+                                        .recipe = data->recipe,
+                                        .recipe_name = data->recipe_name};
+        status = msfl_model_save(path, r->job.model, weights, &facts);
     }
     msfl_free(path);
+    return status;
+}
+
+/* What every hospital uses where it keeps normalisation layers of its own: personal/hospital-K.h5. */
+static msfl_status save_personal(const run *r) {
+    const fed_job *job = &r->job;
+    const fed_track *track = fed_tracks_main(job, &r->tracks);
+    const uint64_t n = msfl_model_info_borrow(job->model)->n_values;
+    if (job->n_norms == 0) return MSFL_OK;
+    float *own = msfl_alloc(n, sizeof *own);
+    char *folder = NULL;
+    msfl_status status = own == NULL ? MSFL_ERR_MEMORY : out_path(r, "personal", &folder);
+    if (status == MSFL_OK) status = msfl_folder_make(folder);
+    for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "personal/hospital-%u.h5", k + 1);
+        memcpy(own, track->best, n * sizeof *own);
+        job_norms_put(job->model, track->members[k].best_norms, own);
+        status = save_model(r, name, own);
+    }
+    msfl_free(own);
+    msfl_free(folder);
     return status;
 }
 
@@ -227,6 +260,15 @@ static msfl_status write_metrics(const run *r) {
 }
 
 /* --- trainings --- */
+
+/* Where a training's checkpoint lies, and what it is bound to. */
+static const char *track_folder(const run *r, fed_track_kind kind) {
+    return kind == FED_CENTRAL && r->options.central != NULL ? r->options.central : r->options.out;
+}
+
+static const uint8_t *track_hash(const run *r, fed_track_kind kind) {
+    return kind == FED_CENTRAL ? r->central_hash : r->config_hash;
+}
 
 static void announce_round(const run *r, const fed_track *t) {
     const fed_record *record = &t->records[t->n_records - 1];
@@ -267,7 +309,7 @@ static msfl_status run_track(run *r, fed_track *t) {
                 break;
             }
         }
-        if (status == MSFL_OK) status = fed_track_save(t, r->options.out, r->config_hash);
+        if (status == MSFL_OK) status = fed_track_save(t, track_folder(r, t->kind), track_hash(r, t->kind));
         if (status != MSFL_OK) return status;
         if (t->kind != FED_ALONE) {
             status = write_metrics(r);
@@ -286,7 +328,7 @@ static msfl_status run_alone(void *ctx, size_t k) {
 static msfl_status begin(run *r, fed_track *t, fed_track_kind kind, uint32_t hospital, bool wanted) {
     if (!wanted) return MSFL_OK;
     msfl_status status = fed_track_init(t, &r->job, kind, hospital);
-    return status == MSFL_OK ? fed_track_restore(t, r->options.out, r->config_hash) : status;
+    return status == MSFL_OK ? fed_track_restore(t, track_folder(r, kind), track_hash(r, kind)) : status;
 }
 
 static msfl_status begin_all(run *r) {
@@ -380,6 +422,7 @@ static msfl_status conclude(run *r, char **result_json) {
     fed_pictures pictures = {0};
     msfl_status status = save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = save_model(r, "agg_model_last.h5", track->weights);
+    if (status == MSFL_OK) status = save_personal(r);
     if (status == MSFL_OK) status = fed_result(&r->job, &r->tracks, true, &result);
     if (status == MSFL_OK) status = fed_census(&r->job, &census);
     if (status == MSFL_OK && json_object_set(json_object_get(result, "data"), "census", census) != 0) {
@@ -437,26 +480,74 @@ static msfl_status stopped(const run *r) {
                      r->options.allow_two_sites ? " --allow-two-sites" : "", r->options.out);
 }
 
-msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
-    if (result_json != NULL) *result_json = NULL;
-    run *r = msfl_alloc(1, sizeof *r);
-    if (r == NULL) return MSFL_ERR_MEMORY;
-    r->options = *options;
-    r->lock = -1;
+/* Paths that the options name, from anywhere; then what of it all does not depend on `out`. */
+static msfl_status set_up(run *r) {
     msfl_status status = make_absolute(&r->options.data, &r->data_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.model, &r->model_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.recipe, &r->recipe_path);
     if (status == MSFL_OK) status = make_absolute(&r->options.labels, &r->labels_path);
-    /* A column may be called as a file is; only a folder is a path here, as in the import. */
-    if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.masks)) {
+    /* A column or an array may be called as a file is; only a folder is a path here, as in the import. */
+    if (status == MSFL_OK && r->options.masks != NULL && msfl_is_folder(r->options.data) &&
+        msfl_is_folder(r->options.masks)) {
         status = make_absolute(&r->options.masks, &r->masks_path);
     }
-    if (status == MSFL_OK) status = make_absolute(&r->options.data_key, &r->key_path);
-    if (status == MSFL_OK) status = found_folder(r);
-    if (status == MSFL_OK) status = fed_config_hash(&r->options, r->config_hash);
+    return status == MSFL_OK ? make_absolute(&r->options.data_key, &r->key_path) : status;
+}
+
+static msfl_status prepare(run *r) {
+    msfl_status status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
     if (status == MSFL_OK) status = fed_channels_init(&r->job);
-    if (status == MSFL_OK) status = bind_to_data(r);
+    return status;
+}
+
+static msfl_status bind(run *r) {
+    msfl_status status = MSFL_OK;
+    if (r->options.central != NULL) status = fed_config_central_hash(&r->options, r->central_hash);
+    if (status == MSFL_OK && r->options.central != NULL) status = bind_to_data(r, r->central_hash);
+    if (status == MSFL_OK) status = bind_to_data(r, r->config_hash);
+    if (r->options.central == NULL) memcpy(r->central_hash, r->config_hash, MSFL_HASH_BYTES);
+    return status;
+}
+
+static msfl_status new_run(const msfl_simulate_options *options, run **out) {
+    run *r = msfl_alloc(1, sizeof *r);
+    *out = r;
+    if (r == NULL) return MSFL_NO_MEMORY;
+    r->options = *options;
+    r->lock = -1;
+    /* One way to say the default. */
+    if (r->options.norms != NULL && strcmp(r->options.norms, "shared") == 0) r->options.norms = NULL;
+    return set_up(r);
+}
+
+msfl_status msfl_simulate_open(const msfl_simulate_options *options, msfl_dataset **out) {
+    *out = NULL;
+    if (options->recipe != NULL) return msfl_fail(MSFL_ERR_USAGE, "images that a recipe makes cannot be lent");
+    const char *path = options->data;
+    char *owner = NULL;
+    msfl_status status = make_absolute(&path, &owner);
+    if (status == MSFL_OK) status = fed_job_open(options, options->observer, path, out);
+    msfl_free(owner);
+    return status;
+}
+
+msfl_status msfl_simulate_check(const msfl_simulate_options *options) {
+    run *r;
+    msfl_status status = new_run(options, &r);
+    if (status == MSFL_OK) status = prepare(r);
+    if (r != NULL) clear(r);
+    return status;
+}
+
+msfl_status msfl_simulate(const msfl_simulate_options *options, char **result_json) {
+    if (result_json != NULL) *result_json = NULL;
+    run *r;
+    msfl_status status = new_run(options, &r);
+    if (r == NULL) return status;
+    if (status == MSFL_OK) status = found_folder(r);
+    if (status == MSFL_OK) status = prepare(r);
+    if (status == MSFL_OK) status = bind(r);
     if (status == MSFL_OK) status = make_folder(r);
     if (status != MSFL_OK) goto done;
     tell_setup(r);

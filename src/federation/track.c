@@ -45,7 +45,7 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
     }
     t->n_members = kind == FED_ENCRYPTED || kind == FED_PLAIN ? job->n_hospitals : 1;
     t->n_values = info->n_values;
-    t->n_tensors = info->n_tensors;
+    t->n_tensors = job->sent.n_tensors;
     t->n_rounds = job->options->n_rounds;
     t->rule = fed_course_rule(job->options);
     job_course_init(&t->course, &t->rule);

@@ -62,7 +62,7 @@ typedef struct fed_track {
     uint32_t n_members;
     fed_member *members;
     float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
-    float *clip;           /**< n_tensors: bounds for the next round's encoding */
+    float *clip;           /**< n_tensors, of those that are sent: bounds for the next round's encoding */
     uint64_t n_values, n_norms;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */

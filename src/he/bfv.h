@@ -49,6 +49,11 @@ struct msfl_bfv_ct {
 /** Bound on the noise of a sum of n ciphertexts: min(floor(16 sqrt(10.5 n (24 N + 1))), n (882 N + 21)). */
 uint64_t msfl_bfv_noise_bound(uint32_t degree, uint32_t n_addends);
 
+/** Whether `ct` may be added to `acc`, neither empty: of one key, chunk and length, and not too many. Errors as
+ *  msfl_bfv_add. */
+msfl_status msfl_bfv_check_addends(const msfl_bfv *ctx, const msfl_bfv_ct_facts *acc,
+                                   const msfl_bfv_ct_facts *ct) MSFL_NODISCARD;
+
 /** Coefficients that carry `n_values` values. */
 uint32_t msfl_bfv_coefficients(const msfl_bfv_params *params, uint32_t n_values);
 /** Bytes of a ciphertext of `n_values` values. */

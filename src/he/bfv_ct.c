@@ -79,7 +79,7 @@ static msfl_status expand_seed(const msfl_bfv *ctx, msfl_bfv_ct *ct, const uint8
     return MSFL_OK;
 }
 
-static msfl_status check_addends(const msfl_bfv *ctx, const msfl_bfv_ct *acc, const msfl_bfv_ct *ct) {
+msfl_status msfl_bfv_check_addends(const msfl_bfv *ctx, const msfl_bfv_ct_facts *acc, const msfl_bfv_ct_facts *ct) {
     msfl_status status = msfl_rlwe_check_key(ct->key_id, acc->key_id);
     if (status != MSFL_OK) return msfl_fail_in(status, "add");
     if (ct->chunk != acc->chunk || ct->n_values != acc->n_values) {
@@ -91,6 +91,13 @@ static msfl_status check_addends(const msfl_bfv *ctx, const msfl_bfv_ct *acc, co
                          ct->addends, acc->addends, ctx->params.n_addends);
     }
     return MSFL_OK;
+}
+
+static msfl_bfv_ct_facts facts_of(const msfl_bfv_ct *ct) {
+    msfl_bfv_ct_facts facts = {
+        .n_values = ct->n_values, .addends = ct->addends, .chunk = ct->chunk, .seeded = ct->seeded};
+    memcpy(facts.key_id, ct->key_id, sizeof facts.key_id);
+    return facts;
 }
 
 static void copy(const msfl_bfv *ctx, msfl_bfv_ct *to, const msfl_bfv_ct *from) {
@@ -126,7 +133,8 @@ msfl_status msfl_bfv_add(const msfl_bfv *ctx, msfl_bfv_ct *acc, const msfl_bfv_c
         copy(ctx, acc, ct);
         return MSFL_OK;
     }
-    msfl_status status = check_addends(ctx, acc, ct);
+    msfl_bfv_ct_facts sum = facts_of(acc), addend = facts_of(ct);
+    msfl_status status = msfl_bfv_check_addends(ctx, &sum, &addend);
     if (status == MSFL_OK && (acc->seeded || ct->seeded)) status = make_workspace(ctx, acc);
     /* Until `seeded` is cleared, c1 means nothing. */
     if (status == MSFL_OK && acc->seeded) status = expand_seed(ctx, acc, acc->seed, acc->c1);

@@ -131,61 +131,35 @@ msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_p
 
 /* --- proof --- */
 
-static msfl_status bad(const char *what, unsigned long long found, const char *expected) {
-    return msfl_fail(MSFL_ERR_PARAMS, "bfv parameters refused: %s is %llu, expected %s", what, found, expected);
-}
-
-static msfl_status check_primes(const msfl_bfv_params *p) {
-    if (p->n_primes < 1 || p->n_primes > MSFL_PRIMES_MAX) return bad("number of primes", p->n_primes, "1 to 16");
-    for (uint32_t i = 0; i < p->n_primes; i++) {
-        uint64_t prime = p->primes[i];
-        if (prime >> MSFL_PRIME_BITS_MAX != 0) return bad("a prime", prime, "a number below 2^50");
-        if (i > 0 && prime >= p->primes[i - 1]) return bad("a prime", prime, "one below its predecessor");
-        if (prime % (2 * (uint64_t)p->ring_degree) != 1)
-            return bad("a prime", prime, "one more than a multiple of 2 N");
-        if (!msfl_is_prime(prime)) return bad("a prime", prime, "a prime");
-    }
-    for (uint32_t i = p->n_primes; i < MSFL_PRIMES_MAX; i++) {
-        if (p->primes[i] != 0) return bad("an unused prime", p->primes[i], "0");
-    }
-    return MSFL_OK;
-}
+#define SET "bfv parameters"
 
 msfl_status msfl_bfv_check(const msfl_bfv_params *p) {
-    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits);
-    if (msfl_log2_q_max(p->ring_degree, 128) == 0) return bad("ring degree", p->ring_degree, "1024 to 32768");
-    if (log2_q_max == 0) return bad("security level", p->security_bits, "a level that this ring degree can reach");
-    if (p->n_addends < 1 || p->n_addends > MSFL_CLIENTS_MAX) return bad("addends", p->n_addends, "1 to 10000");
-    if (p->value_bits < MSFL_VALUE_BITS_MIN || p->value_bits > MSFL_VALUE_BITS_MAX) {
-        return bad("bits per value", p->value_bits, "2 to 32");
-    }
-    if (p->slot_bits != msfl_slot_bits(p->n_addends, p->value_bits)) {
-        return bad("slot width", p->slot_bits, "ceil(log2(n (2^b - 1) + 1))");
-    }
-    if (p->slots_per_coefficient < 1 ||
-        p->slots_per_coefficient > MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX / p->slot_bits) {
-        return bad("slots per coefficient", p->slots_per_coefficient, "what fits 800 bits");
-    }
-    if (p->log_t != p->slots_per_coefficient * p->slot_bits) return bad("log2 t", p->log_t, "slots times slot width");
-    msfl_status status = check_primes(p);
+    msfl_status status = msfl_check_level(SET, p->ring_degree, p->security_bits);
     if (status != MSFL_OK) return status;
+    if (p->n_addends < 1 || p->n_addends > MSFL_CLIENTS_MAX) {
+        return msfl_fail(MSFL_ERR_PARAMS, SET " refused: addends is %u, expected 1 to 10000", p->n_addends);
+    }
+    status = msfl_check_slots(SET, p->n_addends, p->value_bits, p->slot_bits, p->slots_per_coefficient, p->log_t);
+    if (status == MSFL_OK) status = msfl_check_primes(SET, p->primes, p->n_primes, p->ring_degree);
+    if (status != MSFL_OK) return status;
+    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits);
     msfl_wide q = modulus_of(p);
     uint32_t q_bits = msfl_wide_bits(&q);
     if (q_bits > log2_q_max) {
         return msfl_fail(MSFL_ERR_PARAMS,
-                         "bfv parameters refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
-                         "(2024/463, Table 5.2)",
+                         SET " refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
+                             "(2024/463, Table 5.2)",
                          q_bits, p->ring_degree, log2_q_max, p->security_bits);
     }
     if (!has_room(&q, p->ring_degree, p->n_addends, p->log_t)) {
         return msfl_fail(
-            MSFL_ERR_PARAMS, "bfv parameters refused: log2 q = %.2f, but t = 2^%u and the noise of %u addends need %u",
+            MSFL_ERR_PARAMS, SET " refused: log2 q = %.2f, but t = 2^%u and the noise of %u addends need %u",
             msfl_wide_log2(&q), p->log_t, p->n_addends, p->log_t + noise_bits(p->ring_degree, p->n_addends));
     }
     /* Opening counts on it, and a larger modulus is waste. */
     if (q_bits > p->log_t + MSFL_Q_OVER_T_BITS_MAX) {
-        return msfl_fail(MSFL_ERR_PARAMS, "bfv parameters refused: q has %u bits, more than 24 above log2 t = %u",
-                         q_bits, p->log_t);
+        return msfl_fail(MSFL_ERR_PARAMS, SET " refused: q has %u bits, more than 24 above log2 t = %u", q_bits,
+                         p->log_t);
     }
     return MSFL_OK;
 }
@@ -243,30 +217,11 @@ static bool plan_degree(const msfl_bfv_request *r, uint32_t degree, msfl_bfv_par
     return false;
 }
 
-static msfl_status check_request(const msfl_bfv_request *r) {
-    if (r->n_addends < 1 || r->n_addends > MSFL_CLIENTS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u addends: 1 to %d are possible", r->n_addends, MSFL_CLIENTS_MAX);
-    }
-    if (r->value_bits < MSFL_VALUE_BITS_MIN || r->value_bits > MSFL_VALUE_BITS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u bits per value: %d to %d are possible", r->value_bits, MSFL_VALUE_BITS_MIN,
-                         MSFL_VALUE_BITS_MAX);
-    }
-    if (r->n_values < 1 || r->n_values > (uint64_t)1 << 34) {
-        return msfl_fail(MSFL_ERR_USAGE, "%llu values: 1 to 2^34 are possible", (unsigned long long)r->n_values);
-    }
-    if (r->security_bits != 0 && r->security_bits != 128 && r->security_bits != 192 && r->security_bits != 256) {
-        return msfl_fail(MSFL_ERR_USAGE, "security of %u bits: 128, 192 or 256 are possible", r->security_bits);
-    }
-    if (r->ring_degree != 0 && msfl_log2_q_max(r->ring_degree, 128) == 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "ring degree %u: 1024, 2048, 4096, 8192, 16384 or 32768 are possible",
-                         r->ring_degree);
-    }
-    return MSFL_OK;
-}
-
 msfl_status msfl_bfv_plan(const msfl_bfv_request *request, msfl_bfv_params *out) {
     memset(out, 0, sizeof *out);
-    msfl_status status = check_request(request);
+    msfl_status status =
+        msfl_check_request("addends", request->n_addends, request->security_bits, request->ring_degree);
+    if (status == MSFL_OK) status = msfl_check_vector(request->value_bits, request->n_values);
     if (status != MSFL_OK) return status;
     uint64_t best = UINT64_MAX;
     for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX; degree *= 2) {

@@ -110,28 +110,14 @@ static plane plane_at(const msfl_bfv *ctx, uint32_t n_values, uint32_t k) {
     return (plane){&r->moduli[k - r->n_primes], r->degree};
 }
 
-static msfl_status check_pair(const msfl_bfv *ctx, const msfl_bfv_ct_facts *acc, const msfl_bfv_ct_facts *ct) {
-    msfl_status status = msfl_rlwe_check_key(ct->key_id, acc->key_id);
-    if (status != MSFL_OK) return msfl_fail_in(status, "add");
-    if (acc->seeded || ct->seeded) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED, "add: a seeded ciphertext is added by msfl_bfv_add, not on the wire");
-    }
-    if (ct->chunk != acc->chunk || ct->n_values != acc->n_values) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "add: chunk %llu of %u values to chunk %llu of %u",
-                         (unsigned long long)ct->chunk, ct->n_values, (unsigned long long)acc->chunk, acc->n_values);
-    }
-    if (ct->addends > ctx->params.n_addends - acc->addends) {
-        return msfl_fail(MSFL_ERR_LIMIT, "add: %u more addends to %u; the parameters hold %u, so plan for more",
-                         ct->addends, acc->addends, ctx->params.n_addends);
-    }
-    return MSFL_OK;
-}
-
 msfl_status msfl_bfv_ct_fold(const msfl_bfv *ctx, uint8_t *acc, const uint8_t *bytes, size_t length) {
     msfl_bfv_ct_facts sum, ct;
     msfl_status status = msfl_bfv_ct_peek(ctx, acc, length, &sum);
     if (status == MSFL_OK) status = msfl_bfv_ct_peek(ctx, bytes, length, &ct);
-    if (status == MSFL_OK) status = check_pair(ctx, &sum, &ct);
+    if (status == MSFL_OK && (sum.seeded || ct.seeded)) {
+        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "add: a seeded ciphertext is added by msfl_bfv_add, not on the wire");
+    }
+    if (status == MSFL_OK) status = msfl_bfv_check_addends(ctx, &sum, &ct);
     if (status != MSFL_OK) return status;
     const msfl_kernel *kernel = ctx->ring.kernel;
     uint8_t *to = acc + MSFL_RLWE_HEADER_BYTES + MSFL_BFV_CT_FIXED;

@@ -123,8 +123,10 @@ msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks
 
 /* --- proof --- */
 
+#define SET "ckks parameters"
+
 static msfl_status bad(const char *what, double found, const char *expected) {
-    return msfl_fail(MSFL_ERR_PARAMS, "ckks parameters refused: %s is %.17g, expected %s", what, found, expected);
+    return msfl_fail(MSFL_ERR_PARAMS, SET " refused: %s is %.17g, expected %s", what, found, expected);
 }
 
 static msfl_status check_chain(const msfl_ckks_params *p) {
@@ -140,11 +142,8 @@ static msfl_status check_chain(const msfl_ckks_params *p) {
     uint32_t all = p->n_primes + p->n_special;
     for (uint32_t i = 0; i < all; i++) {
         uint64_t prime = p->primes[i];
-        if (prime >> MSFL_PRIME_BITS_MAX != 0) return bad("a prime", (double)prime, "a number below 2^50");
-        if (prime % (2 * (uint64_t)p->ring_degree) != 1) {
-            return bad("a prime", (double)prime, "one more than a multiple of 2 N");
-        }
-        if (!msfl_is_prime(prime)) return bad("a prime", (double)prime, "a prime");
+        msfl_status status = msfl_check_prime(SET, prime, p->ring_degree);
+        if (status != MSFL_OK) return status;
         for (uint32_t k = 0; k < i; k++) {
             if (p->primes[k] == prime) return bad("a prime", (double)prime, "one that is not there twice");
         }
@@ -171,14 +170,14 @@ static msfl_status check_sums(const msfl_ckks_params *p) {
     double error = msfl_ckks_sums_error(p->ring_degree, p->value_bits, p->scale, p->n_addends);
     if (!(error <= 0.499 * p->scale)) {
         return msfl_fail(MSFL_ERR_PARAMS,
-                         "ckks parameters refused: scale %.0f, but the errors of %u addends of %u bits reach %.0f, and "
-                         "less than half of the scale keeps sums exact",
+                         SET " refused: scale %.0f, but the errors of %u addends of %u bits reach %.0f, and "
+                             "less than half of the scale keeps sums exact",
                          p->scale, p->n_addends, p->value_bits, error);
     }
     msfl_wide q = modulus_of(p, 0, p->n_primes);
     double phase = log2(msfl_ckks_sums_phase(p->ring_degree, p->value_bits, p->scale, p->n_addends));
     if (!(phase + 1 + 0x1p-19 <= msfl_wide_log2(&q))) {
-        return msfl_fail(MSFL_ERR_PARAMS, "ckks parameters refused: log2 q = %.2f, but sums of %u addends need %.2f",
+        return msfl_fail(MSFL_ERR_PARAMS, SET " refused: log2 q = %.2f, but sums of %u addends need %.2f",
                          msfl_wide_log2(&q), p->n_addends, phase + 1);
     }
     return MSFL_OK;
@@ -196,8 +195,8 @@ static msfl_status check_numbers(const msfl_ckks_params *p) {
     double needed = log2(p->scale) + log2(p->value_max) + log2(p->n_addends) + 1;
     if (!(needed + 0x1p-10 <= msfl_wide_log2(&base))) {
         return msfl_fail(MSFL_ERR_PARAMS,
-                         "ckks parameters refused: the base primes have 2^%.2f, and sums of %u numbers up to %g at "
-                         "scale 2^%.2f need 2^%.2f",
+                         SET " refused: the base primes have 2^%.2f, and sums of %u numbers up to %g at "
+                             "scale 2^%.2f need 2^%.2f",
                          msfl_wide_log2(&base), p->n_addends, p->value_max, log2(p->scale), needed);
     }
     for (uint32_t i = p->n_base; i < p->n_primes; i += p->n_step) {
@@ -210,22 +209,21 @@ static msfl_status check_numbers(const msfl_ckks_params *p) {
 }
 
 msfl_status msfl_ckks_check(const msfl_ckks_params *p) {
-    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits), q_bits;
-    if (msfl_log2_q_max(p->ring_degree, 128) == 0) return bad("ring degree", p->ring_degree, "1024 to 32768");
-    if (log2_q_max == 0) return bad("security level", p->security_bits, "a level that this ring degree can reach");
+    msfl_status status = msfl_check_level(SET, p->ring_degree, p->security_bits);
+    if (status != MSFL_OK) return status;
     if (p->n_addends < 1 || p->n_addends > MSFL_CLIENTS_MAX) return bad("addends", p->n_addends, "1 to 10000");
     if (!(p->scale >= 1 && p->scale <= 0x1p120 && p->scale == floor(p->scale))) {
         return bad("scale", p->scale, "a whole number up to 2^120");
     }
-    msfl_status status = check_chain(p);
+    status = check_chain(p);
     if (status != MSFL_OK) return status;
+    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits), q_bits;
     double log2_q = msfl_ckks_log2_q(p, &q_bits);
     if (q_bits > log2_q_max) {
-        return msfl_fail(
-            MSFL_ERR_PARAMS,
-            "ckks parameters refused: q has %.2f bits with the special prime, and ring degree %u allows %u "
-            "at %u-bit security (2024/463, Table 5.2)",
-            log2_q, p->ring_degree, log2_q_max, p->security_bits);
+        return msfl_fail(MSFL_ERR_PARAMS,
+                         SET " refused: q has %.2f bits with the special prime, and ring degree %u allows %u "
+                             "at %u-bit security (2024/463, Table 5.2)",
+                         log2_q, p->ring_degree, log2_q_max, p->security_bits);
     }
     return p->value_bits != 0 ? check_sums(p) : check_numbers(p);
 }

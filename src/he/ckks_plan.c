@@ -8,24 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-static msfl_status check_common(uint32_t n_addends, uint32_t security_bits, uint32_t ring_degree) {
-    if (n_addends < 1 || n_addends > MSFL_CLIENTS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u addends: 1 to %d are possible", n_addends, MSFL_CLIENTS_MAX);
-    }
-    if (security_bits != 0 && security_bits != 128 && security_bits != 192 && security_bits != 256) {
-        return msfl_fail(MSFL_ERR_USAGE, "security of %u bits: 128, 192 or 256 are possible", security_bits);
-    }
-    if (ring_degree != 0 && msfl_log2_q_max(ring_degree, 128) == 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "ring degree %u: 1024, 2048, 4096, 8192, 16384 or 32768 are possible",
-                         ring_degree);
-    }
-    return MSFL_OK;
-}
-
 /* --- numbers --- */
 
 static msfl_status check_request(const msfl_ckks_request *r) {
-    msfl_status status = check_common(r->n_addends, r->security_bits, r->ring_degree);
+    msfl_status status = msfl_check_request("addends", r->n_addends, r->security_bits, r->ring_degree);
     if (status != MSFL_OK) return status;
     if (r->depth > MSFL_CKKS_DEPTH_MAX) {
         return msfl_fail(MSFL_ERR_USAGE, "depth %u: 0 to %d are possible", r->depth, MSFL_CKKS_DEPTH_MAX);
@@ -207,15 +193,9 @@ static bool plan_sums_degree(const msfl_ckks_sums_request *r, uint32_t degree, m
 
 msfl_status msfl_ckks_plan_sums(const msfl_ckks_sums_request *r, msfl_ckks_params *out) {
     memset(out, 0, sizeof *out);
-    msfl_status status = check_common(r->n_addends, r->security_bits, r->ring_degree);
+    msfl_status status = msfl_check_request("addends", r->n_addends, r->security_bits, r->ring_degree);
+    if (status == MSFL_OK) status = msfl_check_vector(r->value_bits, r->n_values);
     if (status != MSFL_OK) return status;
-    if (r->value_bits < MSFL_VALUE_BITS_MIN || r->value_bits > MSFL_VALUE_BITS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u bits per value: %d to %d are possible", r->value_bits, MSFL_VALUE_BITS_MIN,
-                         MSFL_VALUE_BITS_MAX);
-    }
-    if (r->n_values < 1 || r->n_values > (uint64_t)1 << 34) {
-        return msfl_fail(MSFL_ERR_USAGE, "%llu values: 1 to 2^34 are possible", (unsigned long long)r->n_values);
-    }
     uint64_t best = UINT64_MAX;
     for (uint32_t degree = MSFL_RING_DEGREE_MIN; degree <= MSFL_RING_DEGREE_MAX; degree *= 2) {
         if (r->ring_degree != 0 && r->ring_degree != degree) continue;

@@ -7,69 +7,41 @@
 #include <math.h>
 #include <string.h>
 
-static msfl_status bad(const char *what, unsigned long long found, const char *expected) {
-    return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: %s is %llu, expected %s", what, found, expected);
-}
-
-static msfl_status check_primes(const msfl_params *p) {
-    if (p->n_primes < 1 || p->n_primes > MSFL_PRIMES_MAX) return bad("number of primes", p->n_primes, "1 to 16");
-    for (uint32_t i = 0; i < p->n_primes; i++) {
-        uint64_t prime = p->primes[i];
-        if (prime >> MSFL_PRIME_BITS_MAX != 0) return bad("a prime", prime, "a number below 2^50");
-        if (i > 0 && prime >= p->primes[i - 1]) return bad("a prime", prime, "one below its predecessor");
-        if (prime % (2 * (uint64_t)p->ring_degree) != 1)
-            return bad("a prime", prime, "one more than a multiple of 2 N");
-        if (!msfl_is_prime(prime)) return bad("a prime", prime, "a prime");
-    }
-    for (uint32_t i = p->n_primes; i < MSFL_PRIMES_MAX; i++) {
-        if (p->primes[i] != 0) return bad("an unused prime", p->primes[i], "0");
-    }
-    return MSFL_OK;
-}
+#define SET "parameter set"
 
 msfl_status msfl_params_check(const msfl_params *p) {
-    uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits);
-    if (msfl_log2_q_max(p->ring_degree, 128) == 0) return bad("ring degree", p->ring_degree, "1024 to 32768");
-    if (log2_q_max == 0) return bad("security level", p->security_bits, "a level that this ring degree can reach");
-    if (p->n_clients < 1 || p->n_clients > MSFL_CLIENTS_MAX) return bad("clients", p->n_clients, "1 to 10000");
-    if (p->value_bits < MSFL_VALUE_BITS_MIN || p->value_bits > MSFL_VALUE_BITS_MAX) {
-        return bad("bits per value", p->value_bits, "2 to 32");
+    msfl_status status = msfl_check_level(SET, p->ring_degree, p->security_bits);
+    if (status != MSFL_OK) return status;
+    if (p->n_clients < 1 || p->n_clients > MSFL_CLIENTS_MAX) {
+        return msfl_fail(MSFL_ERR_PARAMS, SET " refused: clients is %u, expected 1 to 10000", p->n_clients);
     }
-    if (p->slot_bits != msfl_slot_bits(p->n_clients, p->value_bits)) {
-        return bad("slot width", p->slot_bits, "ceil(log2(n (2^b - 1) + 1))");
-    }
-    if (p->slots_per_coefficient < 1 ||
-        p->slots_per_coefficient > MSFL_PRIMES_MAX * MSFL_PRIME_BITS_MAX / p->slot_bits) {
-        return bad("slots per coefficient", p->slots_per_coefficient, "what fits 800 bits");
-    }
-    if (p->log_t != p->slots_per_coefficient * p->slot_bits) return bad("log2 t", p->log_t, "slots times slot width");
-    msfl_status status = check_primes(p);
+    status = msfl_check_slots(SET, p->n_clients, p->value_bits, p->slot_bits, p->slots_per_coefficient, p->log_t);
+    if (status == MSFL_OK) status = msfl_check_primes(SET, p->primes, p->n_primes, p->ring_degree);
     if (status != MSFL_OK) return status;
     /* Key sums, up to 41 n in size, must be told apart modulo every prime. Sets that are planned are far from this. */
     for (uint32_t i = 0; i < p->n_primes; i++) {
         if (p->primes[i] <= 2 * (uint64_t)MSFL_KEY_MAX * p->n_clients) {
-            return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: prime %llu is not above 82 times %u clients",
+            return msfl_fail(MSFL_ERR_PARAMS, SET " refused: prime %llu is not above 82 times %u clients",
                              (unsigned long long)p->primes[i], p->n_clients);
         }
     }
     msfl_wide q = msfl_modulus_of(p);
-    uint32_t q_bits = msfl_wide_bits(&q);
+    uint32_t q_bits = msfl_wide_bits(&q), log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits);
     if (q_bits > log2_q_max) {
         return msfl_fail(MSFL_ERR_PARAMS,
-                         "parameter set refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
-                         "(2024/463, Table 5.2)",
+                         SET " refused: q has %u bits, and ring degree %u allows %u at %u-bit security "
+                             "(2024/463, Table 5.2)",
                          q_bits, p->ring_degree, log2_q_max, p->security_bits);
     }
     if (!msfl_has_room(&q, p->n_clients, p->log_t)) {
-        return msfl_fail(
-            MSFL_ERR_PARAMS,
-            "parameter set refused: log2 q = %.2f, but t = 2^%u and noise up to %u of %u clients need %.2f",
-            msfl_wide_log2(&q), p->log_t, msfl_noise_bound(p->n_clients), p->n_clients,
-            p->log_t + log2(2.0 * msfl_noise_bound(p->n_clients) + 1));
+        return msfl_fail(MSFL_ERR_PARAMS,
+                         SET " refused: log2 q = %.2f, but t = 2^%u and noise up to %u of %u clients need %.2f",
+                         msfl_wide_log2(&q), p->log_t, msfl_noise_bound(p->n_clients), p->n_clients,
+                         p->log_t + log2(2.0 * msfl_noise_bound(p->n_clients) + 1));
     }
     if (q_bits > p->log_t + MSFL_Q_OVER_T_BITS_MAX) {
-        return msfl_fail(MSFL_ERR_PARAMS, "parameter set refused: q has %u bits, more than 24 above log2 t = %u",
-                         q_bits, p->log_t);
+        return msfl_fail(MSFL_ERR_PARAMS, SET " refused: q has %u bits, more than 24 above log2 t = %u", q_bits,
+                         p->log_t);
     }
     return MSFL_OK;
 }

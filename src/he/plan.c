@@ -185,23 +185,9 @@ static msfl_status refuse(const demand *d) {
 }
 
 static msfl_status check_request(const msfl_params_request *r) {
-    if (r->n_clients < 1 || r->n_clients > MSFL_CLIENTS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u clients: 1 to %d are possible", r->n_clients, MSFL_CLIENTS_MAX);
-    }
-    if (r->value_bits < MSFL_VALUE_BITS_MIN || r->value_bits > MSFL_VALUE_BITS_MAX) {
-        return msfl_fail(MSFL_ERR_USAGE, "%u bits per value: %d to %d are possible", r->value_bits, MSFL_VALUE_BITS_MIN,
-                         MSFL_VALUE_BITS_MAX);
-    }
-    if (r->n_values < 1 || r->n_values > (uint64_t)1 << 34) {
-        return msfl_fail(MSFL_ERR_USAGE, "%llu values: 1 to 2^34 are possible", (unsigned long long)r->n_values);
-    }
-    if (r->security_bits != 0 && r->security_bits != 128 && r->security_bits != 192 && r->security_bits != 256) {
-        return msfl_fail(MSFL_ERR_USAGE, "security of %u bits: 128, 192 or 256 are possible", r->security_bits);
-    }
-    if (r->ring_degree != 0 && msfl_log2_q_max(r->ring_degree, 128) == 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "ring degree %u: 1024, 2048, 4096, 8192, 16384 or 32768 are possible",
-                         r->ring_degree);
-    }
+    msfl_status status = msfl_check_request("clients", r->n_clients, r->security_bits, r->ring_degree);
+    if (status == MSFL_OK) status = msfl_check_vector(r->value_bits, r->n_values);
+    if (status != MSFL_OK) return status;
     if (r->n_shares > MSFL_SHARES_MAX) {
         return msfl_fail(MSFL_ERR_USAGE, "%u key shares: 1 to %d are possible", r->n_shares, MSFL_SHARES_MAX);
     }

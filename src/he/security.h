@@ -37,6 +37,29 @@ bool msfl_has_room(const msfl_wide *q, uint32_t n_clients, uint32_t log_t);
 /** Product of the primes. */
 msfl_wide msfl_modulus_of(const msfl_params *params);
 
+/* --- conditions that do not depend on the scheme: conditions.c --- */
+
+/* `set` begins the message: "bfv parameters". All of a set from outside: ERR_PARAMS, with what was found and expected.
+ */
+
+/** The table has this ring degree, and this security level for it. */
+msfl_status msfl_check_level(const char *set, uint32_t degree, uint32_t security_bits) MSFL_NODISCARD;
+/** A prime below 2^50, one more than a multiple of 2 N. */
+msfl_status msfl_check_prime(const char *set, uint64_t prime, uint32_t degree) MSFL_NODISCARD;
+/** 1 to 16 such primes, descending, and zeros behind them. */
+msfl_status msfl_check_primes(const char *set, const uint64_t primes[MSFL_PRIMES_MAX], uint32_t n_primes,
+                              uint32_t degree) MSFL_NODISCARD;
+/** w is msfl_slot_bits(n, b) for 2 <= b <= 32, v values of it stand in a coefficient, and log2 t = v w.
+ *  `n_addends` was checked before. */
+msfl_status msfl_check_slots(const char *set, uint32_t n_addends, uint32_t value_bits, uint32_t slot_bits,
+                             uint32_t slots_per_coefficient, uint32_t log_t) MSFL_NODISCARD;
+
+/** Of a request to plan, where 0 leaves security or degree open. `addends` is what they are called. ERR_USAGE. */
+msfl_status msfl_check_request(const char *addends, uint32_t n_addends, uint32_t security_bits,
+                               uint32_t ring_degree) MSFL_NODISCARD;
+/** The same of the integers that are to be added: 2 to 32 bits, 1 to 2^34 values. ERR_USAGE. */
+msfl_status msfl_check_vector(uint32_t value_bits, uint64_t n_values) MSFL_NODISCARD;
+
 /* --- sizes --- */
 
 /** How an update of n_values falls into chunks: all but the last are full, the last has last_slots >= 1 slots. */

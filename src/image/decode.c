@@ -54,8 +54,8 @@ bool msfl_image_has_picture_name(const char *name) {
 
 bool msfl_image_is_dicom_file(const char *path) {
     uint8_t head[132];
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return false;
+    FILE *file;
+    if (msfl_file_open(path, &file) != MSFL_OK) return false;
     size_t n = fread(head, 1, sizeof head, file);
     fclose(file);
     return n == sizeof head && memcmp(head + 128, "DICM", 4) == 0;
@@ -140,28 +140,34 @@ static msfl_status open_dicom(const char *path, bool header_only, msfl_dicom *di
     return status;
 }
 
-/* The file of the samples beside x.hdr or x.hdr.gz: x.img or x.img.gz; NULL if there is none. */
-static FILE *open_partner(const char *path) {
+msfl_status msfl_image_partner(const char *path, char **out) {
     static const char *const headers[] = {".hdr", ".hdr.gz"}, *const partners[] = {".img", ".img.gz"};
-    FILE *file = NULL;
+    *out = NULL;
     for (size_t i = 0; i < 2; i++) {
         if (!ends_in(path, headers[i])) continue;
-        for (size_t k = 0; k < 2 && file == NULL; k++) {
+        for (size_t k = 0; k < 2; k++) {
             char *partner = msfl_format("%.*s%s", (int)(strlen(path) - strlen(headers[i])), path, partners[k]);
-            if (partner != NULL) file = fopen(partner, "rbe");
+            if (partner == NULL) return MSFL_NO_MEMORY;
+            if (msfl_file_exists(partner)) {
+                *out = partner;
+                return MSFL_OK;
+            }
             msfl_free(partner);
         }
     }
-    return file;
+    return MSFL_OK;
 }
 
 static msfl_status open_nifti(const char *path, msfl_nifti *nifti, msfl_image *out) {
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return msfl_fail_errno(errno, "cannot open %s", path);
-    FILE *partner = open_partner(path);
-    msfl_status status = msfl_nifti_read(path, file, partner, nifti, out);
-    fclose(file);
-    if (partner != NULL) fclose(partner);
+    FILE *file = NULL, *samples = NULL;
+    char *partner = NULL;
+    msfl_status status = msfl_file_open(path, &file);
+    if (status == MSFL_OK) status = msfl_image_partner(path, &partner);
+    if (status == MSFL_OK && partner != NULL) status = msfl_file_open(partner, &samples);
+    if (status == MSFL_OK) status = msfl_nifti_read(path, file, samples, nifti, out);
+    if (file != NULL) fclose(file);
+    if (samples != NULL) fclose(samples);
+    msfl_free(partner);
     return status;
 }
 

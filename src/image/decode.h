@@ -16,6 +16,10 @@ bool msfl_image_has_picture_name(const char *name);
 /** Whether a regular file begins as DICOM files with a meta header do: archives often give them no ending. */
 bool msfl_image_is_dicom_file(const char *path);
 
+/** The file of the samples beside a NIfTI header x.hdr or x.hdr.gz: x.img or x.img.gz, whichever is there. `*out` is
+ *  NULL where there is none or `path` ends otherwise; free it with msfl_free. ERR_MEMORY alone. */
+msfl_status msfl_image_partner(const char *path, char **out) MSFL_NODISCARD;
+
 /** What stands beside the samples, by format. */
 typedef struct msfl_image_facts {
     msfl_image_format format;

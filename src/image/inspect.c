@@ -1,6 +1,7 @@
 #include "medsecurefl/inspect.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "image/decode.h"
@@ -127,8 +128,8 @@ static msfl_status inspect_image(const char *path, msfl_inspection *out) {
 
 static msfl_image_format peek(const char *path) {
     uint8_t head[MSFL_NIFTI_HEADER_BYTES];
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return MSFL_FORMAT_NONE;
+    FILE *file;
+    if (msfl_file_open(path, &file) != MSFL_OK) return MSFL_FORMAT_NONE; /* why, is said when it is read */
     size_t n = fread(head, 1, sizeof head, file);
     fclose(file);
     return msfl_image_sniff(head, n);

@@ -1,13 +1,12 @@
 #include "image/inspect_array.h"
 
-#include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "image/fault.h"
 #include "image/npz.h"
 #include "image/stream.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,9 +98,10 @@ static msfl_status inspect_npy(const char *path, msfl_inspection *out) {
     size_t length = 0;
     msfl_stream *stream = NULL;
     msfl_npy npy;
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return msfl_fail_errno(errno, "cannot open %s", path);
-    msfl_status status = msfl_stream_new(path, file, &stream);
+    FILE *file;
+    msfl_status status = msfl_file_open(path, &file);
+    if (status != MSFL_OK) return status;
+    status = msfl_stream_new(path, file, &stream);
     if (status == MSFL_OK) status = msfl_stream_read(stream, prefix, sizeof prefix);
     if (status == MSFL_OK) status = msfl_npy_header_bytes(path, prefix, &length);
     if (status != MSFL_OK) goto done;

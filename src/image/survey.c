@@ -10,7 +10,6 @@
 #include "image/stream.h"
 #include "image/survey_child.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,10 +118,11 @@ static bool nifti_has_text(const uint8_t *p, size_t n) {
 static msfl_status survey_nifti(const char *path, bool *has_text) {
     uint8_t head[544] = {0};
     size_t length = 0;
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return msfl_fail_errno(errno, "cannot open %s", path);
+    FILE *file;
+    msfl_status status = msfl_file_open(path, &file);
+    if (status != MSFL_OK) return status;
     msfl_stream *stream = NULL;
-    msfl_status status = msfl_stream_new(path, file, &stream);
+    status = msfl_stream_new(path, file, &stream);
     if (status == MSFL_OK) status = msfl_stream_some(stream, head, sizeof head, &length);
     msfl_stream_free(stream);
     fclose(file);
@@ -133,12 +133,12 @@ static msfl_status survey_nifti(const char *path, bool *has_text) {
 msfl_status msfl_survey_file(const char *path, msfl_survey *out) {
     uint8_t *bytes, head[136];
     size_t length = 0;
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) return msfl_fail_errno(errno, "cannot open %s", path);
+    FILE *file;
+    msfl_status status = msfl_file_open(path, &file);
+    if (status != MSFL_OK) return status;
     length = fread(head, 1, sizeof head, file);
     fclose(file);
     msfl_survey s = {.format = msfl_image_sniff(head, length)};
-    msfl_status status = MSFL_OK;
     if (s.format == MSFL_FORMAT_DICOM) {
         status = survey_dicom(path, &s);
     } else if (s.format == MSFL_FORMAT_NIFTI) {

@@ -3,11 +3,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "import/memo.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,31 @@ void msfl_result_clear(msfl_result *r) {
     *r = (msfl_result){0};
 }
 
+/* What this program, or a desktop, leaves in a cache. */
+static bool is_ours(const char *name) {
+    if (name[0] == '.' || strcmp(name, "hospital.key") == 0 || strcmp(name, "seen.bin") == 0) return true;
+    return strstr(name, MSFL_PARTIAL) != NULL || (strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2);
+}
+
+msfl_status msfl_cache_prepare(const char *folder) {
+    enum { ENTRIES_MAX = 10000 };
+    char **names = NULL;
+    size_t n = 0;
+    msfl_status status = msfl_folder_make(folder);
+    if (status == MSFL_OK) status = msfl_folder_list(folder, ENTRIES_MAX, &names, &n);
+    for (size_t i = 0; i < n && status == MSFL_OK; i++) {
+        if (is_ours(names[i])) continue;
+        status = msfl_fail(MSFL_ERR_EXISTS, "%s holds other things than a cache ('%.60s'): name a folder of its own",
+                           folder, names[i]);
+    }
+    msfl_names_free(names, n);
+    /* The owner's alone: what lies here are a hospital's images. */
+    if (status == MSFL_OK && chmod(folder, 0700) != 0) {
+        status = msfl_fail_errno(errno, "cannot close %s to others", folder);
+    }
+    return status;
+}
+
 msfl_status msfl_cache_open(const char *folder, const msfl_hospital *key, bool seal, msfl_cache **out) {
     *out = NULL;
     msfl_cache *c = msfl_alloc(1, sizeof *c);
@@ -43,13 +69,7 @@ msfl_status msfl_cache_open(const char *folder, const msfl_hospital *key, bool s
         msfl_hospital_derive(key, "cache names", c->keys);
         msfl_hospital_derive(key, "cache seal", c->keys + MSFL_AEAD_KEY_BYTES);
     }
-    if (status == MSFL_OK && folder != NULL) {
-        status = msfl_folder_make(folder);
-        /* The owner's alone: what lies here are a hospital's images. */
-        if (status == MSFL_OK && chmod(folder, 0700) != 0) {
-            status = msfl_fail_errno(errno, "cannot close %s to others", folder);
-        }
-    }
+    if (status == MSFL_OK && folder != NULL) status = msfl_cache_prepare(folder);
     if (status == MSFL_OK) status = msfl_memo_open(folder, c->keys, &c->memo);
     if (status != MSFL_OK) {
         msfl_cache_close(c);
@@ -74,7 +94,7 @@ msfl_status msfl_cache_content(msfl_cache *c, const char *path, uint8_t out[MSFL
 void msfl_cache_name(const msfl_cache *c, const msfl_recipe *recipe, const uint8_t (*contents)[MSFL_HASH_BYTES],
                      size_t n, bool has_mask, bool allow_burned_in, uint8_t out[MSFL_CACHE_NAME_BYTES]) {
     /* The number changes whenever the same recipe gives other values than before. */
-    enum { PIPELINE = 1 };
+    enum { PIPELINE = 2 };
     msfl_hash h;
     msfl_hash_init_keyed(&h, c->keys, "msfl.cache.name");
     msfl_hash_add_u64(&h, PIPELINE);
@@ -241,10 +261,12 @@ msfl_status msfl_cache_get(const msfl_cache *c, const msfl_recipe *recipe, const
 /* Without fsync, which for thousands of small files would take longer than all the rest: what a crash tears is not
  * believed, and made again. */
 static msfl_status write_entry(const char *path, const msfl_buffer *b) {
-    char *temporary = msfl_format("%s.%ld", path, (long)getpid());
+    /* Threads that hold copies of one picture write the same entry at the same time. */
+    static atomic_uint number;
+    char *temporary = msfl_format("%s.%ld.%u", path, (long)getpid(), atomic_fetch_add(&number, 1));
     if (temporary == NULL) return MSFL_NO_MEMORY;
     msfl_status status = MSFL_OK;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         status = msfl_fail_errno(errno, "cannot write %s", temporary);
         goto done;

@@ -27,7 +27,11 @@ void msfl_result_clear(msfl_result *r);
 
 typedef struct msfl_cache msfl_cache;
 
-/** `folder` is made if need be; NULL: nothing is kept. Entries hang on `key` (borrowed): another hospital's key finds
+/** Make `folder` if need be, the owner's alone (mode 0700). ERR_EXISTS, and nothing done, if other things than a
+ *  cache's are in it: a shared folder must not be closed to those who share it. */
+msfl_status msfl_cache_prepare(const char *folder) MSFL_NODISCARD;
+
+/** `folder` is prepared as above; NULL: nothing is kept. Entries hang on `key` (borrowed): another hospital's key finds
  *  none of them, and what was changed is not believed. With `seal` they are encrypted. */
 msfl_status msfl_cache_open(const char *folder, const msfl_hospital *key, bool seal, msfl_cache **out) MSFL_NODISCARD;
 /** Also writes down which files were seen. */

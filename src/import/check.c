@@ -32,7 +32,8 @@ static void find(report *r, const char *level, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     r->n_problems += strcmp(level, "problem") == 0;
-    r->failed |= json_array_append_new(r->findings, json_pack("{s:s, s:s}", "level", level, "text", text)) != 0;
+    r->failed |= json_array_append_new(r->findings,
+                                       json_pack("{s:s, s:o}", "level", level, "text", msfl_json_string(text))) != 0;
 }
 
 static void put(report *r, const char *key, json_t *value) {
@@ -333,6 +334,11 @@ static void judge_for_federation(report *r, const char *folder, const json_t *m,
     }
 }
 
+/* Sets of other makers need not say all that data import says. */
+static json_t *or_null(json_t *value) {
+    return value != NULL ? json_incref(value) : json_null();
+}
+
 static msfl_status check_set(const msfl_check_options *o, report *r) {
     json_t *m = NULL;
     msfl_hospital *key = NULL;
@@ -368,10 +374,12 @@ static msfl_status check_set(const msfl_check_options *o, report *r) {
     static const char *const copied[] = {"recipe_hash", "patients",  "sealed",
                                          "near_copies", "label_key", "patient_key"};
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
-        put(r, copied[i], json_incref(json_object_get(m, copied[i])));
+        put(r, copied[i], or_null(json_object_get(m, copied[i])));
     const json_t *warning;
     size_t i;
-    json_array_foreach(json_object_get(m, "warnings"), i, warning) find(r, "note", "%s", json_string_value(warning));
+    json_array_foreach(json_object_get(m, "warnings"), i, warning) {
+        if (json_is_string(warning)) find(r, "note", "%s", json_string_value(warning));
+    }
     if (o->for_federation) judge_for_federation(r, o->data, m, classes);
 done:
     msfl_store_release(pixels, m, false, pixels_mapped);

@@ -119,6 +119,7 @@ static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const 
     failed |= json_object_set_new(source, "skipped", json_integer(job->n_skipped));
     failed |= json_object_set_new(source, "unlabelled", json_integer(job->items.n_unlabelled));
     failed |= json_object_set_new(source, "incomplete", json_integer(job->items.n_incomplete));
+    failed |= json_object_set_new(source, "unmatched_rows", json_integer((json_int_t)job->items.n_unmatched));
     failed |= json_object_set_new(source, "ignored", json_integer(job->items.n_ignored));
     failed |= json_object_set_new(m, "source", source);
     json_t *near = c->searched ? json_pack("{s:I, s:I, s:I}", "pairs_of_different_patients", (json_int_t)c->pairs,
@@ -127,6 +128,14 @@ static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const 
                                : json_null();
     failed |= json_object_set_new(m, "near_copies", near);
     return status == MSFL_OK && failed != 0 ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : status;
+}
+
+/* Whether what comes out depends on how a volume lies. */
+static bool needs_place(const msfl_recipe *r) {
+    bool needed = false;
+    for (uint32_t i = 0; i < r->n_steps; i++)
+        needed |= r->steps[i].kind == MSFL_STEP_ORIENT || r->steps[i].kind == MSFL_STEP_RESAMPLE;
+    return needed;
 }
 
 static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, const copies *c, json_t *warnings) {
@@ -138,6 +147,9 @@ static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, 
                            "come out too good");
     } else if (job->recipe.volumes && job->items.patient_key == NULL && !job->some_by_header) {
         failed |= warn(warnings, "no patient key: two volumes of one patient may end up on both sides of a split");
+    }
+    if (job->arrays != NULL && needs_place(&job->recipe) && msfl_arrays_assumed(job->arrays) != NULL) {
+        failed |= warn(warnings, "%s", msfl_arrays_assumed(job->arrays));
     }
     if (c->pairs > 0) {
         failed |=

@@ -30,6 +30,7 @@ static msfl_status put_recipe(const msfl_recipe *r, json_t *out, const char *tex
     msfl_hex(r->hash, sizeof r->hash, hash);
     int failed = json_object_set_new(out, text_key, json_string(text));
     failed |= json_object_set_new(out, hash_key, json_string(hash));
+    failed |= json_object_set_new(out, "laterality", json_string(msfl_mirrored_words[r->mirrored]));
     failed |= json_object_set_new(out, "name", msfl_json_string(r->name[0] != 0 ? r->name : NULL));
     msfl_free(text);
     return failed != 0 ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : MSFL_OK;
@@ -62,7 +63,7 @@ static msfl_status open_key(msfl_import_job *job, const char *cache) {
             o->seal ? "sealing" : "an import that keeps nothing");
     }
     char *path = msfl_path_join(cache, "hospital.key");
-    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(cache);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     if (status == MSFL_OK && !msfl_file_exists(path)) {
         status = msfl_hospital_make(path);
         if (status == MSFL_OK) {
@@ -75,10 +76,28 @@ static msfl_status open_key(msfl_import_job *job, const char *cache) {
     return status;
 }
 
+static msfl_status find_in_arrays(msfl_import_job *job) {
+    const msfl_import_options *o = job->o;
+    const msfl_items_options i = {.data = o->data,
+                                  .labels = o->labels,
+                                  .label = o->label,
+                                  .patient = o->patient,
+                                  .masks = o->masks,
+                                  .observer = o->observer};
+    return msfl_arrays_open(&i, &job->recipe, &job->arrays, &job->items);
+}
+
 /* Pictures of an array or drawings: already read, one sample each. */
 static msfl_status find_in_dataset(msfl_import_job *job) {
     const msfl_import_options *o = job->o;
+    if (job->recipe.n_sequences > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: pictures of an array are of one sequence, and the recipe names %u",
+                         o->data, job->recipe.n_sequences);
+    }
     const msfl_dataset_options d = {.label = o->label,
+                                    .labels = o->labels,
+                                    .patient = o->patient,
+                                    .masks = o->masks,
                                     .normalise = MSFL_NORMALISE_NONE,
                                     .seed = o->seed,
                                     .n_threads = o->n_threads,
@@ -91,10 +110,11 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s is a set of volumes, and a set is not imported again", o->data);
     }
     msfl_items *items = &job->items;
-    if (job->recipe.volumes || job->recipe.n_sequences > 0 || o->masks != NULL || o->labels != NULL) {
+    bool is_array = strncmp(info->kind, "npz", 3) == 0;
+    if (job->recipe.volumes || (!is_array && (o->masks != NULL || o->labels != NULL || o->patient != NULL))) {
         return msfl_fail(MSFL_ERR_USAGE,
-                         "%s: pictures of an array go with a recipe of 'input: picture', without "
-                         "--labels and --masks",
+                         "%s: drawings go with a recipe of 'input: picture', without --labels, --patient "
+                         "and --masks",
                          o->data);
     }
     if (!job->recipe.display && info->conversion != NULL) {
@@ -111,6 +131,8 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
         if (info->group_key != NULL) msfl_patient_hash(group, items->list[i].patient);
         status = msfl_texts_add(&items->labels, label, strlen(label));
     }
+    job->n_skipped = info->n_skipped; /* told by the one who read them */
+    items->n_ignored = info->n_ignored;
     items->label_key = msfl_strdup(info->label_key);
     items->patient_key = info->group_key == NULL ? NULL : msfl_strdup(info->group_key);
     return status == MSFL_OK && items->label_key == NULL ? MSFL_NO_MEMORY : status;
@@ -131,11 +153,18 @@ static msfl_status find_in_folder(msfl_import_job *job) {
                                   .label = o->label,
                                   .patient = o->patient,
                                   .masks = masks != NULL ? masks : o->masks,
+                                  .refuse_bad = o->refuse_bad,
                                   .observer = o->observer};
     msfl_status status = msfl_items_find(&i, &job->recipe, &job->items);
     msfl_free(data);
     msfl_free(masks);
     return status;
+}
+
+static msfl_status find(msfl_import_job *job) {
+    const char *data = job->o->data;
+    if (msfl_is_folder(data)) return find_in_folder(job);
+    return job->recipe.volumes && msfl_file_exists(data) ? find_in_arrays(job) : find_in_dataset(job);
 }
 
 /* What everything depends on, as far as a look from outside can tell. Keyed: it stands in the manifest. */
@@ -152,9 +181,11 @@ static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HAS
     msfl_hash_add_u64(&h, job->o->allow_burned_in);
     msfl_hash_add_u64(&h, job->o->seed);
     msfl_hash_add_u64(&h, items->n);
+    bool in_arrays = job->dataset != NULL || job->arrays != NULL;
+    if (in_arrays && job->o->masks != NULL) msfl_hash_add_field(&h, job->o->masks, strlen(job->o->masks));
     for (size_t i = 0; i < items->paths.n && status == MSFL_OK; i++)
         status = msfl_memo_look(msfl_texts_get(&items->paths, i), &h);
-    if (status == MSFL_OK && job->dataset != NULL && msfl_file_exists(job->o->data)) {
+    if (status == MSFL_OK && in_arrays && msfl_file_exists(job->o->data)) {
         status = msfl_memo_look(job->o->data, &h);
     }
     for (size_t i = 0; i < items->n && status == MSFL_OK; i++) {
@@ -163,6 +194,7 @@ static msfl_status fingerprint(const msfl_import_job *job, char hex[2 * MSFL_HAS
         msfl_hash_add_field(&h, label, strlen(label));
         msfl_hash_add(&h, item->patient, sizeof item->patient);
         msfl_hash_add_u64(&h, (uint64_t)item->part << 32 | item->mask);
+        if (job->arrays != NULL) msfl_hash_add_u64(&h, item->first);
         for (uint32_t k = 0; k < item->n; k++)
             msfl_hash_add_u64(&h, items->files[item->first + k]);
     }
@@ -263,6 +295,10 @@ static void outcome_clear(msfl_outcome *o) {
 static msfl_status run_batches(msfl_import_job *job) {
     enum { PICTURES = 64, VOLUMES = 4 }; /* for each thread */
     size_t most = (size_t)(job->recipe.volumes ? VOLUMES : PICTURES) * msfl_pool_threads(job->pool), n = job->items.n;
+    if (job->arrays != NULL) {
+        msfl_status status = msfl_arrays_room(job->arrays, &most);
+        if (status != MSFL_OK) return status;
+    }
     job->outcomes = msfl_alloc(most, sizeof *job->outcomes);
     job->facts = msfl_alloc(n, sizeof *job->facts);
     job->item_of = msfl_alloc(n, sizeof *job->item_of);
@@ -275,7 +311,10 @@ static msfl_status run_batches(msfl_import_job *job) {
     msfl_status status = MSFL_OK;
     for (; job->batch_first < n && status == MSFL_OK; job->batch_first += most) {
         size_t batch = n - job->batch_first < most ? n - job->batch_first : most;
-        status = msfl_pool_run(job->pool, batch, process, job);
+        if (job->arrays != NULL) {
+            status = msfl_arrays_hold(job->arrays, job->items.list + job->batch_first, batch);
+        }
+        if (status == MSFL_OK) status = msfl_pool_run(job->pool, batch, process, job);
         for (size_t i = 0; i < batch; i++) {
             msfl_outcome *o = &job->outcomes[i];
             if (status == MSFL_OK) status = o->status != MSFL_OK ? skip(job, o) : take(job, job->batch_first + i, o);
@@ -283,6 +322,7 @@ static msfl_status run_batches(msfl_import_job *job) {
         }
     }
     msfl_progress_clear(&job->progress);
+    if (status == MSFL_OK && job->arrays != NULL) status = msfl_arrays_end(job->arrays);
     return status;
 }
 
@@ -307,6 +347,7 @@ static void job_clear(msfl_import_job *job) {
     msfl_pool_free(job->pool);
     msfl_items_clear(&job->items);
     msfl_dataset_free(job->dataset);
+    msfl_arrays_free(job->arrays);
     msfl_free(job->outcomes);
     msfl_free(job->records);
     msfl_free(job->prints);
@@ -326,7 +367,8 @@ static msfl_status begin_store(msfl_import_job *job) {
                                     .bits = r->bits,
                                     .low = r->low,
                                     .high = r->high,
-                                    .has_masks = job->o->masks != NULL};
+                                    .has_masks = job->o->masks != NULL,
+                                    .shown = r->rgb || r->channels == 1 ? 0 : 1 + r->neighbours};
     return msfl_store_new(job->o->out, &shape, job->o->seal ? job->key : NULL, &job->store);
 }
 
@@ -356,9 +398,10 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
         if (own == NULL) status = MSFL_NO_MEMORY;
         cache = own;
     }
+    if (status == MSFL_OK && cache != NULL) status = msfl_cache_prepare(cache);
     if (status == MSFL_OK) status = open_key(&job, cache);
     if (status == MSFL_OK) status = msfl_pool_new(o->n_threads, &job.pool);
-    if (status == MSFL_OK) status = msfl_is_folder(o->data) ? find_in_folder(&job) : find_in_dataset(&job);
+    if (status == MSFL_OK) status = find(&job);
     if (status == MSFL_OK) status = fingerprint(&job, inputs);
     if (status == MSFL_OK) status = msfl_folder_make(o->out);
     if (status == MSFL_OK) status = msfl_file_lock(o->out, &lock);
@@ -371,7 +414,7 @@ msfl_status msfl_import(const msfl_import_options *o, char **json) {
     manifest = json_object();
     if (manifest == NULL) status = MSFL_NO_MEMORY;
     if (status == MSFL_OK) status = msfl_cache_open(cache, job.key, o->seal, &job.cache);
-    if (status == MSFL_OK && job.recipe.volumes && job.recipe.n_sequences == 0) {
+    if (status == MSFL_OK && job.recipe.volumes && job.recipe.n_sequences == 0 && job.arrays == NULL) {
         status = msfl_items_stack(&job.items, job.pool, o->observer);
     }
     if (status == MSFL_OK) status = begin_store(&job);

@@ -6,6 +6,7 @@
 #include "base/observe.h"
 #include "dataset/folder_scan.h"
 #include "dataset/labels.h"
+#include "import/sequences.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ void msfl_items_clear(msfl_items *items) {
 }
 
 static msfl_status add_path(msfl_items *items, const char *folder, const char *name, uint32_t *number) {
-    char *path = name[0] == '/' ? msfl_strdup(name) : msfl_path_join(folder, name);
+    char *path = msfl_path_join(folder, name);
     if (path == NULL) return MSFL_NO_MEMORY;
     *number = (uint32_t)items->paths.n;
     msfl_status status = msfl_texts_add(&items->paths, path, strlen(path));
@@ -53,6 +54,7 @@ typedef struct finder {
     msfl_labels table;
     uint32_t label, patient, mask; /* columns; MSFL_NO_ROW: none */
     bool is_unnamed;               /* masks without classes: all samples are of one */
+    bool by_names;                 /* the table was made of file names */
 } finder;
 
 static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
@@ -100,10 +102,30 @@ static msfl_status leave_out_masks(finder *f) {
     return msfl_fail(MSFL_ERR_DATA, "%s: every picture of the data lies in this folder of masks", f->o->masks);
 }
 
+/* Whether a path leads out of the folder that it is meant to lie in, were it not for links: what links lead to is up to
+ * whoever may make them there. */
+static bool leads_out(const char *path) {
+    if (path[0] == '/') return true;
+    for (const char *part = path; *part != 0;) {
+        size_t n = strcspn(part, "/");
+        if (n == 2 && memcmp(part, "..", 2) == 0) return true;
+        part += n + strspn(part + n, "/");
+    }
+    return false;
+}
+
 /* A path in the table: below the data folder, or below the table's own. */
-static msfl_status path_of_cell(finder *f, const char *cell, uint32_t *number) {
+static msfl_status path_of_cell(finder *f, uint32_t row, uint32_t column, uint32_t *number) {
+    const char *cell = msfl_csv_cell(f->table.table, row, column);
     *number = MSFL_NO_PATH;
     if (msfl_labels_is_blank(cell)) return MSFL_OK;
+    if (leads_out(cell)) {
+        return msfl_fail(
+            MSFL_ERR_DATA,
+            "%s, line %u, column '%.100s': the path leads out of the folders of the data and the table: name "
+            "files below them, without .. and without a leading /",
+            f->table.path, msfl_csv_line(f->table.table, row), msfl_csv_heading(f->table.table, column));
+    }
     char *own = msfl_strdup(f->table.path);
     if (own == NULL) return MSFL_NO_MEMORY;
     char *slash = strrchr(own, '/');
@@ -140,7 +162,7 @@ static msfl_status mask_beside(finder *f, const char *path, uint32_t *number) {
 
 static msfl_status describe(finder *f) {
     if (f->patient == MSFL_NO_ROW) return MSFL_OK;
-    f->items->patient_key = msfl_labels_describe(&f->table, f->patient);
+    f->items->patient_key = f->by_names ? msfl_strdup("file names") : msfl_labels_describe(&f->table, f->patient);
     return f->items->patient_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
 }
 
@@ -154,16 +176,16 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
         items->n_unlabelled++;
         return MSFL_OK;
     }
-    uint32_t paths[MSFL_RECIPE_CHANNELS_MAX] = {0};
+    uint32_t paths[MSFL_RECIPE_SEQUENCES_MAX] = {0};
     msfl_item item = {.first = (uint32_t)items->n_files, .n = f->recipe->n_sequences, .mask = MSFL_NO_PATH};
     msfl_status status = MSFL_OK;
     bool complete = true;
     for (uint32_t i = 0; i < item.n && status == MSFL_OK; i++) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, columns[i]), &paths[i]);
+        status = path_of_cell(f, row, columns[i], &paths[i]);
         complete &= paths[i] != MSFL_NO_PATH;
     }
     if (status == MSFL_OK && f->mask != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(t, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (status == MSFL_OK && f->o->masks != NULL) {
         status = mask_beside(f, msfl_csv_cell(t, row, columns[0]), &item.mask);
     }
@@ -181,20 +203,31 @@ static msfl_status add_row(finder *f, uint32_t row, const uint32_t *columns) {
     return status == MSFL_OK ? add_item(items, &item, label) : status;
 }
 
+/* Without a table: by what the files are called. */
+static msfl_status read_names(finder *f) {
+    const char *mask = f->o->masks != NULL && !msfl_is_folder(f->o->masks) ? f->o->masks : NULL;
+    msfl_status status = msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
+    if (status == MSFL_OK) status = msfl_sequences_table(&f->scan, f->recipe, mask, &f->table);
+    if (status != MSFL_OK) return status;
+    msfl_observe_text(f->o->observer, MSFL_EVENT_INFO, "data", "%u samples found by the names of their files",
+                      msfl_csv_rows(f->table.table));
+    f->by_names = true;
+    f->patient = f->table.patient;
+    if (f->o->patient != NULL) status = find_column(f, f->o->patient, &f->patient);
+    if (status == MSFL_OK && mask != NULL) status = find_column(f, mask, &f->mask);
+    return status;
+}
+
 static msfl_status find_rows(finder *f) {
-    uint32_t columns[MSFL_RECIPE_CHANNELS_MAX];
+    uint32_t columns[MSFL_RECIPE_SEQUENCES_MAX];
     msfl_status status = open_table(f, f->o->data);
-    if (status == MSFL_OK && f->table.table == NULL) {
-        status = msfl_fail(MSFL_ERR_DATA,
-                           "%s: a recipe with sequences needs a table (--labels) with a column of file names for each",
-                           f->o->data);
-    }
+    if (status == MSFL_OK && f->table.table == NULL) status = read_names(f);
     for (uint32_t i = 0; i < f->recipe->n_sequences && status == MSFL_OK; i++)
         status = find_column(f, f->recipe->sequences[i], &columns[i]);
     if (status == MSFL_OK) status = find_column(f, f->o->label != NULL ? f->o->label : "class", &f->label);
     if (status == MSFL_OK) status = describe(f);
     if (status != MSFL_OK) return status;
-    f->items->label_key = msfl_labels_describe(&f->table, f->label);
+    f->items->label_key = f->by_names ? msfl_strdup("folder names") : msfl_labels_describe(&f->table, f->label);
     if (f->items->label_key == NULL) return MSFL_NO_MEMORY;
     for (uint32_t row = 0; row < msfl_csv_rows(f->table.table) && status == MSFL_OK; row++)
         status = add_row(f, row, columns);
@@ -242,7 +275,7 @@ static msfl_status add_scanned(finder *f, size_t i) {
         .first = (uint32_t)f->items->n_files, .n = 1, .mask = MSFL_NO_PATH, .part = (msfl_part)f->scan.parts[i]};
     msfl_status status = MSFL_OK;
     if (f->mask != MSFL_NO_ROW && row != MSFL_NO_ROW) {
-        status = path_of_cell(f, msfl_csv_cell(f->table.table, row, f->mask), &item.mask);
+        status = path_of_cell(f, row, f->mask, &item.mask);
     } else if (f->o->masks != NULL && f->mask == MSFL_NO_ROW) {
         status = mask_beside(f, path, &item.mask);
     }
@@ -289,6 +322,49 @@ static msfl_status find_files(finder *f) {
     return status;
 }
 
+/* Rows that name no picture: some tables are of more than one folder, so it is no error. */
+static msfl_status count_unmatched(const finder *f, uint32_t *line) {
+    if (f->table.table == NULL || f->table.row_of == NULL || f->table.n_matched == 0) return MSFL_OK;
+    uint32_t n = msfl_csv_rows(f->table.table);
+    bool *named = msfl_alloc(n, sizeof *named);
+    if (named == NULL) return MSFL_NO_MEMORY;
+    for (size_t i = 0; i < f->table.n_images; i++)
+        if (f->table.row_of[i] != MSFL_NO_ROW) named[f->table.row_of[i]] = true;
+    for (uint32_t row = n; row > 0; row--) {
+        if (named[row - 1]) continue;
+        *line = msfl_csv_line(f->table.table, row - 1);
+        f->items->n_unmatched++;
+    }
+    msfl_free(named);
+    return MSFL_OK;
+}
+
+static msfl_status tell_left_out(const finder *f) {
+    const msfl_items *items = f->items;
+    const msfl_observer *observer = f->o->observer;
+    const char *has = f->recipe->n_sequences > 0 ? "a file or a mask" : "a mask";
+    uint32_t line = 0;
+    if (items->n_incomplete > 0 && f->o->refuse_bad) {
+        return msfl_fail(MSFL_ERR_DATA, "%s: %u samples lack %s, and such are to be refused", f->o->data,
+                         items->n_incomplete, has);
+    }
+    if (items->n_incomplete > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples that lack %s",
+                          items->n_incomplete, has);
+    }
+    if (items->n_unlabelled > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples without a label",
+                          items->n_unlabelled);
+    }
+    msfl_status status = count_unmatched(f, &line);
+    if (items->n_unmatched > 0) {
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data",
+                          "%u rows of %s name no picture of these; the first is line %u", items->n_unmatched,
+                          f->table.path, line);
+    }
+    return status;
+}
+
 msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe *recipe, msfl_items *out) {
     msfl_items items = {0};
     finder f = {.o = options,
@@ -305,6 +381,7 @@ msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe
                       "--masks should name",
                       options->data, items.n_unlabelled, items.n_incomplete);
     }
+    if (status == MSFL_OK) status = tell_left_out(&f);
     msfl_scan_clear(&f.scan);
     msfl_labels_clear(&f.table);
     if (status != MSFL_OK) {

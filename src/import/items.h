@@ -32,6 +32,7 @@ typedef struct msfl_items {
     char *label_key;                                /**< what gave them */
     char *patient_key;                              /**< what in the table gave patients; NULL: nothing */
     uint32_t n_ignored, n_unlabelled, n_incomplete; /**< files, and samples, that are left out */
+    uint32_t n_unmatched;                           /**< rows of the table that name no picture */
 } msfl_items;
 void msfl_items_clear(msfl_items *items);
 
@@ -41,11 +42,12 @@ typedef struct msfl_items_options {
     const char *label;   /**< its column; NULL: class folders, else "class" */
     const char *patient; /**< its column; NULL: the usual names */
     const char *masks;   /**< a folder with files of the images' names, or a column; NULL: none */
+    bool refuse_bad;     /**< a sample without a file or mask that it should have is ERR_DATA */
     const msfl_observer *observer;
 } msfl_items_options;
 
 /** Find the items of a folder, in the order of their paths. Slices of DICOM series are not sorted into volumes yet:
- *  each stands alone. */
+ *  each stands alone. What is left out is told as warnings, by numbers and lines: file names may name patients. */
 msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe *recipe,
                             msfl_items *out) MSFL_NODISCARD;
 

@@ -4,6 +4,7 @@
 
 #include "dataset/set.h"
 #include "dataset/store.h"
+#include "import/arrays.h"
 #include "import/cache.h"
 #include "import/items.h"
 #include "medsecurefl/import.h"
@@ -24,7 +25,8 @@ typedef struct msfl_import_job {
     msfl_cache *cache;
     msfl_pool *pool;
     msfl_items items;
-    msfl_dataset *dataset; /**< the source, where it is no folder; else NULL */
+    msfl_dataset *dataset; /**< the source, where it is pictures of an array or drawings; else NULL */
+    msfl_arrays *arrays;   /**< the source, where it is volumes of an array; else NULL. Of one batch at a time. */
     msfl_progress progress;
     size_t batch_first;
     msfl_outcome *outcomes; /**< of one batch */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "image/decode.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 enum { NAME = 16, LOOK = 48, ENTRY = NAME + LOOK + MSFL_HASH_BYTES, ENTRIES_MAX = 4 << 20 };
+/* Twice the largest volume: samples, headers and whatever else a file of one holds. */
+static const off_t FILE_BYTES_MAX = 2 * (off_t)MSFL_VOLUME_BYTES_MAX;
 static const char magic[8] = "MSFLMEM1";
 
 typedef struct entry {
@@ -150,7 +153,7 @@ static void look_of(const struct stat *s, uint8_t out[LOOK]) {
         msfl_store64(out + 8 * i, values[i]);
 }
 
-msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
+static msfl_status look_at(const char *path, msfl_hash *h) {
     struct stat s;
     uint8_t look[LOOK];
     if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
@@ -158,6 +161,15 @@ msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
     msfl_hash_add_field(h, path, strlen(path));
     msfl_hash_add(h, look, sizeof look);
     return MSFL_OK;
+}
+
+msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
+    char *partner = NULL;
+    msfl_status status = look_at(path, h);
+    if (status == MSFL_OK) status = msfl_image_partner(path, &partner);
+    if (status == MSFL_OK && partner != NULL) status = look_at(partner, h);
+    msfl_free(partner);
+    return status;
 }
 
 /* Hash the file, and see that it stayed as it was meanwhile. */
@@ -171,12 +183,21 @@ static msfl_status read_content(const char *path, entry *e, bool *lasting) {
     msfl_hash h;
     msfl_hash_init(&h, "msfl.file.content");
     if (status == MSFL_OK && fstat(fd, &before) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
-    while (status == MSFL_OK) {
-        ssize_t n = read(fd, block, BLOCK);
+    /* Names come from tables and links lead anywhere: a device never ends. */
+    if (status == MSFL_OK && !S_ISREG(before.st_mode)) {
+        status = msfl_fail(MSFL_ERR_FORMAT, "%s is not a regular file", path);
+    } else if (status == MSFL_OK && before.st_size > FILE_BYTES_MAX) {
+        status =
+            msfl_fail(MSFL_ERR_LIMIT, "%s has %lld bytes; no image file is as long", path, (long long)before.st_size);
+    }
+    /* No further than it was long at first: one that keeps growing is as bad as a device, and is not lasting. */
+    for (off_t left = status == MSFL_OK ? before.st_size : 0; left > 0 && status == MSFL_OK;) {
+        ssize_t n = read(fd, block, left < BLOCK ? (size_t)left : BLOCK);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) status = msfl_fail_errno(errno, "cannot read %s", path);
         if (n <= 0) break;
         msfl_hash_add(&h, block, (size_t)n);
+        left -= n;
     }
     if (status == MSFL_OK && fstat(fd, &after) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
     if (status == MSFL_OK) {
@@ -190,7 +211,7 @@ static msfl_status read_content(const char *path, entry *e, bool *lasting) {
     return status;
 }
 
-msfl_status msfl_memo_content(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {
+static msfl_status content_of(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {
     entry e = {0};
     uint8_t name[MSFL_HASH_BYTES], look[LOOK];
     struct stat s;
@@ -217,5 +238,23 @@ msfl_status msfl_memo_content(msfl_memo *m, const char *path, uint8_t out[MSFL_H
     status = remember(m, &e);
     m->changed = true;
     pthread_mutex_unlock(&m->mutex);
+    return status;
+}
+
+msfl_status msfl_memo_content(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {
+    char *partner = NULL;
+    uint8_t parts[2 * MSFL_HASH_BYTES];
+    msfl_status status = content_of(m, path, parts);
+    if (status == MSFL_OK) status = msfl_image_partner(path, &partner);
+    if (status == MSFL_OK && partner != NULL) status = content_of(m, partner, parts + MSFL_HASH_BYTES);
+    if (status == MSFL_OK && partner != NULL) {
+        msfl_hash h;
+        msfl_hash_init(&h, "msfl.pair.content");
+        msfl_hash_add(&h, parts, sizeof parts);
+        msfl_hash_final(&h, parts);
+        msfl_hash_clear(&h);
+    }
+    if (status == MSFL_OK) memcpy(out, parts, MSFL_HASH_BYTES);
+    msfl_free(partner);
     return status;
 }

@@ -12,12 +12,14 @@ msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **o
 /** Writes down what is new. That this fails costs time in the next run, no more. */
 void msfl_memo_close(msfl_memo *memo);
 
-/** Hash of a file's bytes: remembered if device, inode, size, time of change and time of modification agree. A file
- * that was modified within the last two seconds is not remembered: it could change again unnoticed. Thread-safe. */
+/** Hash of a file's bytes, for a NIfTI header x.hdr together with those of its samples: remembered if device, inode,
+ * size, time of change and time of modification agree. A file that was modified within the last two seconds is not
+ * remembered: it could change again unnoticed. ERR_FORMAT for what is no regular file, ERR_LIMIT for one longer than
+ * twice MSFL_VOLUME_BYTES_MAX. Thread-safe. */
 msfl_status msfl_memo_content(msfl_memo *memo, const char *path, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
-/** Adds to `h` what stands in memory's place of a file: its path and how it looks from outside. ERR_IO if it is gone.
- */
+/** Adds to `h` what stands in memory's place of a file: its path and how it looks from outside; of x.hdr also its
+ *  samples'. ERR_MISSING if it is gone. */
 msfl_status msfl_memo_look(const char *path, msfl_hash *h) MSFL_NODISCARD;
 
 #endif

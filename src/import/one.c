@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "image/decode.h"
+#include "import/memo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,14 +109,58 @@ static msfl_image borrow(const msfl_import_job *job, size_t number) {
                         .rescale = {1, 0}};
 }
 
+static msfl_image borrow_mask(const msfl_import_job *job, size_t number) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    return (msfl_image){.width = info->width,
+                        .height = info->height,
+                        .channels = 1,
+                        .bits = 8,
+                        .bits_stored = 8,
+                        /* Only read. */
+                        .samples = (void *)msfl_dataset_mask(job->dataset, (uint32_t)number),
+                        .depth = 1,
+                        .times = 1,
+                        .rescale = {1, 0}};
+}
+
+static msfl_status read_arrays(const msfl_import_job *job, size_t number, const char *name, raw *r) {
+    const size_t slot = number - job->batch_first;
+    const uint32_t n = msfl_arrays_n(job->arrays);
+    msfl_status status = MSFL_OK;
+    for (uint32_t k = 0; k < n && status == MSFL_OK; k++) {
+        msfl_image image = {0};
+        const msfl_image_facts facts = {0};
+        status = msfl_arrays_image(job->arrays, slot, k, &image);
+        if (status == MSFL_OK && k == 0) {
+            note_facts(job, &image, &facts, r);
+            r->facts.bits = msfl_arrays_bits(job->arrays, slot);
+        }
+        bool is_mask = k + 1 == n && msfl_arrays_has_masks(job->arrays);
+        if (status == MSFL_OK && is_mask) status = msfl_sample_add_mask(&job->recipe, name, &image, &r->sample);
+        if (status == MSFL_OK && !is_mask) status = msfl_sample_add(&job->recipe, name, &image, &r->sample);
+        msfl_image_clear(&image);
+    }
+    return status;
+}
+
+/* Of an opened data set: the picture, and its mask where masks were asked for. */
+static msfl_status read_picture(const msfl_import_job *job, size_t number, const char *name, raw *r) {
+    const msfl_image image = borrow(job, number);
+    const msfl_image_facts facts = {0};
+    note_facts(job, &image, &facts, r);
+    msfl_status status = msfl_sample_add(&job->recipe, name, &image, &r->sample);
+    if (status != MSFL_OK || job->o->masks == NULL) return status;
+    const msfl_image mask = borrow_mask(job, number);
+    return msfl_sample_add_mask(&job->recipe, name, &mask, &r->sample);
+}
+
 static msfl_status read_sample(const msfl_import_job *job, size_t number, const char *name, raw *r) {
     const msfl_item *item = &job->items.list[number];
     msfl_status status;
     if (job->dataset != NULL) {
-        const msfl_image image = borrow(job, number);
-        const msfl_image_facts facts = {0};
-        note_facts(job, &image, &facts, r);
-        status = msfl_sample_add(&job->recipe, name, &image, &r->sample);
+        status = read_picture(job, number, name, r);
+    } else if (job->arrays != NULL) {
+        status = read_arrays(job, number, name, r);
     } else {
         status = item->is_stack ? read_stack(job, item, r) : read_files(job, item, r);
     }
@@ -142,32 +187,70 @@ static msfl_status make(const msfl_import_job *job, size_t number, const char *n
     return MSFL_OK;
 }
 
+static void picture_content(const msfl_image *image, uint8_t out[MSFL_HASH_BYTES]) {
+    const uint32_t shape[] = {image->width, image->height, image->channels, image->bits};
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.array.content");
+    for (size_t k = 0; k < 4; k++)
+        msfl_hash_add_u64(&h, shape[k]);
+    msfl_hash_add(&h, image->samples, (size_t)msfl_image_bytes(image));
+    msfl_hash_final(&h, out);
+}
+
+/* Hash of what the i-th part of a sample says: its files', pictures' or arrays', then its mask's. */
+static msfl_status content_of(msfl_import_job *job, size_t number, uint32_t i, uint8_t out[MSFL_HASH_BYTES]) {
+    const msfl_item *item = &job->items.list[number];
+    if (job->arrays != NULL) {
+        msfl_arrays_content(job->arrays, number - job->batch_first, i, out);
+        return MSFL_OK;
+    }
+    if (job->dataset != NULL) {
+        const msfl_image image = i == 0 ? borrow(job, number) : borrow_mask(job, number);
+        picture_content(&image, out);
+        return MSFL_OK;
+    }
+    uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
+    return msfl_cache_content(job->cache, msfl_texts_get(&job->items.paths, path), out);
+}
+
 static msfl_status name_entry(msfl_import_job *job, size_t number, uint8_t out[MSFL_CACHE_NAME_BYTES]) {
     const msfl_item *item = &job->items.list[number];
-    uint32_t n = job->dataset != NULL ? 1 : item->n + (item->mask != MSFL_NO_PATH);
+    bool has_mask = job->dataset != NULL || job->arrays != NULL ? job->o->masks != NULL : item->mask != MSFL_NO_PATH;
+    uint32_t n = job->arrays != NULL ? msfl_arrays_n(job->arrays) : (job->dataset != NULL ? 1 : item->n) + has_mask;
     uint8_t(*contents)[MSFL_HASH_BYTES] = msfl_alloc(n, sizeof *contents);
     msfl_status status = contents == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
-        if (job->dataset != NULL) {
-            const msfl_image image = borrow(job, number);
-            const uint32_t shape[] = {image.width, image.height, image.channels, image.bits};
-            msfl_hash h;
-            msfl_hash_init(&h, "msfl.array.content");
-            for (size_t k = 0; k < 4; k++)
-                msfl_hash_add_u64(&h, shape[k]);
-            msfl_hash_add(&h, image.samples, (size_t)msfl_image_bytes(&image));
-            msfl_hash_final(&h, contents[0]);
-            continue;
-        }
-        uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
-        status = msfl_cache_content(job->cache, msfl_texts_get(&job->items.paths, path), contents[i]);
-    }
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++)
+        status = content_of(job, number, i, contents[i]);
     if (status == MSFL_OK) {
-        msfl_cache_name(job->cache, &job->recipe, contents, n, item->mask != MSFL_NO_PATH, job->o->allow_burned_in,
-                        out);
+        msfl_cache_name(job->cache, &job->recipe, contents, n, has_mask, job->o->allow_burned_in, out);
     }
     msfl_free(contents);
     return status;
+}
+
+/* How the files of a sample look from outside. */
+static msfl_status look_of(const msfl_import_job *job, const msfl_item *item, uint8_t out[MSFL_HASH_BYTES]) {
+    msfl_hash h;
+    msfl_status status = MSFL_OK;
+    msfl_hash_init(&h, "msfl.import.look");
+    uint32_t n = job->dataset != NULL || job->arrays != NULL ? 0 : item->n + (item->mask != MSFL_NO_PATH);
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
+        uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
+        status = msfl_memo_look(msfl_texts_get(&job->items.paths, path), &h);
+    }
+    msfl_hash_final(&h, out);
+    msfl_hash_clear(&h);
+    return status;
+}
+
+/* The cache's entry is named by bytes that were read before: what was decoded must have been the same ones, or a later
+ * import that meets the old bytes would be given the new picture. */
+static msfl_status check_unchanged(const msfl_import_job *job, const msfl_item *item, const char *name,
+                                   const uint8_t before[MSFL_HASH_BYTES]) {
+    uint8_t after[MSFL_HASH_BYTES];
+    msfl_status status = look_of(job, item, after);
+    if (status != MSFL_OK || memcmp(before, after, sizeof after) == 0) return status;
+    return msfl_fail(MSFL_ERR_DATA, "%s: a file of this sample changed while it was read", name);
 }
 
 /* A sample that cannot be used is noted; what concerns the whole import is handed on. */
@@ -181,17 +264,25 @@ static msfl_status note(msfl_outcome *out, msfl_status status) {
 
 msfl_status msfl_import_sample(msfl_import_job *job, size_t number, msfl_outcome *out) {
     const msfl_item *item = &job->items.list[number];
-    uint8_t entry[MSFL_CACHE_NAME_BYTES];
+    uint8_t entry[MSFL_CACHE_NAME_BYTES], look[MSFL_HASH_BYTES];
     char array_name[32];
-    snprintf(array_name, sizeof array_name, "picture %zu", number);
-    const char *name =
-        job->dataset != NULL ? array_name : msfl_texts_get(&job->items.paths, job->items.files[item->first]);
-    msfl_status status = name_entry(job, number, entry);
+    if (job->arrays != NULL) {
+        snprintf(array_name, sizeof array_name, "volume %u", item->first);
+    } else {
+        snprintf(array_name, sizeof array_name, "picture %zu", number);
+    }
+    const char *name = job->dataset != NULL || job->arrays != NULL
+                           ? array_name
+                           : msfl_texts_get(&job->items.paths, job->items.files[item->first]);
+    msfl_status status = look_of(job, item, look);
+    if (status == MSFL_OK) status = name_entry(job, number, entry);
     if (status != MSFL_OK) return note(out, status);
     status = msfl_cache_get(job->cache, &job->recipe, entry, &out->from_cache, &out->result);
     if (status != MSFL_OK) return status;
     if (!out->from_cache) {
-        status = note(out, make(job, number, name, &out->result));
+        status = make(job, number, name, &out->result);
+        if (status == MSFL_OK) status = check_unchanged(job, item, name, look);
+        status = note(out, status);
         if (status != MSFL_OK || out->status != MSFL_OK) return status;
         status = msfl_cache_put(job->cache, &job->recipe, entry, &out->result);
         if (status != MSFL_OK) return status;

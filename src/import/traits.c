@@ -2,22 +2,12 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "medsecurefl/dataset.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct tagged {
-    uint64_t key;
-    uint32_t label;
-} tagged;
-
-static int by_key(const void *a, const void *b) {
-    const tagged *x = a, *y = b;
-    if (x->key != y->key) return x->key < y->key ? -1 : 1;
-    return x->label < y->label ? -1 : x->label > y->label;
-}
 
 static uint64_t size_key(const msfl_facts *f) {
     return (uint64_t)f->width << 40 ^ (uint64_t)f->height << 20 ^ f->depth;
@@ -42,33 +32,6 @@ static uint64_t scanner_key(const msfl_facts *f) {
     return msfl_load64(f->scanner);
 }
 
-/* Right predictions among the samples of one value, each from the others: a value that occurs once tells nothing. */
-static uint32_t correct_in(const tagged *run, size_t n, uint32_t n_classes, uint32_t *count) {
-    memset(count, 0, n_classes * sizeof *count);
-    uint32_t best = 0, second = 0;
-    for (size_t i = 0; i < n; i++)
-        count[run[i].label]++;
-    for (uint32_t k = 0; k < n_classes; k++) {
-        if (count[k] > best) {
-            second = best;
-            best = count[k];
-        } else if (count[k] > second) {
-            second = count[k];
-        }
-    }
-    return best > second + 1 ? best : 0;
-}
-
-static double guessing_of(const uint32_t *labels, size_t n, uint32_t n_classes, uint32_t *count) {
-    uint32_t most = 0;
-    memset(count, 0, n_classes * sizeof *count);
-    for (size_t i = 0; i < n; i++)
-        count[labels[i]]++;
-    for (uint32_t k = 0; k < n_classes; k++)
-        most = count[k] > most ? count[k] : most;
-    return n == 0 ? 0 : (double)most / (double)n;
-}
-
 msfl_status msfl_traits_judge(const msfl_facts *facts, const uint32_t *labels, size_t n, uint32_t n_classes,
                               json_t *traits, json_t *warnings) {
     static const struct {
@@ -76,37 +39,28 @@ msfl_status msfl_traits_judge(const msfl_facts *facts, const uint32_t *labels, s
         uint64_t (*key_of)(const msfl_facts *);
     } list[] = {{"image size", size_key},   {"file type", format_key}, {"bit depth", bits_key},
                 {"channels", channels_key}, {"spacing", spacing_key},  {"scanner", scanner_key}};
-    tagged *all = msfl_alloc(n, sizeof *all);
-    uint32_t *count = msfl_alloc(n_classes, sizeof *count);
-    msfl_status status = all == NULL || count == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    double guessing = status == MSFL_OK ? guessing_of(labels, n, n_classes, count) : 0;
+    uint64_t *keys = msfl_alloc(n, sizeof *keys);
+    msfl_status status = keys == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     for (size_t t = 0; t < sizeof list / sizeof list[0] && status == MSFL_OK && n > 0; t++) {
+        msfl_trait found;
         for (size_t i = 0; i < n; i++)
-            all[i] = (tagged){list[t].key_of(&facts[i]), labels[i]};
-        qsort(all, n, sizeof *all, by_key);
-        uint32_t correct = 0, values = 0;
-        for (size_t begin = 0, end; begin < n; begin = end) {
-            for (end = begin + 1; end < n && all[end].key == all[begin].key;)
-                end++;
-            correct += correct_in(all + begin, end - begin, n_classes, count);
-            values++;
-        }
-        double accuracy = (double)correct / (double)n;
-        bool telling = values > 1 && accuracy - guessing > 0.3 * (1 - guessing);
+            keys[i] = list[t].key_of(&facts[i]);
+        status = msfl_trait_judge(keys, labels, n, n_classes, &found);
+        if (status != MSFL_OK) break;
         int failed = json_array_append_new(traits, json_pack("{s:s, s:i, s:f, s:b}", "trait", list[t].name, "values",
-                                                             (int)values, "accuracy", accuracy, "telling", telling));
-        if (telling) {
+                                                             (int)found.n_values, "accuracy", found.accuracy, "telling",
+                                                             found.telling));
+        if (found.telling) {
             char text[300];
             snprintf(text, sizeof text,
                      "the class can be told from the %s of the files alone in %.1f %% of the samples (the most common "
                      "class: %.1f %%): a network may learn that instead of the disease",
-                     list[t].name, 100 * accuracy, 100 * guessing);
+                     list[t].name, 100 * found.accuracy, 100 * found.guessing);
             failed |= json_array_append_new(warnings, json_string(text));
         }
         if (failed != 0) status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");
     }
-    msfl_free(all);
-    msfl_free(count);
+    msfl_free(keys);
     return status;
 }
 

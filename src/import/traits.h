@@ -6,10 +6,8 @@
 #include "text/json.h"
 
 /**
- * For each trait of the files (size, type, depth, spacing, scanner): how often naming the most common class among the
- * others of the same value is right, leaving each sample out of its own prediction. Adds an array of objects "trait",
- * "values", "accuracy", "telling" to `traits`, and a sentence for each telling one to `warnings`. Telling is what
- * removes more than 30 % of the errors of always naming the most common class.
+ * For each trait of the files (size, type, depth, spacing, scanner): msfl_trait_judge. Adds an array of objects
+ * "trait", "values", "accuracy", "telling" to `traits`, and a sentence for each telling one to `warnings`.
  */
 msfl_status msfl_traits_judge(const msfl_facts *facts, const uint32_t *labels, size_t n, uint32_t n_classes,
                               json_t *traits, json_t *warnings) MSFL_NODISCARD;

@@ -47,30 +47,35 @@ void job_eval_counters(const float *probabilities, const uint32_t *labels, uint3
     counters[JOB_EVAL_LOSS] = (uint64_t)llround(loss * JOB_LOSS_ONE);
 }
 
-void job_mask_counters(const uint8_t *found, const uint8_t *truth, uint32_t n, uint32_t n_pixels, double loss,
-                       uint64_t counters[JOB_EVAL_COUNTERS]) {
-    memset(counters, 0, JOB_EVAL_COUNTERS * sizeof *counters);
-    uint64_t right = 0;
-    for (size_t i = 0; i < (size_t)n * n_pixels; i++) {
+void job_mask_add(const uint8_t *found, const uint8_t *truth, size_t n_pixels, uint64_t counters[JOB_EVAL_COUNTERS]) {
+    for (size_t i = 0; i < n_pixels; i++) {
         uint32_t f = found[i], t = truth[i];
-        right += f == t;
+        counters[JOB_EVAL_CORRECT] += f == t; /* pixels, until it is closed */
         if (f == t && t >= 1 && t <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (t - 1)]++;
         if (t >= 1 && t <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (t - 1) + 1]++;
         if (f >= 1 && f <= JOB_MASK_CLASSES) counters[JOB_EVAL_BINS + 3 * (f - 1) + 2]++;
     }
+}
+
+void job_mask_close(uint32_t n, uint32_t n_pixels, double loss, uint64_t counters[JOB_EVAL_COUNTERS]) {
     counters[JOB_EVAL_CLIENTS] = 1;
     counters[JOB_EVAL_N] = n;
-    counters[JOB_EVAL_CORRECT] = (uint64_t)llround((double)right / n_pixels);
-    counters[JOB_EVAL_LOSS] = (uint64_t)llround(loss * n * JOB_LOSS_ONE);
+    counters[JOB_EVAL_CORRECT] = (uint64_t)llround((double)counters[JOB_EVAL_CORRECT] / n_pixels);
+    counters[JOB_EVAL_LOSS] = n > 0 ? (uint64_t)llround(loss * n * JOB_LOSS_ONE) : 0;
+}
+
+double job_counters_structure(const uint64_t counters[JOB_EVAL_COUNTERS], uint32_t class_index) {
+    const uint64_t *k = counters + JOB_EVAL_BINS + (size_t)3 * (class_index - 1);
+    return k[1] + k[2] == 0 ? NAN : 2 * (double)k[0] / (double)(k[1] + k[2]);
 }
 
 double job_counters_dice(const uint64_t counters[JOB_EVAL_COUNTERS]) {
     double sum = 0;
     int n = 0;
-    for (int c = 0; c < JOB_MASK_CLASSES; c++) {
-        const uint64_t *k = counters + JOB_EVAL_BINS + 3 * c;
-        if (k[1] + k[2] == 0) continue;
-        sum += 2 * (double)k[0] / (double)(k[1] + k[2]);
+    for (uint32_t c = 1; c <= JOB_MASK_CLASSES; c++) {
+        const double dice = job_counters_structure(counters, c);
+        if (isnan(dice)) continue;
+        sum += dice;
         n++;
     }
     return n > 0 ? sum / n : NAN;

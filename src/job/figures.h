@@ -30,14 +30,17 @@ void job_update_counters(const msfl_train_result *result, uint64_t n_clipped,
 void job_eval_counters(const float *probabilities, const uint32_t *labels, uint32_t n, uint32_t n_classes,
                        uint64_t counters[JOB_EVAL_COUNTERS]);
 /**
- * For a network that gives a class to every pixel: n images of n_pixels classes each, as found and as true. `loss`:
- * mean cross-entropy. Instead of the bins there are three counts for each class from 1 to JOB_MASK_CLASSES: pixels that
- * both have, that truth has, that were found. JOB_EVAL_CORRECT is the share of right pixels times n.
+ * For a network that gives a class to every pixel, instead of the bins: three counts for each class from 1 to
+ * JOB_MASK_CLASSES, pixels that both have, that truth has, that were found. From counters that are all zero, add pixels
+ * as found and as true, as many as there are, and close: n images of n_pixels each, `loss` their mean cross-entropy.
+ * JOB_EVAL_CORRECT is the share of right pixels times n, rounded.
  */
 enum { JOB_MASK_CLASSES = 2 * JOB_AUC_BINS / 3 };
-void job_mask_counters(const uint8_t *found, const uint8_t *truth, uint32_t n, uint32_t n_pixels, double loss,
-                       uint64_t counters[JOB_EVAL_COUNTERS]);
-/** Dice over all pixels of all images, mean over the classes from 1 on that occur; NaN without any. */
+void job_mask_add(const uint8_t *found, const uint8_t *truth, size_t n_pixels, uint64_t counters[JOB_EVAL_COUNTERS]);
+void job_mask_close(uint32_t n, uint32_t n_pixels, double loss, uint64_t counters[JOB_EVAL_COUNTERS]);
+/** Dice of a class from 1 to JOB_MASK_CLASSES over all pixels of all images; NaN where nobody has it. */
+double job_counters_structure(const uint64_t counters[JOB_EVAL_COUNTERS], uint32_t class_index);
+/** Its mean over the classes from 1 on that occur; NaN without any. */
 double job_counters_dice(const uint64_t counters[JOB_EVAL_COUNTERS]);
 /** From summed bins (values that share a bin count one half); NaN when a class is missing. */
 double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]);

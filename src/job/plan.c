@@ -77,7 +77,7 @@ static bool read(const json_t *o, const job_shape *shape, job_plan *out) {
         return false;
     }
     if (out->kind != JOB_UPDATE) return json_object_get(o, "clip") == NULL;
-    return read_clip(json_object_get(o, "clip"), shape->n_tensors, out->clip);
+    return read_clip(json_object_get(o, "clip"), shape->sent.n_tensors, out->clip);
 }
 
 msfl_status job_plan_parse(const char *text, size_t length, const job_shape *shape, job_plan *out) {
@@ -85,7 +85,7 @@ msfl_status job_plan_parse(const char *text, size_t length, const job_shape *sha
     json_t *o;
     msfl_status status = msfl_json_parse("round plan", text, length, PLAN_TEXT_MAX, &o);
     if (status != MSFL_OK) return status;
-    out->clip = msfl_alloc(shape->n_tensors, sizeof *out->clip);
+    out->clip = msfl_alloc(shape->sent.n_tensors, sizeof *out->clip);
     if (out->clip == NULL) {
         status = MSFL_NO_MEMORY;
     } else if (!read(o, shape, out)) {

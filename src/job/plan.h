@@ -14,7 +14,7 @@ typedef struct job_plan {
     job_kind kind;
     uint32_t model; /**< index of the weights */
     double learning_rate;
-    float *clip; /**< the job's n_tensors; NULL unless JOB_UPDATE */
+    float *clip; /**< one for each tensor that is sent; NULL unless JOB_UPDATE */
 } job_plan;
 
 void job_plan_clear(job_plan *plan);

@@ -23,13 +23,14 @@ static msfl_status list_tensors(job_shape *s) {
         }
         s->n_values += s->counts[i];
     }
-    return MSFL_OK;
+    return s->model != NULL ? job_sent_init(s->model, spec->norms, &s->sent)
+                            : job_sent_all(s->n_tensors, s->counts, s->weight, &s->sent);
 }
 
 static msfl_status count_slots(job_shape *s) {
-    float *clip = msfl_alloc(s->n_tensors, sizeof *clip);
+    float *clip = msfl_alloc(s->sent.n_tensors, sizeof *clip);
     if (clip == NULL) return MSFL_NO_MEMORY;
-    for (uint32_t i = 0; i < s->n_tensors; i++)
+    for (uint32_t i = 0; i < s->sent.n_tensors; i++)
         clip[i] = 1; /* slots do not depend on bounds */
     msfl_update_layout *layout;
     msfl_status status = job_shape_layout(s, clip, &layout);
@@ -53,6 +54,9 @@ msfl_status job_shape_new(const job_spec *spec, job_shape **out) {
     if (spec->model_yaml != NULL) {
         status = msfl_model_parse("model", spec->model_yaml, strlen(spec->model_yaml), 0, 0, 0, 0, &s->model);
     }
+    if (status == MSFL_OK && s->model != NULL && msfl_model_info_borrow(s->model)->is_pixelwise) {
+        s->n_structures = msfl_model_info_borrow(s->model)->n_classes - 1;
+    }
     if (status == MSFL_OK) status = list_tensors(s);
     if (status == MSFL_OK) status = count_slots(s);
     if (status != MSFL_OK) {
@@ -68,6 +72,7 @@ void job_shape_free(job_shape *s) {
     msfl_model_free(s->model);
     msfl_free(s->counts);
     msfl_free(s->weight);
+    job_sent_clear(&s->sent);
     msfl_free(s);
 }
 
@@ -91,17 +96,26 @@ msfl_status job_shape_initial(const job_shape *s, float *weights) {
     return MSFL_OK;
 }
 
+job_clip_rule job_shape_clip_rule(const job_shape *s) {
+    return (job_clip_rule){.clip = s->spec->clip,
+                           .value_bits = s->spec->value_bits,
+                           .n_tensors = s->sent.n_tensors,
+                           .counts = s->sent.counts,
+                           .weight = s->sent.weight,
+                           .n_values = s->sent.n_values};
+}
+
 msfl_status job_shape_layout(const job_shape *s, const float *clip, msfl_update_layout **out) {
     *out = NULL;
     if (clip == NULL) {
         return msfl_update_layout_new(s->spec->value_bits, JOB_EVAL_COUNTERS, 1, NULL, 0, out);
     }
-    msfl_update_range *ranges = msfl_alloc(s->n_tensors, sizeof *ranges);
+    msfl_update_range *ranges = msfl_alloc(s->sent.n_tensors, sizeof *ranges);
     if (ranges == NULL) return MSFL_NO_MEMORY;
-    for (uint32_t i = 0; i < s->n_tensors; i++)
-        ranges[i] = (msfl_update_range){s->counts[i], clip[i]};
+    for (uint32_t i = 0; i < s->sent.n_tensors; i++)
+        ranges[i] = (msfl_update_range){s->sent.counts[i], clip[i]};
     msfl_status status = msfl_update_layout_new(s->spec->value_bits, JOB_UPDATE_COUNTERS, s->spec->samples_max, ranges,
-                                                s->n_tensors, out);
+                                                s->sent.n_tensors, out);
     msfl_free(ranges);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/sodium.h"
 #include "job/aggregate.h"
-#include "job/norms.h"
+#include "job/pixels.h"
 #include "job/spec_fields.h"
 
 #include <math.h>
@@ -78,6 +78,17 @@ static msfl_status words_field(const reader *r, const char *what, size_t max, ch
     return MSFL_OK;
 }
 
+/* One line of text. */
+static msfl_status line_field(const reader *r, const char *what, size_t max, char *out) {
+    const msfl_yaml *n = r->at;
+    bool good = n->kind == MSFL_YAML_SCALAR && n->text[0] != 0 && strlen(n->text) <= max;
+    for (const unsigned char *t = good ? (const unsigned char *)n->text : NULL; t != NULL && *t != 0; t++)
+        good = good && *t >= 0x20 && *t != 0x7f;
+    if (!good) return msfl_yaml_fail(r->name, n, "%s must be one line of 1 to %zu bytes", what, max);
+    memcpy(out, n->text, strlen(n->text) + 1);
+    return MSFL_OK;
+}
+
 static msfl_status u64_field(const reader *r, const char *what, uint64_t min, uint64_t max, uint64_t *out) {
     double v;
     msfl_status status = msfl_yaml_f64(r->name, r->at, what, (double)min, (double)max, &v);
@@ -115,6 +126,7 @@ static const char *const schemes[] = {"packed", "plain", NULL};
 
 /* What a field's kind does with the node at `r`. */
 #define READ_NAME(field, min, max)   text_field(r, what, (size_t)(max), field)
+#define READ_LINE(field, min, max)   line_field(r, what, (size_t)(max), field)
 #define READ_WORDS(field, min, max)  words_field(r, what, (size_t)(max), field)
 #define READ_U32(field, min, max)    msfl_yaml_u32(r->name, r->at, what, (uint32_t)(min), (uint32_t)(max), &(field))
 #define READ_U64(field, min, max)    u64_field(r, what, (uint64_t)(min), (uint64_t)(max), &(field))
@@ -126,6 +138,8 @@ static const char *const schemes[] = {"packed", "plain", NULL};
 #define READ_NORMAL(field, min, max) copy_choice(r, what, normals, field)
 #define READ_DELIVERY(field, min, max)                                                                                 \
     (status = choice_field(r, what, deliveries, &k), (field) = (msfl_delivery)(k + 1), status)
+#define READ_NORMS(field, min, max)                                                                                    \
+    (status = choice_field(r, what, job_norms_words, &k), (field) = (job_norms)k, status)
 #define READ_OPTIMIZER(field, min, max)                                                                                \
     (status = choice_field(r, what, optimizers, &k), (field) = (msfl_optimizer)k, status)
 
@@ -253,20 +267,21 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         status = msfl_model_new(text, size[0], size[1], size[2], spec->n_classes, &model);
     }
     if (status != MSFL_OK) return msfl_fail_in(status, "%s: model", r->name);
-    if (msfl_model_info_borrow(model)->is_pixelwise) {
+    status = job_pixels_check(r->name, spec, msfl_model_info_borrow(model));
+    if (status != MSFL_OK) {
         msfl_model_free(model);
-        return msfl_fail(
-            MSFL_ERR_UNSUPPORTED,
-            "%s: the network gives a class to every pixel; jobs are about classes of images, and simulate about both",
-            r->name);
+        return status;
     }
     if (spec->balance && msfl_model_info_borrow(model)->n_classes > JOB_CLASSES_MAX) {
         msfl_model_free(model);
         return msfl_fail(MSFL_ERR_USAGE, "%s: balance: the network has more than %d classes", r->name, JOB_CLASSES_MAX);
     }
-    if (spec->local_norms && job_norms_count(model) == 0) {
+    job_sent sent;
+    status = job_sent_init(model, spec->norms, &sent);
+    job_sent_clear(&sent);
+    if (status != MSFL_OK) {
         msfl_model_free(model);
-        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms: the network has no normalisation layer", r->name);
+        return msfl_fail_in(status, "%s: norms", r->name);
     }
     spec->model_yaml = msfl_format("%s", msfl_model_yaml(model));
     if (spec->n_classes > 0 && msfl_model_info_borrow(model)->n_classes != spec->n_classes) {
@@ -290,9 +305,31 @@ static msfl_status check_name(const char *name) {
                             JOB_NAME_MAX, name);
 }
 
+msfl_model_facts job_spec_facts(const job_spec *spec, char recipe[2 * MSFL_HASH_BYTES + 1]) {
+    static const uint8_t none[MSFL_HASH_BYTES];
+    const bool named = memcmp(spec->recipe, none, sizeof none) != 0;
+    msfl_hex(spec->recipe, MSFL_HASH_BYTES, recipe);
+    return (msfl_model_facts){.class_names = (const char *const *)spec->classes,
+                              .normalise = spec->normalise,
+                              .recipe = named ? recipe : NULL,
+                              .recipe_name = named && spec->recipe_name[0] != 0 ? spec->recipe_name : NULL};
+}
+
+msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) {
+    *out = msfl_augment_default();
+    msfl_status status = spec->augmentation[0] == 0 ? MSFL_OK : msfl_augment_parse(spec->augmentation, out);
+    out->flip_horizontal = out->flip_horizontal || spec->flip_horizontal;
+    return status;
+}
+
 static msfl_status check(const char *name, const job_spec *spec) {
     const job_aggregate *rule;
+    msfl_augment augment;
     msfl_status status = check_name(spec->name);
+    if (status == MSFL_OK) {
+        status = job_spec_augment(spec, &augment);
+        if (status != MSFL_OK) return msfl_fail_in(status, "%s", name);
+    }
     if (status == MSFL_OK) status = job_aggregate_find(spec->aggregate, &rule);
     if (status != MSFL_OK) return status;
     if (spec->test_fraction + spec->validation_fraction >= 0.9) {
@@ -306,14 +343,20 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);
     }
-    if (spec->local_norms && spec->n_tensors > 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "%s: local_norms needs a network, whose normalisation layers are known", name);
+    if (spec->n_tensors > 0) status = job_pixels_check(name, spec, NULL);
+    if (status != MSFL_OK) return status;
+    if (spec->norms != JOB_NORMS_SHARED && spec->n_tensors > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: norms needs a network, whose normalisation layers are known", name);
     }
     if (spec->samples_max == 0) {
         return msfl_fail(MSFL_ERR_USAGE,
                          "%s: samples_max is missing: a bound that the whole federation may know on the training "
                          "images of any one hospital, such as 4096 (a closer bound keeps more precision)",
                          name);
+    }
+    static const uint8_t none[MSFL_HASH_BYTES];
+    if (spec->recipe_name[0] != 0 && memcmp(spec->recipe, none, sizeof none) == 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: recipe_name without recipe, the hash that counts", name);
     }
     if (spec->nonce[0] != 0 && (strlen(spec->nonce) != 32 || strspn(spec->nonce, "0123456789abcdef") != 32)) {
         return msfl_fail(MSFL_ERR_FORMAT, "%s: nonce must be 32 hexadecimal digits", name);

@@ -5,6 +5,8 @@
 
 #include "base/sodium.h"
 #include "job/course.h"
+#include "job/sent.h"
+#include "medsecurefl/dataset.h"
 #include "medsecurefl/machine.h"
 #include "medsecurefl/train.h"
 #include "text/yaml.h"
@@ -41,13 +43,14 @@ typedef struct job_spec {
     char aggregate[24];       /**< "fedavg": job/aggregate.h */
     msfl_train_options train; /**< for the built-in trainer; seed, first_epoch, class_weights unused */
     bool flip_horizontal;
-    char augmentation[200]; /**< in the words of msfl_augment_parse, which hospitals check; empty: the default */
+    char augmentation[200]; /**< in the words of msfl_augment_parse; empty: the default */
     bool balance;           /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
-    bool local_norms;       /**< hospitals keep their own normalisation layers: job/norms.h */
+    job_norms norms;        /**< whether hospitals keep their own normalisation layers: job/norms.h */
     char normalise[16];     /**< "image", "set", "none" */
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
+    char recipe_name[64];            /**< what that recipe is called, for people; empty: nothing */
     uint8_t recipe[MSFL_HASH_BYTES]; /**< hash of the recipe that every hospital's images were imported by; zero: any */
     uint8_t initial[MSFL_HASH_BYTES]; /**< hash of the initial weights (job_weights_hash); zero: by `seed` */
     char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
@@ -74,15 +77,23 @@ void job_task(const uint8_t job[MSFL_HASH_BYTES], const uint8_t roster[MSFL_HASH
 /** NAME-xxxxxxxx: the first 8 digits of the hash. */
 void job_id(const job_spec *spec, const uint8_t job[MSFL_HASH_BYTES], char out[JOB_ID_MAX + 1]);
 
+/** What files of the job's models say of it. `recipe` is where the hash is written out. Borrows from both. */
+msfl_model_facts job_spec_facts(const job_spec *spec, char recipe[2 * MSFL_HASH_BYTES + 1]);
+/** What augmentation does in the job, in the words of `augmentation` and by `flip_horizontal`. ERR_USAGE. */
+msfl_status job_spec_augment(const job_spec *spec, msfl_augment *out) MSFL_NODISCARD;
+
 /** What follows from a description: shapes, layouts, parameters. Immutable; free with job_shape_free. */
 typedef struct job_shape {
     const job_spec *spec; /**< borrowed */
     msfl_model *model;    /**< NULL for a job of `tensors` */
-    uint32_t n_tensors;
-    uint64_t *counts; /**< values of each tensor */
-    bool *weight;     /**< trained by gradient, each; else a statistic */
-    uint64_t n_values;
+    uint32_t n_tensors;   /**< of the weights */
+    uint64_t *counts;     /**< values of each tensor */
+    bool *weight;         /**< trained by gradient, each; else a statistic */
+    uint64_t n_values;    /**< of the weights */
+    job_sent sent;        /**< what an update has of them; bounds of a plan are for its tensors */
     uint64_t update_slots, evaluation_slots;
+    uint32_t
+        n_structures; /**< of a network that gives a class to every pixel: its classes but the background; else 0 */
 } job_shape;
 msfl_status job_shape_new(const job_spec *spec, job_shape **out) MSFL_NODISCARD;
 void job_shape_free(job_shape *shape);
@@ -91,6 +102,8 @@ void job_shape_free(job_shape *shape);
 msfl_status job_shape_params(const job_shape *shape, const msfl_roster_info *roster, msfl_params *out) MSFL_NODISCARD;
 /** Initial weights by the seed, n_values. ERR_MISSING for a job that brings its own. */
 msfl_status job_shape_initial(const job_shape *shape, float *weights) MSFL_NODISCARD;
+/** How clipping bounds of the job's updates are chosen. Borrows from `shape`. */
+job_clip_rule job_shape_clip_rule(const job_shape *shape);
 /** Layout of an update with these bounds, or, `clip` NULL, of evaluation figures. Free with msfl_update_layout_free. */
 msfl_status job_shape_layout(const job_shape *shape, const float *clip, msfl_update_layout **out) MSFL_NODISCARD;
 /** Model hash of an announcement: tensors and weights. */

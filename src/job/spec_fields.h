@@ -14,6 +14,7 @@
     X(F64, "clip", clip, 0, 1e6)                                                                                       \
     X(U32, "deadline_s", deadline_s, 5, 30 * 86400)                                                                    \
     X(DELIVERY, "delivery", delivery, 0, 0)                                                                            \
+    X(F32, "dice", train.dice, 0, 100)                                                                                 \
     X(FLAG, "evaluate", evaluate, 0, 1)                                                                                \
     X(FLAG, "flip_horizontal", flip_horizontal, 0, 1)                                                                  \
     X(F32, "focal", train.focal, 0, 10)                                                                                \
@@ -21,18 +22,19 @@
     X(F32, "label_smoothing", train.label_smoothing, 0, 0.9)                                                           \
     X(F32, "learning_rate", train.learning_rate, 1e-12, 100)                                                           \
     X(U32, "local_epochs", train.n_epochs, 1, 1000)                                                                    \
-    X(FLAG, "local_norms", local_norms, 0, 1)                                                                          \
     X(U32, "min_cohort", min_cohort, 2, MSFL_CLIENTS_MAX)                                                              \
     X(F32, "momentum", train.momentum, 0, 0.99999)                                                                     \
     X(NAME, "name", name, 1, JOB_NAME_MAX)                                                                             \
     X(NAME, "nonce", nonce, 32, 32)                                                                                    \
     X(NORMAL, "normalise", normalise, 0, 0)                                                                            \
+    X(NORMS, "norms", norms, 0, 0)                                                                                     \
     X(OPTIMIZER, "optimizer", train.optimizer, 0, 0)                                                                   \
     X(U32, "patience", rule.patience, 0, 100000)                                                                       \
     X(F64, "plateau_factor", rule.plateau_factor, 1e-6, 1)                                                             \
     X(U32, "plateau_patience", rule.plateau_patience, 0, 100000)                                                       \
     X(F32, "proximal", train.proximal, 0, 1000)                                                                        \
     X(HASH, "recipe", recipe, 0, 0)                                                                                    \
+    X(LINE, "recipe_name", recipe_name, 1, 63)                                                                         \
     X(U32, "rounds", rule.n_rounds, 1, 8000)                                                                           \
     X(U64, "samples_max", samples_max, 1, (uint64_t)1 << 34)                                                           \
     X(SCHEME, "scheme", scheme, 0, 0)                                                                                  \

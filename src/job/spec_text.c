@@ -26,6 +26,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 }
 
 #define TO_NAME(v)      json_string(v)
+#define TO_LINE(v)      json_string(v)
 #define TO_WORDS(v)     json_string(v)
 #define TO_SCHEME(v)    json_string(v)
 #define TO_NORMAL(v)    json_string(v)
@@ -36,6 +37,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 #define TO_FLAG(v)      json_boolean(v)
 #define TO_HASH(v)      hex(v)
 #define TO_DELIVERY(v)  json_string((v) == MSFL_DELIVERY_CLIENTS ? "clients" : "coordinator")
+#define TO_NORMS(v)     json_string(job_norms_words[v])
 #define TO_OPTIMIZER(v) json_string((v) == MSFL_ADAM ? "adam" : "sgd")
 
 static bool is_zero(const uint8_t hash[MSFL_HASH_BYTES]) {
@@ -66,10 +68,12 @@ static json_t *spec_json(const job_spec *spec) {
     if (spec->nonce[0] == 0) json_object_del(o, "nonce");
     if (is_zero(spec->initial)) json_object_del(o, "initial");
     if (is_zero(spec->recipe)) json_object_del(o, "recipe");
+    if (spec->recipe_name[0] == 0) json_object_del(o, "recipe_name");
     /* Fields that came later are not there at their defaults: a description keeps its hash. */
     if (spec->augmentation[0] == 0) json_object_del(o, "augmentation");
+    if (spec->train.dice == msfl_train_options_default().dice) json_object_del(o, "dice");
     if (!spec->balance) json_object_del(o, "balance");
-    if (!spec->local_norms) json_object_del(o, "local_norms");
+    if (spec->norms == JOB_NORMS_SHARED) json_object_del(o, "norms");
     if (spec->train.focal == 0) json_object_del(o, "focal");
     if (spec->train.proximal == 0) json_object_del(o, "proximal");
     json_object_set_new(o, "format", json_string("medsecurefl-job"));

@@ -61,10 +61,12 @@ static msfl_status get32(msfl_child *child, uint32_t max, uint32_t *v) {
     return status;
 }
 
-static msfl_status get_text(msfl_child *child, size_t max, char **text) {
+/* Of at most `*left` bytes, which become fewer by what came: not by what stands before the first zero in it. */
+static msfl_status get_text(msfl_child *child, size_t *left, char **text) {
     uint32_t length;
-    msfl_status status = get32(child, (uint32_t)max, &length);
+    msfl_status status = get32(child, (uint32_t)*left, &length);
     if (status != MSFL_OK) return status;
+    *left -= length;
     *text = msfl_alloc((size_t)length + 1, 1);
     if (*text == NULL) return MSFL_ERR_MEMORY;
     return msfl_child_read(child, *text, length);
@@ -80,10 +82,8 @@ static msfl_status get_texts(msfl_child *child, nn_h5_texts *t) {
     if (t->texts == NULL) return MSFL_ERR_MEMORY;
     t->n = n;
     size_t left = 4 * NN_H5_TEXT_MAX;
-    for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
-        status = get_text(child, left, &t->texts[i]);
-        if (status == MSFL_OK) left -= strlen(t->texts[i]);
-    }
+    for (uint32_t i = 0; i < n && status == MSFL_OK; i++)
+        status = get_text(child, &left, &t->texts[i]);
     return status;
 }
 
@@ -108,10 +108,10 @@ static msfl_status get_weight(msfl_child *child, nn_h5_weight *w) {
     return status;
 }
 
-static msfl_status read_contents(nn_h5_file *f) {
-    nn_h5_texts *texts[] = {&f->description, &f->config, &f->class_names, &f->normalise};
+msfl_status nn_h5_receive(nn_h5_file *f) {
+    nn_h5_texts *texts[] = {&f->description, &f->config, &f->class_names, &f->normalise, &f->recipe, &f->recipe_name};
     msfl_status status = MSFL_OK;
-    for (int i = 0; i < 4 && status == MSFL_OK; i++)
+    for (int i = 0; i < 6 && status == MSFL_OK; i++)
         status = get_texts(&f->child, texts[i]);
     uint32_t n = 0;
     if (status == MSFL_OK) status = get32(&f->child, MSFL_MODEL_TENSORS_MAX, &n);
@@ -147,7 +147,7 @@ msfl_status nn_h5_open(const uint8_t *bytes, size_t length, nn_h5_file *out) {
     nn_h5_read_job job = {bytes, length, values};
     size_t memory = CHILD_MEMORY + 3 * length + 2 * (size_t)values * sizeof(float);
     msfl_status status = msfl_child_start(nn_h5_child_read, &job, memory, 20 + (uint32_t)(length >> 24), &out->child);
-    if (status == MSFL_OK) status = explain(read_contents(out));
+    if (status == MSFL_OK) status = explain(nn_h5_receive(out));
     if (status != MSFL_OK) nn_h5_close(out);
     return status;
 }
@@ -168,6 +168,8 @@ void nn_h5_close(nn_h5_file *f) {
     clear_texts(&f->config);
     clear_texts(&f->class_names);
     clear_texts(&f->normalise);
+    clear_texts(&f->recipe);
+    clear_texts(&f->recipe_name);
     msfl_free(f->weights);
     *f = (nn_h5_file){.child = {.pid = -1, .fd = -1}};
 }

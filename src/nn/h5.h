@@ -52,7 +52,7 @@ typedef struct nn_h5_weight {
 /** A Keras file that is being read: what is in it, and a child that waits to hand over the values. */
 typedef struct nn_h5_file {
     msfl_child child;
-    nn_h5_texts description, config, class_names, normalise;
+    nn_h5_texts description, config, class_names, normalise, recipe, recipe_name;
     uint32_t n_weights;
     nn_h5_weight *weights;
     uint32_t next; /* weight whose values come next */
@@ -60,6 +60,9 @@ typedef struct nn_h5_file {
 
 /** Open from memory, which must stay until nn_h5_close. Everything in `out` is bounded and checked. */
 msfl_status nn_h5_open(const uint8_t *bytes, size_t length, nn_h5_file *out) MSFL_NODISCARD;
+/** What the child in `file` sends, up to the values; for tests, which put words into its mouth. On failure nn_h5_close
+ *  frees what came. */
+msfl_status nn_h5_receive(nn_h5_file *file) MSFL_NODISCARD;
 /** Values of the next weight, in the order of `weights`: `count` floats. */
 msfl_status nn_h5_values(nn_h5_file *file, float *values) MSFL_NODISCARD;
 void nn_h5_close(nn_h5_file *file);

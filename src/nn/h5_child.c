@@ -231,6 +231,8 @@ void nn_h5_child_read(void *ctx, int out) {
     send_texts(root, "model_config", out);
     send_texts(root, "class_names", out);
     send_texts(root, "normalise", out);
+    send_texts(root, "medsecurefl_recipe", out);
+    send_texts(root, "medsecurefl_recipe_name", out);
     /* model.save puts the weights in a group of their own, save_weights puts them in the root. */
     if (H5Lexists(root, "model_weights", H5P_DEFAULT) > 0) root = open_group(root, "model_weights");
     size_t n = walk(root, job->values_max, NULL, out);

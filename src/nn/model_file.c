@@ -116,8 +116,9 @@ static void list_clear(list *l) {
 }
 
 msfl_status msfl_model_save(const char *path, const msfl_model *model, const float *weights,
-                            const char *const *class_names, const char *normalise) {
+                            const msfl_model_facts *facts) {
     const nn_arch *arch = nn_model_arch(model);
+    const msfl_model_facts f = facts != NULL ? *facts : (msfl_model_facts){0};
     if (!nn_kernels_borrow()->all_finite(weights, arch->n_values)) {
         return msfl_fail(MSFL_ERR_NUMERIC, "%s: not written: a weight is not finite", path);
     }
@@ -129,8 +130,10 @@ msfl_status msfl_model_save(const char *path, const msfl_model *model, const flo
     add_attribute(&l, "backend", msfl_strdup("tensorflow"));
     add_attribute(&l, "model_config", config);
     add_attribute(&l, "medsecurefl_model", msfl_strdup(msfl_model_yaml(model)));
-    if (class_names != NULL) add_class_names(&l, class_names, arch->n_classes);
-    if (normalise != NULL) add_attribute(&l, "normalise", msfl_strdup(normalise));
+    if (f.class_names != NULL) add_class_names(&l, f.class_names, arch->n_classes);
+    if (f.normalise != NULL) add_attribute(&l, "normalise", msfl_strdup(f.normalise));
+    if (f.recipe != NULL) add_attribute(&l, "medsecurefl_recipe", msfl_strdup(f.recipe));
+    if (f.recipe_name != NULL) add_attribute(&l, "medsecurefl_recipe_name", msfl_strdup(f.recipe_name));
     add(&l, NN_H5_GROUP, msfl_strdup("/model_weights"), NULL);
     add_text(&l, add(&l, NN_H5_TEXT, msfl_strdup("/model_weights"), "keras_version"), msfl_strdup("2.11.0"));
     add_text(&l, add(&l, NN_H5_TEXT, msfl_strdup("/model_weights"), "backend"), msfl_strdup("tensorflow"));
@@ -152,6 +155,8 @@ void msfl_model_extra_clear(msfl_model_extra *extra) {
         msfl_free(extra->class_names[c]);
     msfl_free(extra->class_names);
     msfl_free(extra->normalise);
+    msfl_free(extra->recipe);
+    msfl_free(extra->recipe_name);
     *extra = (msfl_model_extra){0};
 }
 
@@ -245,6 +250,25 @@ static msfl_status read_weights(const char *path, const nn_arch *arch, nn_h5_fil
     return MSFL_OK;
 }
 
+static char *take_text(nn_h5_texts *texts) {
+    char *text = texts->n == 1 ? texts->texts[0] : NULL;
+    if (text != NULL) texts->texts[0] = NULL;
+    return text;
+}
+
+/* What will be compared and shown: a hash, and a line of text. */
+static bool is_recipe(const msfl_model_extra *e) {
+    enum { NAME_BYTES = 64 };
+    const char *hash = e->recipe, *name = e->recipe_name;
+    if (hash != NULL &&
+        (strlen(hash) != (size_t)2 * MSFL_HASH_BYTES || strspn(hash, "0123456789abcdef") != strlen(hash)))
+        return false;
+    for (const unsigned char *t = (const unsigned char *)name; t != NULL && *t != 0; t++) {
+        if (*t < 0x20 || *t == 0x7f) return false;
+    }
+    return name == NULL || (hash != NULL && strlen(name) < NAME_BYTES);
+}
+
 /* Moves the texts out of `file`. */
 static msfl_status read_extra(const char *path, uint32_t n_classes, nn_h5_file *file, msfl_model_extra *extra) {
     extra->n_classes = n_classes;
@@ -256,11 +280,11 @@ static msfl_status read_extra(const char *path, uint32_t n_classes, nn_h5_file *
         extra->class_names = file->class_names.texts;
         file->class_names = (nn_h5_texts){0};
     }
-    if (file->normalise.n == 1) {
-        extra->normalise = file->normalise.texts[0];
-        file->normalise.texts[0] = NULL;
-    }
-    return MSFL_OK;
+    extra->normalise = take_text(&file->normalise);
+    extra->recipe = take_text(&file->recipe);
+    extra->recipe_name = take_text(&file->recipe_name);
+    if (is_recipe(extra)) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_FORMAT, "%s: the attributes that name a recipe are none of ours", path);
 }
 
 msfl_status msfl_model_load(const char *path, msfl_model **model, float **weights, msfl_model_extra *extra) {

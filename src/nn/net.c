@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum {
     SHARDS_MAX = 16,           /* enough for the cores of a hospital's machine, few enough to add up quickly */
@@ -165,6 +166,18 @@ static void place_values(nn_net *net) {
     net->scratchpad = reserve(used, scratchpad / sizeof(float) + 1);
 }
 
+/* A description comes from elsewhere. Where memory is promised before it is there, asking for too much of it ends the
+ * process later, without a word. */
+static msfl_status check_memory(const nn_net *net) {
+    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double bytes = (double)sizeof(float) * ((double)net->workspace_floats + (double)net->gradient_floats);
+    if (machine <= 0 || bytes <= 0.75 * machine) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_LIMIT,
+                     "the network '%s' needs %.1f GiB for %u images at a time, and this machine has %.1f GiB in all: "
+                     "choose a smaller batch or smaller images",
+                     net->arch->name, bytes / 0x1p30, net->shard_images, machine / 0x1p30);
+}
+
 msfl_status nn_net_new(const msfl_model *model, uint32_t batch, nn_net **out) {
     *out = NULL;
     nn_net *net = msfl_alloc(1, sizeof *net);
@@ -188,6 +201,11 @@ msfl_status nn_net_new(const msfl_model *model, uint32_t batch, nn_net **out) {
     }
     place_gradients(net);
     place_values(net);
+    status = check_memory(net);
+    if (status != MSFL_OK) {
+        nn_net_free(net);
+        return status;
+    }
     *out = net;
     return MSFL_OK;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *const msfl_mirrored_words[4] = {"matters", "irrelevant", "unoriented", NULL};
+
 /* The fewest digits that give the number back: the same text on every machine. */
 static void put_number(msfl_buffer *out, double v) {
     char text[40];
@@ -88,6 +90,8 @@ static void put_step(msfl_buffer *out, const msfl_step *s, bool *is_flat) {
             msfl_put_text(out, ", ");
             put_region(out, "content", &s->region);
         }
+        /* Left out where there are none: recipes of before keep their hash. */
+        if (s->neighbours > 0) msfl_put_text(out, ", neighbours: %u", s->neighbours);
         *is_flat = true;
         break;
     }
@@ -96,8 +100,9 @@ static void put_step(msfl_buffer *out, const msfl_step *s, bool *is_flat) {
 
 void msfl_recipe_text(const msfl_recipe *r, msfl_buffer *out) {
     bool is_flat = !r->volumes;
-    msfl_put_text(out, "recipe: %d\ninput: %s\nvalues: %s\ncolour: %s\n", MSFL_RECIPE_VERSION,
-                  r->volumes ? "volume" : "picture", r->display ? "display" : "measured", r->rgb ? "rgb" : "grey");
+    msfl_put_text(out, "recipe: %d\ninput: %s\nvalues: %s\ncolour: %s\nlaterality: %s\n", MSFL_RECIPE_VERSION,
+                  r->volumes ? "volume" : "picture", r->display ? "display" : "measured", r->rgb ? "rgb" : "grey",
+                  msfl_mirrored_words[r->mirrored]);
     for (uint32_t i = 0; i < r->n_sequences; i++)
         msfl_put_text(out, "%s\"%s\"%s", i == 0 ? "sequences: [" : ", ", r->sequences[i],
                       i + 1 == r->n_sequences ? "]\n" : "");

@@ -213,12 +213,13 @@ static msfl_status read_resize(parser *p, const msfl_yaml *v, msfl_step *s) {
 }
 
 static msfl_status read_slices(parser *p, const msfl_yaml *v, msfl_step *s) {
-    static const char *const keys[] = {"axis", "count", "share", "content", NULL};
+    static const char *const keys[] = {"axis", "count", "share", "content", "neighbours", NULL};
     static const char *const axes[] = {"axial", "coronal", "sagittal", "slices", "rows", "columns", NULL};
     msfl_status status = volumes_only(p, v, "slices");
     if (status == MSFL_OK) status = msfl_yaml_only(p->name, v, keys);
     const msfl_yaml *axis = msfl_yaml_get(v, "axis"), *count = msfl_yaml_get(v, "count");
     const msfl_yaml *share = msfl_yaml_get(v, "share"), *content = msfl_yaml_get(v, "content");
+    const msfl_yaml *beside = msfl_yaml_get(v, "neighbours");
     uint32_t choice = 0;
     if (status == MSFL_OK && axis == NULL) status = no_key(p, v, "slices", "axis");
     if (status == MSFL_OK) status = msfl_yaml_choice(p->name, axis, "axis", axes, &choice);
@@ -232,6 +233,10 @@ static msfl_status read_slices(parser *p, const msfl_yaml *v, msfl_step *s) {
         status = msfl_yaml_u32(p->name, count, "count", 1, MSFL_RECIPE_SLICES_MAX, &s->count);
     }
     if (status == MSFL_OK && share != NULL) status = msfl_yaml_f64(p->name, share, "share", 0, 1, &s->share);
+    if (status == MSFL_OK && beside != NULL) {
+        status = msfl_yaml_u32(p->name, beside, "neighbours", 0, MSFL_RECIPE_NEIGHBOURS_MAX, &s->neighbours);
+        p->r->neighbours = s->neighbours;
+    }
     if (status == MSFL_OK && content != NULL && s->share <= 0) {
         status = msfl_yaml_fail(p->name, content, "content says what 'share' is a share of, and that is not there");
     }
@@ -271,16 +276,25 @@ static msfl_status read_step(parser *p, const msfl_yaml *item) {
                           v->key);
 }
 
+/* YAML's escapes write characters that stand nowhere in the file; names are shown, and stand in the hashed text. */
+static bool has_control(const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0; p++) {
+        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) return true;
+    }
+    return false;
+}
+
 static msfl_status read_sequences(parser *p, const msfl_yaml *node) {
     msfl_recipe *r = p->r;
-    if (node->kind != MSFL_YAML_SEQUENCE || node->n < 1 || node->n > MSFL_RECIPE_CHANNELS_MAX) {
+    if (node->kind != MSFL_YAML_SEQUENCE || node->n < 1 || node->n > MSFL_RECIPE_SEQUENCES_MAX) {
         return msfl_yaml_fail(p->name, node, "sequences is a list of 1 to %d columns of labels.csv",
-                              MSFL_RECIPE_CHANNELS_MAX);
+                              MSFL_RECIPE_SEQUENCES_MAX);
     }
     for (const msfl_yaml *v = node->first; v != NULL; v = v->next) {
         if (v->kind != MSFL_YAML_SCALAR || v->text[0] == 0 || strlen(v->text) >= MSFL_RECIPE_NAME_BYTES ||
-            strpbrk(v->text, "\"\\\n\r\t") != NULL) {
-            return msfl_yaml_fail(p->name, v, "the name of a column has 1 to %d characters, without quotes",
+            strpbrk(v->text, "\"\\") != NULL || has_control(v->text)) {
+            return msfl_yaml_fail(p->name, v,
+                                  "the name of a column has 1 to %d characters, without quotes and control characters",
                                   MSFL_RECIPE_NAME_BYTES - 1);
         }
         memcpy(r->sequences[r->n_sequences++], v->text, strlen(v->text) + 1);
@@ -338,7 +352,12 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
     }
     r->width = p->size[0];
     r->height = p->size[1];
-    r->channels = r->rgb ? 3 : r->n_sequences > 0 ? r->n_sequences : 1;
+    r->channels = (r->rgb ? 3 : r->n_sequences > 0 ? r->n_sequences : 1) * (2 * r->neighbours + 1);
+    if (r->channels > MSFL_RECIPE_CHANNELS_MAX) {
+        return msfl_yaml_fail(p->name, root,
+                              "%u sequences with %u neighbours on either side are %u channels; at most %d",
+                              r->n_sequences, r->neighbours, r->channels, MSFL_RECIPE_CHANNELS_MAX);
+    }
     uint64_t values = (uint64_t)r->width * r->height * r->depth * r->channels; /* below 2^40 */
     if (!p->is_flat && values > MSFL_RECIPE_VALUES_MAX) {
         return msfl_yaml_fail(p->name, root, "volumes of more than %d values come out", MSFL_RECIPE_VALUES_MAX);
@@ -348,8 +367,8 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
 }
 
 static msfl_status read_head(parser *p, const msfl_yaml *root) {
-    static const char *const keys[] = {"recipe",    "name",  "input", "values", "colour",
-                                       "sequences", "steps", "store", NULL};
+    static const char *const keys[] = {"recipe",    "name",  "input", "values",     "colour",
+                                       "sequences", "steps", "store", "laterality", NULL};
     static const char *const inputs[] = {"picture", "volume", NULL}, *const values[] = {"display", "measured", NULL};
     static const char *const colours[] = {"grey", "rgb", NULL};
     msfl_recipe *r = p->r;
@@ -377,14 +396,21 @@ static msfl_status read_head(parser *p, const msfl_yaml *root) {
     v = msfl_yaml_get(root, "colour");
     if (status == MSFL_OK && v != NULL) status = msfl_yaml_choice(p->name, v, "colour", colours, &colour);
     r->rgb = colour == 1;
+    v = msfl_yaml_get(root, "laterality");
+    uint32_t mirrored = MSFL_MIRRORED_OTHER;
+    if (status == MSFL_OK && v != NULL) {
+        status = msfl_yaml_choice(p->name, v, "laterality", msfl_mirrored_words, &mirrored);
+    }
+    r->mirrored = (msfl_mirrored)mirrored;
     v = msfl_yaml_get(root, "sequences");
     if (status == MSFL_OK && v != NULL) status = read_sequences(p, v);
     if (status == MSFL_OK && r->rgb && (r->volumes || r->n_sequences > 0)) {
         status = msfl_yaml_fail(p->name, root, "colour: rgb goes with pictures of one file each");
     }
     if (status == MSFL_OK && name != NULL) {
-        if (name->kind != MSFL_YAML_SCALAR || strlen(name->text) >= MSFL_RECIPE_NAME_BYTES) {
-            return msfl_yaml_fail(p->name, name, "the name has at most %d characters", MSFL_RECIPE_NAME_BYTES - 1);
+        if (name->kind != MSFL_YAML_SCALAR || strlen(name->text) >= MSFL_RECIPE_NAME_BYTES || has_control(name->text)) {
+            return msfl_yaml_fail(p->name, name, "the name has at most %d characters, and no control characters",
+                                  MSFL_RECIPE_NAME_BYTES - 1);
         }
         memcpy(r->name, name->text, strlen(name->text) + 1);
     }

@@ -9,7 +9,9 @@
 enum {
     MSFL_RECIPE_VERSION = 1,
     MSFL_RECIPE_STEPS_MAX = 32,
-    MSFL_RECIPE_CHANNELS_MAX = 8,
+    MSFL_RECIPE_SEQUENCES_MAX = 8,
+    MSFL_RECIPE_CHANNELS_MAX = 16, /**< of a picture that comes out: what a set holds (docs/formats/set.md) */
+    MSFL_RECIPE_NEIGHBOURS_MAX = (MSFL_RECIPE_CHANNELS_MAX - 1) / 2,
     MSFL_RECIPE_NAME_BYTES = 64,
     MSFL_RECIPE_BYTES_MAX = 1 << 16,
     MSFL_RECIPE_SIDE_MAX = 4096,     /**< pixels of a side after `fit` or `resize` */
@@ -53,24 +55,36 @@ typedef struct msfl_step {
     bool on_content;    /**< fit: about the middle of the content, not of the image */
     bool fill_minimum;  /**< fit: pad with the smallest value, not with `fill` */
     double fill;
-    uint32_t axis;  /**< slices: 0 to 2, the axis along which they are taken */
-    bool upright;   /**< slices by a name: as they are looked at, the first row anterior or superior */
-    uint32_t count; /**< slices: evenly spaced among the eligible; 0: all of them */
-    double share;   /**< slices: eligible is what has this share of the content of the fullest slice; 0: all are */
+    uint32_t axis;       /**< slices: 0 to 2, the axis along which they are taken */
+    bool upright;        /**< slices by a name: as they are looked at, the first row anterior or superior */
+    uint32_t count;      /**< slices: evenly spaced among the eligible; 0: all of them */
+    double share;        /**< slices: eligible is what has this share of the content of the fullest slice; 0: all are */
+    uint32_t neighbours; /**< slices: so many on either side are channels of the picture too */
 } msfl_step;
+
+/** What a mirrored picture would be. */
+typedef enum msfl_mirrored {
+    MSFL_MIRRORED_OTHER,    /**< another picture: left and right mean something */
+    MSFL_MIRRORED_SIDEWAYS, /**< one that could be: left and right may change places */
+    MSFL_MIRRORED_ANY       /**< the same upside down */
+} msfl_mirrored;
+/** "matters", "irrelevant", "unoriented"; then NULL. */
+extern const char *const msfl_mirrored_words[4];
 
 typedef struct msfl_recipe {
     char name[MSFL_RECIPE_NAME_BYTES]; /**< for people; not hashed */
     bool volumes;                      /**< inputs are volumes; else pictures */
-    bool display; /**< values as they are looked at, 0 to 1 by the file's own window; else as measured */
-    bool rgb;     /**< three channels of colour; else grey */
+    bool display;           /**< values as they are looked at, 0 to 1 by the file's own window; else as measured */
+    bool rgb;               /**< three channels of colour; else grey */
+    msfl_mirrored mirrored; /**< key laterality */
     uint32_t n_sequences;
-    char sequences[MSFL_RECIPE_CHANNELS_MAX][MSFL_RECIPE_NAME_BYTES]; /**< columns of labels.csv, one channel each */
+    char sequences[MSFL_RECIPE_SEQUENCES_MAX][MSFL_RECIPE_NAME_BYTES]; /**< columns of labels.csv, one channel each */
     msfl_step steps[MSFL_RECIPE_STEPS_MAX];
     uint32_t n_steps;
     uint32_t bits;                    /**< of a stored sample: 8 or 16 */
     double low, high;                 /**< values that the smallest and the largest sample stand for */
     uint32_t width, height, channels; /**< of the pictures that come out */
+    uint32_t neighbours;              /**< of its step slices; each sequence has 2 x neighbours + 1 channels */
     uint32_t depth;                   /**< slices of the volume that comes out; 1: pictures */
     double spacing[3];                /**< mm of that volume's voxels, columns, rows, slices; 0: not known */
     uint8_t hash[MSFL_HASH_BYTES];    /**< of the canonical text */

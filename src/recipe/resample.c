@@ -138,9 +138,33 @@ static float smallest(const msfl_volume *v) {
     return low;
 }
 
+/* Whether a grid whose indices `m` takes to those of `v` can have a voxel in it: by the box around its eight corners.
+ */
+static bool meets(const msfl_volume *v, const msfl_volume *grid, const double m[3][4]) {
+    for (int i = 0; i < 3; i++) {
+        double low = m[i][3], high = m[i][3];
+        for (int j = 0; j < 3; j++) {
+            double reach = m[i][j] * (grid->sides[j] - 1.0);
+            low += reach < 0 ? reach : 0;
+            high += reach > 0 ? reach : 0;
+        }
+        if (high < -0.5 || low > v->sides[i] - 0.5) return false;
+    }
+    return true;
+}
+
 msfl_status msfl_volume_align(const char *name, msfl_volume *v, const msfl_volume *like, bool nearest) {
-    if (v->placed != like->placed || !v->placed) {
-        if (memcmp(v->sides, like->sides, sizeof v->sides) == 0) return MSFL_OK;
+    /* A place that is only assumed says nothing about another file's: masks are often written without one, and by the
+     * convention they would come out mirrored beside pictures that have theirs. */
+    bool known = v->placed && like->placed && !v->assumed && !like->assumed;
+    if (!known) {
+        if (memcmp(v->sides, like->sides, sizeof v->sides) == 0) {
+            memcpy(v->spacing, like->spacing, sizeof v->spacing);
+            memcpy(v->affine, like->affine, sizeof v->affine);
+            v->placed = like->placed;
+            v->assumed = like->assumed;
+            return MSFL_OK;
+        }
         return msfl_fail(MSFL_ERR_MISMATCH,
                          "%s: %u x %u x %u voxels where %u x %u x %u are expected, and it is not known how they lie in "
                          "space",
@@ -157,6 +181,13 @@ msfl_status msfl_volume_align(const char *name, msfl_volume *v, const msfl_volum
             for (int k = 0; k < 3; k++)
                 m[i][j] += inverse[i][k] * like->affine[k][j];
         }
+    }
+    if (!meets(v, like, m)) {
+        return msfl_fail(
+            MSFL_ERR_MISMATCH,
+            "%s: by its header it lies elsewhere in space than the picture that it belongs to: no voxel of "
+            "it would fall into that",
+            name);
     }
     msfl_volume out = *like;
     out.values = NULL;

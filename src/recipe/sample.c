@@ -18,7 +18,7 @@ msfl_status msfl_sample_add(const msfl_recipe *r, const char *name, const msfl_i
     msfl_values values = r->display ? MSFL_VALUES_DISPLAY : MSFL_VALUES_MEASURED;
     msfl_status status = MSFL_OK;
     for (int colour = r->rgb ? 0 : -1; colour < (r->rgb ? 3 : 0) && status == MSFL_OK; colour++) {
-        if (s->n_channels == MSFL_RECIPE_CHANNELS_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%s: too many channels", name);
+        if (s->n_channels == MSFL_RECIPE_SEQUENCES_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%s: too many channels", name);
         msfl_volume v;
         status = msfl_volume_of(name, image, values, colour, !r->volumes, &v);
         if (status != MSFL_OK) return status;
@@ -137,12 +137,11 @@ static void find_content(const msfl_step *step, const msfl_volume *v, int64_t mi
 
 static msfl_status fit(const msfl_step *step, bool is_flat, msfl_sample *s) {
     const msfl_volume *first = &s->channels[0];
-    uint32_t size[3] = {step->size[0], step->size[1], is_flat ? first->sides[2] : step->size[2]};
+    uint32_t size[3] = {step->size[0], step->size[1], step->size[2]};
     int64_t middle2[3];
     for (int i = 0; i < 3; i++)
         middle2[i] = (int64_t)first->sides[i] - 1;
     if (step->on_content) find_content(step, first, middle2);
-    if (is_flat) middle2[2] = (int64_t)first->sides[2] - 1;
     msfl_status status = MSFL_OK;
     msfl_volume *v;
     for (uint32_t k = 0; (v = member(s, k)) != NULL && status == MSFL_OK; k++) {
@@ -151,6 +150,10 @@ static msfl_status fit(const msfl_step *step, bool is_flat, msfl_sample *s) {
             fill = (float)step->fill;
             for (size_t i = 0; i < msfl_volume_count(v) && step->fill_minimum; i++)
                 fill = i == 0 || v->values[i] < fill ? v->values[i] : fill;
+        }
+        if (is_flat) { /* every slice stays; with neighbours a mask has fewer */
+            size[2] = v->sides[2];
+            middle2[2] = (int64_t)v->sides[2] - 1;
         }
         status = msfl_volume_fit(v, size, middle2, fill);
     }
@@ -191,18 +194,22 @@ done:
     return taken;
 }
 
-static msfl_status cut(const msfl_step *step, const uint32_t *chosen, uint32_t n, msfl_volume *v) {
+/* The chosen slices, each from `beside` before to `beside` behind it; beyond the volume its outer slice repeats. */
+static msfl_status cut(const msfl_step *step, const uint32_t *chosen, uint32_t n, uint32_t beside, msfl_volume *v) {
     uint32_t across = step->axis == 0 ? 1 : 0, down = step->axis == 2 ? 1 : 2;
     const size_t strides[3] = {1, v->sides[0], (size_t)v->sides[0] * v->sides[1]};
-    const uint32_t sides[3] = {v->sides[across], v->sides[down], n};
+    const uint32_t each = 2 * beside + 1, sides[3] = {v->sides[across], v->sides[down], n * each};
+    const uint32_t last = v->sides[step->axis] - 1;
     msfl_volume out;
     msfl_status status = msfl_volume_new(sides, NULL, &out);
     if (status != MSFL_OK) return status;
     float *to = out.values;
-    for (uint32_t z = 0; z < n; z++) {
+    for (uint32_t z = 0; z < n * each; z++) {
+        uint32_t behind = chosen[z / each] + z % each, from = behind < beside ? 0 : behind - beside;
+        if (from > last) from = last;
         for (uint32_t y = 0; y < sides[1]; y++) {
             const float *row =
-                v->values + chosen[z] * strides[step->axis] + (step->upright ? sides[1] - 1 - y : y) * strides[down];
+                v->values + from * strides[step->axis] + (step->upright ? sides[1] - 1 - y : y) * strides[down];
             for (uint32_t x = 0; x < sides[0]; x++)
                 *to++ = row[x * strides[across]];
         }
@@ -221,7 +228,7 @@ static msfl_status slices(const char *name, const msfl_step *step, msfl_sample *
     msfl_status status = MSFL_OK;
     msfl_volume *v;
     for (uint32_t k = 0; (v = member(s, k)) != NULL && status == MSFL_OK; k++)
-        status = cut(step, chosen, n, v);
+        status = cut(step, chosen, n, k == s->n_channels ? 0 : step->neighbours, v);
     return status;
 }
 
@@ -244,9 +251,9 @@ static msfl_status move(const char *name, const msfl_step *step, bool is_flat, m
 
 msfl_status msfl_sample_run(const msfl_recipe *r, const char *name, msfl_sample *s) {
     bool is_flat = !r->volumes;
-    if (s->n_channels != r->channels) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "%s: %u channels; the recipe asks for %u", name, s->n_channels,
-                         r->channels);
+    const uint32_t wanted = r->channels / (2 * r->neighbours + 1);
+    if (s->n_channels != wanted) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s: %u channels; the recipe asks for %u", name, s->n_channels, wanted);
     }
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; i < r->n_steps && status == MSFL_OK; i++) {
@@ -289,14 +296,15 @@ size_t msfl_recipe_mask_bytes(const msfl_recipe *r) {
 
 msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_pictures *out) {
     const msfl_volume *first = &s->channels[0];
-    if (first->sides[0] != r->width || first->sides[1] != r->height || s->n_channels != r->channels) {
+    const uint32_t each = 2 * r->neighbours + 1;
+    if (first->sides[0] != r->width || first->sides[1] != r->height || s->n_channels * each != r->channels) {
         return msfl_fail(MSFL_ERR_MISMATCH, "%u x %u pixels came out of a recipe for %u x %u", first->sides[0],
                          first->sides[1], r->width, r->height);
     }
     if (r->depth > 1 && first->sides[2] != r->depth) {
         return msfl_fail(MSFL_ERR_MISMATCH, "%u slices came out of a recipe for %u", first->sides[2], r->depth);
     }
-    msfl_pictures p = {.n = r->depth > 1 ? 1 : first->sides[2]};
+    msfl_pictures p = {.n = r->depth > 1 ? 1 : first->sides[2] / each};
     size_t pixels = msfl_recipe_mask_bytes(r);
     p.samples = msfl_alloc(p.n, msfl_recipe_picture_bytes(r));
     if (s->has_mask) p.masks = msfl_alloc(p.n, pixels);
@@ -305,13 +313,14 @@ msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_p
         return MSFL_NO_MEMORY;
     }
     const double top = r->bits == 8 ? 255 : 65535, scale = top / (r->high - r->low);
-    for (uint32_t k = 0; k < r->channels; k++) {
-        const float *values = s->channels[k].values;
-        for (size_t i = 0; i < p.n * pixels; i++) {
+    for (size_t channel = 0; channel < (size_t)p.n * r->channels; channel++) {
+        size_t picture = channel / r->channels, k = channel % r->channels;
+        const float *values = s->channels[k / each].values + (picture * each + k % each) * pixels;
+        for (size_t i = 0; i < pixels; i++) {
             double v = ((double)values[i] - r->low) * scale;
             p.n_clipped += v < -0.5 || v > top + 0.5;
             uint32_t sample = v > 0 ? v < top ? (uint32_t)(v + 0.5) : (uint32_t)top : 0;
-            size_t at = i * r->channels + k;
+            size_t at = (picture * pixels + i) * r->channels + k;
             if (r->bits == 8) {
                 p.samples[at] = (uint8_t)sample;
             } else {

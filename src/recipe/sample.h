@@ -7,8 +7,9 @@
 
 /** Zero-initialise; msfl_sample_clear when done. */
 typedef struct msfl_sample {
-    msfl_volume channels[MSFL_RECIPE_CHANNELS_MAX]; /**< all on one grid after the first step */
-    uint32_t n_channels;
+    msfl_volume channels[MSFL_RECIPE_SEQUENCES_MAX]; /**< all on one grid after the first step */
+    uint32_t n_channels; /**< one for each sequence or colour. After a step slices with neighbours each holds, for every
+                              slice that is taken, that slice between its neighbours; the mask the slice alone. */
     bool has_mask;
     msfl_volume mask; /**< takes every step that moves voxels, by the nearest one */
 } msfl_sample;
@@ -38,7 +39,8 @@ void msfl_pictures_clear(msfl_pictures *p);
 size_t msfl_recipe_picture_bytes(const msfl_recipe *recipe);
 size_t msfl_recipe_mask_bytes(const msfl_recipe *recipe);
 
-/** Values to samples: round((v - low) / (high - low) x full scale), halves up. The sample must have run. */
+/** Values to samples: round((v - low) / (high - low) x full scale), halves up. The sample must have run. Channels are
+ *  sequence after sequence, and of each the slices in their order, the picture's own in the middle. */
 msfl_status msfl_sample_store(const msfl_recipe *recipe, const msfl_sample *s, msfl_pictures *out) MSFL_NODISCARD;
 
 #endif

@@ -109,7 +109,8 @@ static msfl_status take_display(const msfl_image *image, uint32_t frame, int col
 
 msfl_status msfl_volume_of(const char *name, const msfl_image *image, msfl_values values, int colour, bool middle_only,
                            msfl_volume *out) {
-    msfl_volume v = {.placed = image->affine_source != MSFL_AFFINE_NONE};
+    msfl_volume v = {.placed = image->affine_source != MSFL_AFFINE_NONE,
+                     .assumed = image->affine_source == MSFL_AFFINE_ASSUMED};
     const uint32_t sides[3] = {image->width, image->height, middle_only ? 1 : image->depth};
     memcpy(v.spacing, image->spacing, sizeof v.spacing);
     memcpy(v.affine, image->affine, sizeof v.affine);

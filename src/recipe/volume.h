@@ -9,7 +9,8 @@ typedef struct msfl_volume {
     float *values;       /**< slice by slice, row by row */
     uint32_t sides[3];   /**< columns, rows, slices */
     double spacing[3];   /**< mm; 0: not known */
-    bool placed;         /**< the affine is known */
+    bool placed;         /**< the affine is known, or assumed */
+    bool assumed;        /**< the header has none: NIfTI's convention for such files */
     double affine[3][4]; /**< (column, row, slice, 1) to mm to the Right, Anterior, Superior */
 } msfl_volume;
 
@@ -53,8 +54,9 @@ msfl_status msfl_volume_sample(const msfl_volume *in, const double to_source[3][
 msfl_status msfl_volume_resample(const char *name, msfl_volume *v, const double spacing[3], uint32_t n_axes,
                                  bool nearest) MSFL_NODISCARD;
 
-/** Bring `v` to the grid of `like`: by their places, or as it is where places are not known and the sides agree; fill
- *  with the smallest value (0 for `nearest`, that is masks). ERR_MISMATCH if neither. */
+/** Bring `v` to the grid of `like`: by their places, or as it is, at `like`'s place, where one of the places is not
+ * known or only assumed and the sides agree; fill with the smallest value (0 for `nearest`, that is masks).
+ * ERR_MISMATCH if neither, or if they do not meet. */
 msfl_status msfl_volume_align(const char *name, msfl_volume *v, const msfl_volume *like, bool nearest) MSFL_NODISCARD;
 
 /** Crop or pad each axis to `size` so that voxel `middle` (in halves: twice its place) lies in the middle. */

@@ -1,4 +1,4 @@
-/* The federated model beside its alternatives: intervals, ROC curves, all figures. */
+/* The federated model beside its alternatives: ROC curves, all figures. Intervals: forest.c. */
 #include "report/html.h"
 #include "report/read.h"
 #include "report/sections.h"
@@ -75,116 +75,6 @@ static const column *columns_of(const msfl_page *page, size_t *n) {
     const char *unit = masks ? distance_unit(page) : NULL;
     if (unit != NULL && strcmp(unit, "mm") == 0) return columns_of_volumes; /* as many as of masks */
     return masks ? columns_of_masks : columns_of_images;
-}
-
-/* --- forest plot: one row per way and hospital, on one axis --- */
-
-typedef struct forest {
-    double low, high; /* of the axis */
-    double step;      /* between its ticks */
-} forest;
-
-static double share_of(const forest *f, double v) {
-    return 100.0 * fmin(fmax((v - f->low) / (f->high - f->low), 0.0), 1.0);
-}
-
-static int ticks_of(const forest *f) {
-    int n = (int)round((f->high - f->low) / f->step);
-    return n < 20 ? n : 20;
-}
-
-static void widen(forest *f, double v) {
-    if (isnan(v)) return;
-    f->low = fmin(f->low, v);
-    f->high = fmax(f->high, v);
-}
-
-/* Positions in percent: the plot stretches with the page while dots and text keep their size. */
-static void forest_row(msfl_page *page, const forest *f, const char *name, bool name_is_ours, const char *style,
-                       const json_t *figures, const char *key) {
-    msfl_buffer *out = page->out;
-    double value = msfl_number_at(figures, key);
-    if (isnan(value)) return;
-    const json_t *ends = msfl_at(msfl_at(figures, "intervals"), key);
-    double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);
-    msfl_put_text(out, "<tr class=\"%s\"><th scope=\"row\">", style);
-    if (name_is_ours)
-        msfl_put_text(out, "%s", name);
-    else
-        msfl_html_text_max(out, name, 40);
-    msfl_put_text(out, "</th><td class=\"num\"><b>%s</b>", msfl_fixed(value, 3).text);
-    if (!isnan(low) && !isnan(high)) {
-        msfl_put_text(out, " <span class=\"ends\">%s–%s</span>", msfl_fixed(low, 3).text, msfl_fixed(high, 3).text);
-    }
-    msfl_put_text(out, "</td><td class=\"plot\"><svg aria-hidden=\"true\">");
-    for (int i = 0; i <= ticks_of(f); i++) {
-        double x = share_of(f, f->low + i * f->step);
-        msfl_put_text(out, "<line class=\"tick\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"100%%\"/>", x, x);
-    }
-    if (!isnan(low) && !isnan(high)) {
-        msfl_put_text(out, "<line class=\"whisker %s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"50%%\" y2=\"50%%\"/>", style,
-                      share_of(f, low), share_of(f, high));
-    }
-    msfl_put_text(out, "<circle class=\"dot %s\" cx=\"%.2f%%\" cy=\"50%%\" r=\"4.5\"/></svg></td></tr>\n", style,
-                  share_of(f, value));
-}
-
-static void forest_axis(msfl_page *page, const forest *f) {
-    msfl_buffer *out = page->out;
-    int decimals = msfl_tick_decimals(f->step);
-    msfl_put_text(out, "<tr class=\"axis\"><td colspan=\"2\"></td><td class=\"plot\"><svg aria-hidden=\"true\">");
-    for (int i = 0; i <= ticks_of(f); i++) {
-        double v = f->low + i * f->step;
-        msfl_put_text(out, "<text x=\"%.2f%%\" y=\"14\" text-anchor=\"middle\">%s</text>", share_of(f, v),
-                      msfl_fixed(v, decimals).text);
-    }
-    msfl_put_text(out, "</svg></td></tr>\n");
-}
-
-static void put_forest(msfl_page *page, const char *key, const char *name) {
-    const json_t *r = page->result;
-    forest f = {INFINITY, -INFINITY, 0.0};
-    const json_t *alone = msfl_array_at(r, "alone_mean.per_hospital");
-    size_t n_alone =
-        json_array_size(alone) < MSFL_HOSPITALS_SHOWN_MAX ? json_array_size(alone) : (size_t)MSFL_HOSPITALS_SHOWN_MAX;
-    for (size_t k = 0; k < MSFL_N_WAYS + n_alone; k++) {
-        const json_t *figures = k < MSFL_N_WAYS ? msfl_at(r, msfl_ways[k].key) : json_array_get(alone, k - MSFL_N_WAYS);
-        const json_t *ends = msfl_at(msfl_at(figures, "intervals"), key);
-        widen(&f, msfl_number_at(figures, key));
-        if (isnan(msfl_number_at(figures, key))) continue;
-        widen(&f, msfl_number_in(ends, 0));
-        widen(&f, msfl_number_in(ends, 1));
-    }
-    if (!(f.low >= 0.0 && f.high <= 1.0)) {
-        msfl_html_missing(page->out, "the figures to compare");
-        return;
-    }
-    double step = msfl_tick_step(f.low, f.high > f.low ? f.high : f.low + 0.01, 4, false);
-    f.low = fmax(floor(f.low / step + 1e-9) * step, 0.0);
-    f.high = ceil(f.high / step - 1e-9) * step;
-    if (f.high <= f.low) f.high = f.low + step;
-    f.step = step;
-
-    msfl_put_text(page->out,
-                  "<table class=\"forest%s\"><caption>%s on the test images, with 95 %% intervals</caption>\n"
-                  "<thead class=\"hidden\"><tr><th scope=\"col\">Training</th><th scope=\"col\">%s</th><th "
-                  "scope=\"col\">Plot</th></tr></thead>\n<tbody>\n",
-                  n_alone > 8 ? " compact" : "", name, name);
-    for (size_t k = 0; k < MSFL_N_WAYS; k++)
-        forest_row(page, &f, msfl_ways[k].words, true, msfl_ways[k].style, msfl_at(r, msfl_ways[k].key), key);
-    for (size_t i = 0; i < n_alone; i++) {
-        const json_t *one = json_array_get(alone, i);
-        char spare[32];
-        const char *hospital = msfl_string_at(one, "hospital");
-        if (hospital == NULL) hospital = msfl_hospital_name(r, i, spare);
-        forest_row(page, &f, hospital, false, "alone one", one, key);
-    }
-    forest_axis(page, &f);
-    msfl_put_text(page->out, "</tbody></table>\n");
-    if (json_array_size(alone) > n_alone) {
-        msfl_put_text(page->out, "<p class=\"note\">%zu more hospitals are not shown.</p>\n",
-                      json_array_size(alone) - n_alone);
-    }
 }
 
 /* --- ROC --- */
@@ -284,6 +174,36 @@ static void put_column_heads(msfl_page *page, const char *first) {
     msfl_put_text(page->out, "<th scope=\"col\">Images</th></tr></thead>\n<tbody>\n");
 }
 
+/* Models that differ from hospital to hospital, on the common test images. */
+static void put_personal(msfl_page *page) {
+    const json_t *personal = msfl_at(page->result, "personal"), *list = msfl_array_at(personal, "per_hospital");
+    if (list == NULL) return;
+    msfl_table_begin(page, "Each hospital’s own model (its own normalisation layers) on the same test images",
+                     "figures");
+    put_column_heads(page, "Hospital");
+    put_row(page, NULL, "Mean", true, personal);
+    msfl_put_text(page->out, "<tr><th scope=\"row\">Lowest and highest</th>");
+    size_t n_columns;
+    const column *columns = columns_of(page, &n_columns);
+    for (size_t c = 0; c < n_columns; c++) {
+        const json_t *spread = msfl_at(msfl_at(personal, "spread"), columns[c].key);
+        const double least = msfl_number_at(spread, "least"), most = msfl_number_at(spread, "most");
+        msfl_put_text(page->out, "<td>");
+        if (!isnan(least) && !isnan(most))
+            msfl_put_text(page->out, "%s–%s", msfl_fixed(least, 3).text, msfl_fixed(most, 3).text);
+        msfl_put_text(page->out, "</td>");
+    }
+    msfl_put_text(page->out, "<td></td></tr>\n");
+    for (size_t i = 0; i < json_array_size(list) && i < MSFL_HOSPITALS_SHOWN_MAX; i++) {
+        const json_t *one = json_array_get(list, i);
+        char spare[32];
+        const char *hospital = msfl_string_at(one, "hospital");
+        put_row(page, NULL, hospital != NULL ? hospital : msfl_hospital_name(page->result, i, spare), false, one);
+    }
+    msfl_put_text(page->out, "</tbody>");
+    msfl_table_end(page);
+}
+
 static void put_table(msfl_page *page) {
     msfl_table_begin(page, "All figures on the same test images. Small: 95 % intervals.", "figures");
     put_column_heads(page, "Training");
@@ -306,6 +226,7 @@ static void put_table(msfl_page *page) {
     msfl_put_text(page->out, "</tbody>");
     msfl_table_end(page);
 
+    put_personal(page);
     const json_t *per_hospital = msfl_array_at(page->result, "per_hospital");
     if (per_hospital == NULL) return;
     msfl_table_begin(page, "The federated model at each hospital, on that hospital’s own validation images", "figures");
@@ -424,7 +345,13 @@ void msfl_section_comparison(msfl_page *page) {
         msfl_html_missing(page->out, "figures of any training");
     } else {
         msfl_put_text(page->out, "<div class=\"pair\">\n<div>\n");
-        put_forest(page, masks ? "dice" : has_auc ? "auc" : "accuracy", masks ? "Dice" : has_auc ? "AUC" : "Accuracy");
+        msfl_put_forest(page,
+                        masks     ? "dice"
+                        : has_auc ? "auc"
+                                  : "accuracy",
+                        masks     ? "Dice"
+                        : has_auc ? "AUC"
+                                  : "Accuracy");
         msfl_put_text(page->out, "</div>\n");
         if (!masks) put_roc(page);
         msfl_put_text(page->out, "</div>\n");

@@ -198,11 +198,14 @@ static void put_facts(msfl_page *page, const json_t *data) {
     double width = msfl_number_at(data, "width"), height = msfl_number_at(data, "height");
     double channels = msfl_number_at(data, "channels");
     if (!isnan(width) && !isnan(height)) {
+        char several[40] = "";
+        bool colours = channels == 3.0 && isnan(msfl_number_at(data, "shown"));
+        if (channels > 1.0 && !colours) snprintf(several, sizeof several, ", %s channels", msfl_whole(channels).text);
         msfl_put_text(out, "<div><dt>Size</dt><dd>%s × %s%s</dd></div>\n", msfl_whole(width).text,
                       msfl_whole(height).text,
-                      channels == 1.0   ? ", grey"
-                      : channels == 3.0 ? ", RGB"
-                                        : "");
+                      channels == 1.0 ? ", grey"
+                      : colours       ? ", RGB"
+                                      : several);
     }
     put_count(page, "Patients or groups", msfl_number_at(data, "groups"));
     put_fact(page, "Known by", msfl_string_at(data, "group_key"));

@@ -48,6 +48,8 @@ void msfl_put_head(msfl_page *page, const char *name, const char *what);
 
 void msfl_section_headline(msfl_page *page);
 void msfl_section_comparison(msfl_page *page); /**< forest plot, ROC curves, table of figures */
+/** The forest plot alone, of the figure `key` that people call `name`; says so where there are no figures. */
+void msfl_put_forest(msfl_page *page, const char *key, const char *name);
 void msfl_section_confusion(msfl_page *page);
 void msfl_section_rounds(msfl_page *page);
 void msfl_section_hospitals(msfl_page *page);

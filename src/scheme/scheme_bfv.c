@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "medsecurefl/bfv.h"
-#include "scheme/table.h"
+#include "scheme/lattice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,10 +30,7 @@ static msfl_status setup_of(const msfl_bfv_params *params, uint64_t n_values, vo
     if (s == NULL) return MSFL_NO_MEMORY;
     s->n_values = n_values;
     msfl_status status = msfl_bfv_new(params, &s->ctx);
-    if (status == MSFL_OK && msfl_bfv_chunks(s->ctx, n_values) >> MSFL_TAGGED_CHUNK_BITS != 0) {
-        status =
-            msfl_fail(MSFL_ERR_LIMIT, "%llu values are more chunks than can be numbered", (unsigned long long)n_values);
-    }
+    if (status == MSFL_OK) status = msfl_lattice_check_count(msfl_bfv_chunks(s->ctx, n_values), n_values);
     if (status != MSFL_OK) {
         setup_free(s);
         return status;
@@ -143,17 +140,9 @@ static void part_write(const void *outer, const void *inner, msfl_key_part part,
 }
 
 static msfl_status read_adder(const setup *s, const uint8_t *bytes, size_t length, keys *k) {
-    uint8_t expected[MSFL_BFV_PARAMS_BYTES];
-    if (length != MSFL_KEY_ID_BYTES + sizeof expected) {
-        return msfl_fail(MSFL_ERR_FORMAT, "public facts of %zu bytes; they have %zu", length,
-                         MSFL_KEY_ID_BYTES + sizeof expected);
-    }
-    msfl_bfv_params_write(msfl_bfv_params_of(s->ctx), expected);
-    if (memcmp(bytes + MSFL_KEY_ID_BYTES, expected, sizeof expected) != 0) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "the public facts are of other parameters");
-    }
-    memcpy(k->id, bytes, sizeof k->id);
-    return MSFL_OK;
+    uint8_t params[MSFL_BFV_PARAMS_BYTES];
+    msfl_bfv_params_write(msfl_bfv_params_of(s->ctx), params);
+    return msfl_lattice_read_adder(bytes, length, params, sizeof params, k->id);
 }
 
 static msfl_status part_read(const void *outer, msfl_key_part part, const uint8_t *bytes, size_t length, void **out) {
@@ -183,13 +172,9 @@ static msfl_status setup_read(const msfl_scheme_request *r, const uint8_t *adder
     if (length < MSFL_KEY_ID_BYTES) return msfl_fail(MSFL_ERR_FORMAT, "public facts of %zu bytes", length);
     msfl_status status = msfl_bfv_params_parse(adder + MSFL_KEY_ID_BYTES, length - MSFL_KEY_ID_BYTES, &params);
     if (status != MSFL_OK) return status;
-    if (params.n_addends != r->n_clients || params.value_bits != r->value_bits ||
-        params.security_bits != r->security_bits || (r->ring_degree != 0 && r->ring_degree != params.ring_degree)) {
-        return msfl_fail(MSFL_ERR_MISMATCH,
-                         "parameters for %u addends of %u bits at %u-bit security, where %u, %u and %u are stated",
-                         params.n_addends, params.value_bits, params.security_bits, r->n_clients, r->value_bits,
-                         r->security_bits);
-    }
+    const msfl_lattice_level level = {params.n_addends, params.value_bits, params.security_bits, params.ring_degree};
+    status = msfl_lattice_check_request(r, &level);
+    if (status != MSFL_OK) return status;
     return setup_of(&params, r->n_values, out);
 }
 
@@ -208,17 +193,10 @@ static msfl_status encrypt(const void *outer, const void *inner, const uint8_t *
     return status;
 }
 
-/** What a chunk says of itself is what this place in the vector, this label and this key ask for. */
 static msfl_status expect(const setup *s, const keys *k, const uint8_t *label, uint64_t j,
                           const msfl_bfv_ct_facts *ct) {
-    if (memcmp(ct->key_id, k->id, sizeof k->id) != 0) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "chunk %llu: encrypted under another key", (unsigned long long)j);
-    }
-    msfl_status status = msfl_tagged_check(label, j, ct->chunk);
-    if (status != MSFL_OK) return status;
-    if (ct->n_values == chunk_values(s, j) && !ct->seeded) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_MISMATCH, "chunk %llu: %u values%s, where %u are due", (unsigned long long)j,
-                     ct->n_values, ct->seeded ? " in seeded form" : "", chunk_values(s, j));
+    const msfl_lattice_chunk chunk = {ct->key_id, ct->chunk, ct->n_values, ct->seeded};
+    return msfl_lattice_expect(&chunk, k->id, label, j, chunk_values(s, j));
 }
 
 static msfl_status check(const void *outer, const void *inner, const uint8_t *label, uint64_t j, const uint8_t *bytes,

@@ -15,8 +15,9 @@ static void clear_content(vault_head *head) {
     msfl_free(head->names);
     msfl_free(head->yaml);
     msfl_free(head->normalise);
+    msfl_free(head->recipe);
     head->names = NULL;
-    head->yaml = head->normalise = NULL;
+    head->yaml = head->normalise = head->recipe = NULL;
     head->info.content = (msfl_content){0};
 }
 
@@ -58,6 +59,11 @@ static msfl_status check_content(const msfl_content *c) {
     if (status == MSFL_OK && c->normalise != NULL) {
         status = check_text("the way pixels are normalised", c->normalise, MSFL_CONTENT_TEXT_MAX);
     }
+    if (status == MSFL_OK && c->recipe != NULL &&
+        (strnlen(c->recipe, VAULT_RECIPE_DIGITS + 1) != VAULT_RECIPE_DIGITS ||
+         strspn(c->recipe, "0123456789abcdef") != VAULT_RECIPE_DIGITS)) {
+        status = msfl_fail(MSFL_ERR_USAGE, "the hash of a recipe has %d hexadecimal digits", VAULT_RECIPE_DIGITS);
+    }
     return status;
 }
 
@@ -79,6 +85,10 @@ msfl_status vault_head_content(vault_head *head, const msfl_content *content) {
         head->normalise = msfl_strdup(content->normalise);
         whole = head->normalise != NULL;
     }
+    if (content->recipe != NULL) {
+        head->recipe = msfl_strdup(content->recipe);
+        whole = whole && head->recipe != NULL;
+    }
     if (head->yaml == NULL || head->names == NULL || !whole) return MSFL_NO_MEMORY;
     c->n_names = content->n_names; /* from here on clear_content looks at that many */
     for (uint32_t i = 0; i < c->n_names; i++) {
@@ -87,6 +97,7 @@ msfl_status vault_head_content(vault_head *head, const msfl_content *content) {
     }
     c->model_yaml = head->yaml;
     c->normalise = head->normalise;
+    c->recipe = head->recipe;
     c->class_names = (const char *const *)head->names;
     return MSFL_OK;
 }
@@ -123,6 +134,9 @@ static void put_string(msfl_buffer *out, const char *text) {
     msfl_put_bytes(out, text, n);
 }
 
+/* Which texts follow the class names. */
+enum { HAS_NORMALISE = 1, HAS_RECIPE = 2 };
+
 static void put_content(msfl_buffer *out, const msfl_content *c) {
     msfl_put32(out, (uint32_t)c->kind);
     if (c->kind == MSFL_CONTENT_VECTOR) {
@@ -135,8 +149,9 @@ static void put_content(msfl_buffer *out, const msfl_content *c) {
     msfl_put32(out, c->n_names);
     for (uint32_t i = 0; i < c->n_names; i++)
         put_string(out, c->class_names[i]);
-    msfl_put32(out, c->normalise != NULL);
+    msfl_put32(out, (c->normalise != NULL ? HAS_NORMALISE : 0) | (c->recipe != NULL ? HAS_RECIPE : 0));
     if (c->normalise != NULL) put_string(out, c->normalise);
+    if (c->recipe != NULL) put_string(out, c->recipe);
 }
 
 /** What all addends of a sum have in common. */
@@ -227,13 +242,15 @@ static msfl_status get_model(msfl_reader *in, vault_head *head) {
     c->class_names = (const char *const *)head->names;
     for (uint32_t i = 0; i < n && !in->failed && status == MSFL_OK; i++)
         head->names[i] = get_string(in, VAULT_NAME_BYTES_MAX, &status);
-    uint32_t has_normalise = msfl_get32(in);
-    if (status != MSFL_OK || in->failed || has_normalise > 1) {
+    uint32_t has = msfl_get32(in);
+    if (status != MSFL_OK || in->failed || has > (HAS_NORMALISE | HAS_RECIPE)) {
         in->failed = true;
         return status;
     }
-    if (has_normalise == 1) head->normalise = get_string(in, MSFL_CONTENT_TEXT_MAX, &status);
+    if ((has & HAS_NORMALISE) != 0) head->normalise = get_string(in, MSFL_CONTENT_TEXT_MAX, &status);
+    if ((has & HAS_RECIPE) != 0 && status == MSFL_OK) head->recipe = get_string(in, VAULT_RECIPE_DIGITS, &status);
     c->normalise = head->normalise;
+    c->recipe = head->recipe;
     return status;
 }
 
@@ -350,6 +367,7 @@ static const char *content_difference(const msfl_content *a, const msfl_content 
     }
     if (!same_text(a->model_yaml, b->model_yaml)) return "they hold models of different architectures";
     if (!same_text(a->normalise, b->normalise)) return "their models normalise pixels in different ways";
+    if (!same_text(a->recipe, b->recipe)) return "their models take pictures made by different recipes";
     bool same = a->n_names == b->n_names;
     for (uint32_t i = 0; same && i < a->n_names; i++)
         same = same_text(a->class_names[i], b->class_names[i]);

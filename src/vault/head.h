@@ -9,7 +9,8 @@ enum {
     VAULT_HEAD_BYTES_MAX = 1 << 22,
     VAULT_HEAD_PREFIX_BYTES = 16, /**< magic, version, length of the header */
     VAULT_FILE_ID_BYTES = 16,
-    VAULT_NAME_BYTES_MAX = 1024 /**< of a class name */
+    VAULT_NAME_BYTES_MAX = 1024, /**< of a class name */
+    VAULT_RECIPE_DIGITS = 2 * MSFL_HASH_BYTES
 };
 
 typedef uint8_t vault_file_id[VAULT_FILE_ID_BYTES];
@@ -21,7 +22,7 @@ typedef struct vault_head {
     size_t adder_length;
     uint8_t hash[MSFL_HASH_BYTES]; /**< of the header's bytes, as they stand at its end */
     /* owned */
-    char *yaml, *normalise, **names;
+    char *yaml, *normalise, *recipe, **names;
     vault_file_id *addends;
 } vault_head;
 

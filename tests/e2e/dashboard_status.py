@@ -240,6 +240,9 @@ def hostile():
         return x
     s = spoil(s)
     s["jobs"][1]["state"], s["jobs"][1]["phase"] = "running", "constructor"
+    s["jobs"][1].update(judged_by="dice", classes=[*EVIL, None, 5], test={"structures": [None, "x", {"dice": "0.5"}, {}], "dice": []})
+    for i, r in enumerate(s["jobs"][1]["history"]):
+        r["validation_structures"] = [[None, "NaN", {}, 1e308], "many", [0.5] * 100, None][i % 4]
     for i, x in enumerate(s["jobs"][1]["hospitals"][:4]):
         x.update(state=EVIL[i], progress=[None, 1e308, -5, "NaN"][i], bytes=[None, -1, 1e300, "7"][i], changed_ms=[None, 1e18, -1e18, "x"][i])
     s["jobs"][1]["hospitals"][4]["name"] = s["jobs"][1]["hospitals"][5]["name"]
@@ -249,5 +252,20 @@ def hostile():
     return s
 
 
+def segmentation():
+    """A network that gives a class to every pixel: Dice in place of the AUC, of two structures of which one is hard to find."""
+    s = running()
+    j = s["jobs"][1]
+    j.update(model="unet2d", judged_by="dice", classes=["none", "anterior", "posterior"])
+    for r in j["history"]:
+        r["validation_dice"] = r.pop("validation_auc") - 0.2
+        r["validation_structures"] = [r["validation_dice"] + 0.1, r["validation_dice"] - 0.1 if r["round"] > 1 else None]
+    j["test"] = {"dice": 0.7512, "accuracy": 0.9834, "loss": 0.1443, "n": 819,
+                 "structures": [{"class": 1, "name": "anterior", "dice": 0.8}, {"class": 2, "name": "posterior", "dice": None}]}
+    s["jobs"] = [j]
+    return s
+
+
 ALL = {"running": running, "finished": finished, "failed": failed, "empty": empty, "many": many, "plain": plain,
-       "custody": custody, "authority": authority, "hostile": hostile, "waiting": waiting}
+       "custody": custody, "authority": authority, "hostile": hostile, "waiting": waiting,
+       "segmentation": segmentation}

@@ -16,43 +16,16 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import vault_reference as ref
-from common import CLI, SANITIZED, CliTest, main, run
+from common import CLI, SANITIZED, main, run
+from vault_case import (CRYPTO, EXISTS, FORMAT, IO, LIMIT, MISMATCH, MISSING, PARAMS, POLICY, UNSUPPORTED, VaultCase, read,
+                        write)
 
-# docs/guide/exit-codes.md
-(USAGE, MEMORY, IO, FORMAT, LIMIT, MISMATCH, PARAMS, POLICY, CRYPTO, NUMERIC, DATA, EXISTS, MISSING, SYSTEM,
- UNSUPPORTED) = range(2, 17)
 REFUSALS = (FORMAT, LIMIT, MISMATCH, POLICY, CRYPTO, UNSUPPORTED, PARAMS)
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def write(path, data, mode=0o600):
-    with open(path, "wb") as file:
-        file.write(data)
-    os.chmod(path, mode)
-    return path
-
-
-class Attack(CliTest):
-    def setUp(self):
-        super().setUp()
-        self.raw = write(self.path("raw"), os.urandom(48))  # a key file: no Argon2id, so quick
-
-    def keygen(self, name="keys", *words):
-        self.ok("keygen", "--keyfile", self.raw, "--out", self.path(name), *words)
-        return self.path(name, "public.msk"), self.path(name, "secret.msk")
-
+class Attack(VaultCase):
     def encrypt(self, key, values, out):
-        np.save(self.path("values.npy"), np.asarray(values, dtype=np.float32))
-        self.ok("encrypt", "--key", key, self.path("values.npy"), "-o", self.path(out))
-        return self.path(out)
-
-    def opened(self, key, source):
-        self.ok("decrypt", "--key", key, "--keyfile", self.raw, source, "-o", self.path("opened.npy"), "--force")
-        return np.load(self.path("opened.npy"))
+        return super().encrypt(key, np.asarray(values, dtype=np.float32), out)
 
 
 class Outputs(Attack):
@@ -218,7 +191,7 @@ class Kills(Attack):
             out = self.path(f"s{i}.msc")
             killed += self.killed(rng.uniform(0, 0.08), "add", *files, "-o", out) == -signal.SIGKILL
             if os.path.exists(out):
-                self.assertTrue(np.allclose(self.opened(secret, out), 6, atol=1e-5))
+                self.assertTrue(np.allclose(self.decrypt(secret, out), 6, atol=1e-5))
                 os.remove(out)
             out = self.path(f"d{i}.npy")
             killed += self.killed(rng.uniform(0, 0.08), "decrypt", "--key", secret, "--keyfile", self.raw, files[1],
@@ -240,7 +213,7 @@ class Kills(Attack):
             self.secrets_are_private(self.path("keys"))
             if run("decrypt", "--key", secret, "--keyfile", self.raw, a, "-o", self.path("o"), "--force").returncode:
                 self.raw, other = other, self.raw
-            self.assertTrue(np.allclose(self.opened(secret, a), [1, 2, 3], atol=1e-5))
+            self.assertTrue(np.allclose(self.decrypt(secret, a), [1, 2, 3], atol=1e-5))
 
     def test_two_at_once(self):
         """Commands on one folder at the same moment: some are refused, and no key is lost."""

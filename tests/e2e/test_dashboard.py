@@ -263,6 +263,14 @@ class DashboardTest(unittest.TestCase):
           const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.some((v) => v !== 0); })"""))
         self.assertEqual(page.run("charts.get('auc').data.datasets[0].data.length"), 8)
 
+    def test_segmentation(self):
+        page = self.check_fixture("segmentation", "Dice on validation images", "Dice of anterior 0.8000", "Dice of posterior –",
+                                  "pixel accuracy 0.9834", "Dice validation, mean of all structures", "it tells apart none, anterior",
+                                  missing=("AUC", "NaN", "undefined"))
+        self.assertEqual(page.run("charts.get('auc').data.datasets.map((d) => d.label)"), ["mean", "anterior", "posterior"])
+        self.assertIsNone(page.run("charts.get('auc').data.datasets[2].data[0]"))
+        self.assertEqual(page.run("document.querySelectorAll('#curves th[scope=col]').length"), 11)
+
     def test_finished(self):
         self.check_fixture("finished", "Finished. All its rounds are opened.", "0.9912", "819", "certified", "best", "10 rounds of 10",
                            missing=("Deadline", "NaN", "undefined"))

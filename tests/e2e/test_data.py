@@ -22,7 +22,8 @@ class Options(ctypes.Structure):
     _fields_ = [("label", ctypes.c_char_p), ("width", ctypes.c_uint32), ("height", ctypes.c_uint32),
                 ("channels", ctypes.c_uint32), ("normalise", ctypes.c_int), ("refuse_bad", ctypes.c_bool),
                 ("seed", ctypes.c_uint64), ("phantom_images", ctypes.c_uint32), ("n_threads", ctypes.c_uint32),
-                ("observer", ctypes.c_void_p), ("key", ctypes.c_char_p)]
+                ("observer", ctypes.c_void_p), ("key", ctypes.c_char_p), ("labels", ctypes.c_char_p),
+                ("patient", ctypes.c_char_p), ("masks", ctypes.c_char_p)]
 
 
 class Library:

@@ -147,6 +147,20 @@ class TestDelivery(Delivery):
         best = min(range(len(expected)), key=lambda i: expected[i]["encrypted"]["validation_loss"]) + 1
         self.assertEqual(shown["best_round"], best)
 
+    def test_norms_that_stay(self):
+        """FedBN where the hospitals open the sums: each spreads what was sent among what was not, and keeps its own."""
+        self.start_hub()
+        job = self.submit(rounds=2, more=MORE + "norms: local\nlearning_rate: 0.02\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        simulated = self.simulate(2, *SAME, "--delivery", "clients", "--norms", "local", "--lr", 0.02)
+        self.all_have(job, simulated)
+        for k, name in enumerate(self.hospitals):
+            own = weights_of(os.path.join(self.made(name, job), "own_model.h5"))
+            wanted = weights_of(os.path.join(simulated, "personal", f"hospital-{k + 1}.h5"))
+            self.assertEqual({key: v.tobytes() for key, v in own.items()}, {key: v.tobytes() for key, v in wanted.items()})
+
     def test_disagreement(self):
         """Who says something else of the course than the others ends the job, and is named. Only hospitals are handed sums."""
         self.start_hub()

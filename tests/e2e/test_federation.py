@@ -192,6 +192,75 @@ class TestThree(Federation):
             z.extractall(self.path("audit"))
         self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
 
+    def test_norms_that_stay_same_as_simulate(self):
+        """FedBN over the network, hospitals killed between rounds: their normalisation layers are kept at home, the model
+        and each hospital's own model are those of simulate; an update is shorter by them."""
+        self.start_hub()
+        job = self.submit(rounds=4, more="norms: local\nproximal: 0.1\nlearning_rate: 0.02\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        deaths, seen, end = 0, set(), time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            at = (found["round"], found["kind"])
+            if at in seen or found["round"] < 2:
+                time.sleep(0.01)
+                continue
+            seen.add(at)
+            name = self.hospitals[deaths % 3]
+            self.stop(name, signal.SIGKILL)
+            self.start_hospital(name)
+            deaths += 1
+        self.assertEqual(self.job(job)["state"], "done", self.logs())
+        self.assertGreater(deaths, 2)
+        options = ("--norms", "local", "--proximal", 0.1, "--lr", 0.02)
+        fetched, simulated = self.fetch(job), self.simulate(4, *options)
+        self.same_model(fetched, simulated)
+        with open(os.path.join(simulated, "result.json"), encoding="utf-8") as f:
+            result = json.load(f)
+        history = self.show(job)["history"]
+        for mine, theirs in zip(history, result["rounds"]):
+            for key in ("train_loss", "validation_loss", "validation_accuracy"):
+                self.assertEqual(mine[key], theirs["encrypted"][key], key)
+        for k, name in enumerate(self.hospitals):
+            folder = self.path("kits", name, "state", "jobs", job)
+            self.assertIn("norms-0000004", os.listdir(folder))
+            own = weights_of(os.path.join(folder, "own_model.h5"))
+            wanted = weights_of(os.path.join(simulated, "personal", f"hospital-{k + 1}.h5"))
+            self.assertEqual(sorted(own), sorted(wanted))
+            for key, value in own.items():
+                self.assertEqual(value.tobytes(), wanted[key].tobytes(), f"{name}: {key}")
+        # What was uploaded: kernels and biases alone.
+        with open(os.path.join(fetched, "agg_model.h5"), "rb") as f:
+            self.assertTrue(f.read(4))
+        federated = weights_of(os.path.join(fetched, "agg_model.h5"))
+        self.assertTrue(all((v == 1).all() for key, v in federated.items() if "gamma" in key))
+
+    def test_flips_and_words_of_augmentation(self):
+        """Words that mean nothing are refused at submission; flips by every hospital whose data nothing speaks for, with what
+        to do; who says it in site.yaml takes part."""
+        self.start_hub()
+        bad = self.write(("bad.yaml",), JOB.format(side=SIDE, rounds=1, deadline=120, scheme="packed",
+                                                   classes="normal, opacity", more="augmentation: \"sharpen=3\"\n"))
+        self.fails(2, "what is 'sharpen=3'", "job", "submit", bad, "--kit", self.path("kits", "ada"))
+        job = self.submit(rounds=1, more="augmentation: \"default,flip-horizontal\"\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        found = self.wait(job, lambda j: all(h["state"] == "refused" for h in j["hospitals"]))
+        self.assertTrue(all("laterality: irrelevant" in h["text"] for h in found["hospitals"]), found["hospitals"])
+        for i, name in enumerate(self.hospitals):
+            self.stop(name)
+            with open(self.path("kits", name, "site.yaml"), "a+", encoding="utf-8") as f:
+                f.seek(0)
+                text = f.read()
+                f.truncate(0)
+                f.write(text.replace("  path: phantom\n", "  path: phantom\n  laterality: irrelevant\n"))
+            self.start_hospital(name)
+        self.assertEqual(self.wait(job)["state"], "done", self.logs())
+        self.same_model(self.fetch(job), self.simulate(1, "--augment", "default,flip-horizontal"))
+
     def test_plain_same_as_simulate(self):
         """Scheme plain by its name and the hospitals' leave: the same fixed point, the same model."""
         self.start_hub()

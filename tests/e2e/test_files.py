@@ -19,29 +19,16 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import vault_reference as ref
-from common import CLI, SANITIZED, SOURCE, CliTest, main, run
+from common import CLI, SANITIZED, SOURCE, main, run
+from vault_case import (CRYPTO, EXISTS, FORMAT, IO, LIMIT, MISMATCH, MISSING, NUMERIC, PARAMS, POLICY, UNSUPPORTED, USAGE,
+                        VaultCase, read, write)
 
 try:
     import h5py
 except ImportError:
     h5py = None
 
-# docs/guide/exit-codes.md
-(USAGE, MEMORY, IO, FORMAT, LIMIT, MISMATCH, PARAMS, POLICY, CRYPTO, NUMERIC, DATA, EXISTS, MISSING, SYSTEM,
- UNSUPPORTED) = range(2, 17)
 PASSPHRASE = "five random words are good"
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def write(path, data, mode=0o600):
-    with open(path, "wb") as file:
-        file.write(data)
-    os.chmod(path, mode)
-    return path
 
 
 def weights_of(path):
@@ -54,28 +41,12 @@ def weights_of(path):
         return np.concatenate(values).astype(np.float64)
 
 
-class FilesTest(CliTest):
-    def setUp(self):
-        super().setUp()
-        self.raw = write(self.path("raw"), os.urandom(48))  # a key file: no Argon2id, so quick
-
+class FilesTest(VaultCase):
     def keygen(self, name="keys", scheme="bfv", **options):
         words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", v)]
         if scheme == "paillier":
             words += ["--security", 112]
-        self.ok("keygen", "--scheme", scheme, "--keyfile", self.raw, "--out", self.path(name), *words)
-        return self.path(name, "public.msk"), self.path(name, "secret.msk")
-
-    def encrypt(self, key, values, out, *words):
-        source = self.path("values.npy")
-        np.save(source, np.asarray(values))
-        self.ok("encrypt", "--key", key, source, "-o", self.path(out), *words)
-        return self.path(out)
-
-    def decrypt(self, key, source, *words):
-        out = self.path("opened.npy")
-        self.ok("decrypt", "--key", key, "--keyfile", self.raw, source, "-o", out, "--force", *words)
-        return np.load(out)
+        return super().keygen(name, "--scheme", scheme, *words)
 
     def partials(self, folder=None):
         return [name for _, _, names in os.walk(folder or self.path()) for name in names if ".partial-" in name]

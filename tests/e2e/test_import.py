@@ -474,6 +474,56 @@ class ImportTest(CliTest):
         self.fails(7, "takes 24 x 20 x 1", "predict", "--model", self.path("a", "agg_model.h5"), "--recipe",
                    self.path("other.yaml"), os.path.join(data, "00000.dcm"))
         self.fails(2, "--recipe", "simulate", "--data", data, "--labels", "x.csv", "--out", self.path("d"))
+        self.model_names_its_recipe(m, data)
+        self.flips_are_the_recipes(data, common)
+
+    def model_names_its_recipe(self, manifest, data):
+        """In every model file of a run; other pictures are refused, by name; encrypting and opening keeps it."""
+        model, picture = self.path("a", "agg_model.h5"), os.path.join(data, "00000.dcm")
+        for name in ("main_model.h5", "agg_model.h5", "agg_model_last.h5", "agg_model_calibrated.h5"):
+            shown = self.ok_json("inspect", self.path("a", name))
+            self.assertEqual((shown["recipe"], shown["recipe_name"]), (manifest["recipe_hash"], manifest["name"]))
+        self.assertIn(manifest["recipe_hash"], self.ok("model", "info", model).stdout)
+        self.assertIn(manifest["recipe_hash"], self.ok("inspect", model).stdout)
+        put(self.path("near.yaml"), PICTURES.replace("input: picture", "input: picture\nlaterality: irrelevant").encode())
+        near = ("--recipe", self.path("near.yaml"))
+        self.fails(7, "made by another recipe", "predict", "--model", model, *near, picture)
+        self.fails(7, "--any-recipe", "predict", "--model", model, picture)
+        self.ok("predict", "--model", model, *near, "--any-recipe", picture)
+        self.ok("predict", "--model", model, "--any-recipe", picture)
+        self.ok("data", "import", data, *near, "--out", self.path("near"), "--key", self.key, *THREADS)
+        self.fails(7, "made by another recipe", "evaluate", "--model", model, "--data", self.path("near"))
+        self.fails(7, "was not made by one", "evaluate", "--model", model, "--data", "phantom", "--phantom-images", 40)
+        self.ok("evaluate", "--model", model, "--data", self.path("near"), "--any-recipe", "--bootstrap", 0)
+        # A model that names none takes any.
+        self.ok("model", "init", "cnn-small", "--height", 20, "--width", 24, "--channels", 1, "--classes", 2, "--out",
+                self.path("bare.h5"))
+        self.assertIsNone(self.ok_json("inspect", self.path("bare.h5"))["recipe"])
+        self.ok("predict", "--model", self.path("bare.h5"), *near, picture)
+
+    def flips_are_the_recipes(self, data, common):
+        flip = ("--augment", "default,flip-horizontal")
+        self.assertEqual(json.loads(get(self.path("set", "set.json")))["laterality"], "matters")
+        self.assertEqual(json.loads(get(self.path("near", "set.json")))["laterality"], "irrelevant")
+        for words in (flip, ("--flip-horizontal",)):
+            self.fails(9, "say 'laterality: irrelevant' in the recipe", "simulate", "--data", self.path("set"), "--out",
+                       self.path("f"), *words, *common)
+        self.fails(9, "laterality", "simulate", "--data", data, "--recipe", self.recipe, "--data-key", self.key, "--out",
+                   self.path("f"), *flip, *common)
+        self.assertFalse(os.path.exists(self.path("f")))
+        sheet = ("--out", self.path("sheet.html"), "--images", 2, "--versions", 2, "--quiet")
+        self.fails(9, "laterality", "data", "augment-preview", "--data", self.path("set"), *flip, *sheet)
+        self.fails(9, "unoriented", "data", "augment-preview", "--data", self.path("near"), "--augment", "flip-vertical",
+                   *sheet)
+        self.ok("data", "augment-preview", "--data", self.path("near"), *flip, *sheet)
+        # Where it is allowed it changes training; switched off it is nobody's business.
+        runs = {}
+        for name, source, words in (("n", "near", flip), ("o", "near", ()), ("p", "set", (*flip, "--no-augment"))):
+            result = json.loads(self.ok("simulate", "--data", self.path(source), "--out", self.path(name), *words,
+                                        *common).stdout)
+            runs[name] = get(self.path(name, "agg_model_last.h5"))
+            self.assertFalse([w for w in result["warnings"] if "mirrors" in w])
+        self.assertNotEqual(runs["n"], runs["o"])
 
     def test_sequences_by_table(self):
         """T1 and T2 as two channels, one row a sample; a row without one of them is left out."""
@@ -503,6 +553,30 @@ class ImportTest(CliTest):
             self.ok("simulate", "--data", self.path("set"), "--out", self.path("run"), "--clients", "2",
                     "--allow-two-sites", "--rounds", "1", "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34",
                     "--validation-fraction", "0", "--quiet")
+
+    def test_sequences_by_names(self):
+        """Without a table: the last word of a file is its sequence, what stands before it the sample."""
+        rng = np.random.default_rng(9)
+        names = ["HGG/B_1/B_1_t1", "HGG/B_1/B_1_t2", "HGG/B_1/B_1_flair", "HGG/B_2/B_2_T1n", "HGG/B_2/B_2_t2w",
+                 "LGG/C-00003-000/C-00003-000-t1", "LGG/C-00003-000/C-00003-000-t2", "LGG/C-00003-001/C-00003-001-t1",
+                 "LGG/C-00003-001/C-00003-001-t2", "LGG/C-00003-001/C-00003-001-seg", "LGG/D, \"four\"/D 4-t1",
+                 "LGG/D, \"four\"/D 4-t2", "LGG/E/E_t1", "LGG/readme_first"]
+        for name in names:
+            os.makedirs(self.path("in", os.path.dirname(name)), exist_ok=True)
+            put(self.path("in", name + ".nii"), nf.file(rng.integers(1, 200, (16, 16, 4)).astype(np.int16)))
+        put(self.recipe, b"recipe: 1\ninput: volume\nsequences: [T1, T2]\nsteps:\n  - window: {low: 0, high: 255}\n"
+                         b"  - fit: {size: [16, 16, 4]}\n  - slices: {axis: slices}\nstore: {bits: 8}\n")
+        m = self.imported(self.path("in"))
+        # E lacks T2; C-00003 was examined twice.
+        self.assertEqual((m["samples"], m["patients"], m["source"]["incomplete"]), (5, 4, 1))
+        self.assertEqual([c["name"] if isinstance(c, dict) else c for c in m["classes"]], ["HGG", "LGG"])
+        m = self.imported(self.path("in"), "masks", "--masks", "seg")
+        self.assertEqual((m["samples"], m["source"]["incomplete"]), (1, 5))
+        put(self.path("in", "HGG", "B_2", "B_2_t1.nii"), get(self.path("in", "HGG", "B_2", "B_2_T1n.nii")))
+        self.assertIn("both look like 'T1'", self.imported(self.path("in"), "twice", code=12))
+        os.makedirs(self.path("none", "a"))
+        put(self.path("none", "a", "scan.nii"), get(self.path("in", "LGG", "E", "E_t1.nii")))
+        self.assertIn("...-T1.nii.gz", self.imported(self.path("none"), "none.set", code=12))
 
     def test_refusals(self):
         data = self.dicoms()

@@ -2,11 +2,14 @@
 import json
 import os
 import re
+import subprocess
+import time
 import unittest
 
+import h5py
 import numpy as np
 
-from common import CliTest, main, run
+from common import CLI, CliTest, main, run
 
 FEW = ("--clients", 3, "--threads", 2, "--compare", "none", "--bootstrap", 50, "--quiet")
 
@@ -120,38 +123,147 @@ class Options(CliTest):
 
     def test_each_changes_training_and_is_recorded(self):
         plain = self.simulate("plain")
-        self.assertEqual(set(plain["config"]) & {"augmentation", "balance", "focal", "dice", "proximal", "local_norms"},
+        self.assertEqual(set(plain["config"]) & {"augmentation", "balance", "focal", "dice", "proximal", "norms"},
                          set())
         seen = {self.model("plain")}
         for words, key, value in ((("--focal", 2), "focal", 2), (("--proximal", 0.5), "proximal", 0.5),
-                                  (("--balance",), "balance", True), (("--local-norms",), "local_norms", True),
+                                  (("--balance",), "balance", True), (("--norms", "local"), "norms", "local"),
+                                  (("--norms", "mean"), "norms", "mean"),
                                   (("--augment", "strong,flip-horizontal"), "augmentation", "strong,flip-horizontal")):
-            r = self.simulate(key, *words)
+            folder = "-".join(map(str, words)).replace(",", "-")
+            r = self.simulate(folder, *words)
             self.assertEqual(r["config"][key], value)
             self.assertEqual(r["training"][key], value)
             self.assertTrue(r["sum_exact"])
-            seen.add(self.model(key))
+            # In data that no recipe speaks for, a flip is taken at the user's word, and told.
+            self.assertEqual(any("mirrors pictures" in w for w in r["warnings"]), "flip" in folder)
+            seen.add(self.model(folder))
             # The run can be continued as it was, and not as another.
-            self.simulate(key, *words, "--resume")
+            self.simulate(folder, *words, "--resume")
             self.fails(13, key, "simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 2, "--size", 32,
-                       "--out", self.path(key), *FEW, "--resume")
-        self.assertEqual(len(seen), 6)
+                       "--out", self.path(folder), *FEW, "--resume")
+        self.assertEqual(len(seen), 7)
         # At their neutral values they are not there.
-        self.simulate("neutral", "--focal", 0, "--proximal", 0, "--augment", "default", "--dice", 3)
+        self.simulate("neutral", "--focal", 0, "--proximal", 0, "--augment", "default", "--dice", 3,
+                      "--norms", "shared")
         self.assertEqual(self.model("neutral"), self.model("plain"))
 
+    def weights(self, *names):
+        """Normalisation layers and everything else, of a model file."""
+        norms, rest = {}, {}
+        with h5py.File(self.path(*names), "r") as file:
+            def visit(name, item):
+                if isinstance(item, h5py.Dataset):
+                    kind = name.split("/")[-1].split(":")[0]
+                    (rest if kind in ("kernel", "bias") else norms)[name] = item[()]
+            file.visititems(visit)
+        self.assertTrue(norms and rest)
+        return norms, rest
+
+    def assertSame(self, a, b, wanted=True):
+        self.assertEqual(a.keys(), b.keys())
+        self.assertEqual(all(np.array_equal(a[name], b[name]) for name in a), wanted)
+
+    def test_norms_that_never_leave(self):
+        options = ("--rounds", 3, "--shift", "mixed:1", "--compare", "plain", "--lr", 0.02)
+        shared = self.simulate("shared", *options)
+        local = self.simulate("local", *options, "--norms", "local")
+        mean = self.simulate("mean", *options, "--norms", "mean")
+        first, _ = self.weights("local", "main_model.h5")
+        norms, rest = self.weights("local", "agg_model.h5")
+        # The federated model has the layers that training began with; what is sent is shorter by their values.
+        self.assertSame(norms, first)
+        for name, values in first.items():
+            self.assertTrue((values == ("gamma" in name)).all(), name)
+        n_norms = sum(values.size for values in norms.values())
+        self.assertEqual(shared["params"]["slots"] - local["params"]["slots"], n_norms)
+        self.assertEqual(shared["bytes_float32"] - local["bytes_float32"], 4 * n_norms)
+        self.assertEqual(mean["params"]["slots"], shared["params"]["slots"])
+        self.assertTrue(local["sum_exact"] and mean["sum_exact"])
+        self.assertLess(abs(local["encrypted"]["auc"] - local["plain"]["auc"]), 0.02)
+        # Every hospital has its own, on common ground.
+        own = [self.weights("local", "personal", f"hospital-{k}.h5") for k in (1, 2, 3)]
+        for norms, others in own:
+            self.assertSame(norms, first, False)
+            self.assertSame(others, rest)
+        self.assertSame(own[0][0], own[1][0], False)
+        # Where their mean travels, it is in the federated model: by the numbers of images.
+        kept = [self.weights("mean", "personal", f"hospital-{k}.h5")[0] for k in (1, 2, 3)]
+        share = np.array([h["train"] for h in mean["data"]["hospitals"]], float)
+        share /= share.sum()
+        if mean["best_round"] == 3:
+            for name, values in self.weights("mean", "agg_model.h5")[0].items():
+                want = sum(w * k[name] for w, k in zip(share, kept))
+                self.assertLess(np.abs(values - want).max(), 1e-4)
+        # Every hospital's model on the common test images, their mean and spread.
+        for r in (local, mean):
+            personal = r["personal"]
+            self.assertEqual([p["n"] for p in personal["per_hospital"]], [r["encrypted"]["n"]] * 3)
+            aucs = [p["auc"] for p in personal["per_hospital"]]
+            self.assertAlmostEqual(personal["auc"], np.mean(aucs), 9)
+            self.assertAlmostEqual(personal["spread"]["auc"]["deviation"], np.std(aucs), 6)
+            self.assertEqual((personal["spread"]["auc"]["least"], personal["spread"]["auc"]["most"]), (min(aucs), max(aucs)))
+            # The shift is of hospitals' own images: test images are as they are, so 'evaluate' sees the same.
+            again = self.ok_json("evaluate", "--model", self.path("local", "personal", "hospital-2.h5"), "--data", "phantom",
+                                 "--phantom-images", 200, "--part", "test", "--bootstrap", 0)
+            if r is local:
+                self.assertAlmostEqual(again["auc"], aucs[1], 9)
+        self.assertNotIn("personal", shared)
+        self.assertTrue(any("never left the hospitals" in w for w in local["warnings"]))
+        with open(self.path("local", "report.html"), encoding="utf-8") as file:
+            self.assertIn("own model (its own normalisation layers)", file.read())
+        # Where the sum is not quantised, nothing but what is sent of the layers differs.
+        for word in ("local", "mean"):
+            self.simulate("plain-" + word, "--rounds", 2, "--scheme", "plain", "--norms", word)
+        for k in (1, 2, 3):
+            pair = [self.weights("plain-" + word, "personal", f"hospital-{k}.h5") for word in ("local", "mean")]
+            self.assertSame(pair[0][0], pair[1][0])
+            self.assertSame(pair[0][1], pair[1][1])
+        # The same bytes with one thread, and begun again.
+        self.simulate("one", *options, "--norms", "local", "--threads", 1)
+        for name in ("agg_model.h5", "personal/hospital-1.h5", "personal/hospital-3.h5"):
+            with open(self.path("one", name), "rb") as a, open(self.path("local", name), "rb") as b:
+                self.assertEqual(a.read(), b.read())
+
+    def test_statistics_that_stay_are_warned_of(self):
+        with open(self.path("bn.yaml"), "w") as file:
+            file.write("name: bn\ninput: {height: 32, width: 32, channels: 1}\nclasses: 2\nlayers:\n"
+                       "  - conv: {filters: 4, kernel: 3, stride: 2, bias: false}\n  - batch_norm: {activation: relu}\n"
+                       "  - flatten\n  - dense: {units: classes}\n")
+        for word, told in (("local", True), ("mean", False)):
+            r = self.simulate(word, "--model", self.path("bn.yaml"), "--norms", word)
+            self.assertEqual(any("is of no use as it is" in w for w in r["warnings"]), told)
+            norms = self.weights(word, "agg_model.h5")[0]
+            moved = any((v != 0).any() for name, v in norms.items() if "moving_mean" in name)
+            self.assertEqual(moved, not told)
+
     def test_local_norms_survive_a_stop(self):
-        whole = self.simulate("whole", "--local-norms", "--rounds", 3)
-        self.simulate("parts", "--local-norms", "--rounds", 3)
+        whole = self.simulate("whole", "--norms", "local", "--rounds", 3)
+        parts = ("--data", "phantom", "--phantom-images", 200, "--rounds", 3, "--size", 32, "--out", self.path("cut"), *FEW,
+                 "--norms", "local")
+        process = subprocess.Popen([CLI, "simulate", *map(str, parts)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            if os.path.exists(self.path("cut", "state", "encrypted.state")) or process.poll() is not None:
+                break
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        cut = json.loads(self.ok("simulate", *parts, "--resume", "--json").stdout)
+        self.assertEqual(cut["per_hospital"], whole["per_hospital"])
+        self.assertEqual(cut["personal"], whole["personal"])
+        for name in ("agg_model.h5", "agg_model_last.h5", "personal/hospital-2.h5"):
+            with open(self.path("cut", name), "rb") as a, open(self.path("whole", name), "rb") as b:
+                self.assertEqual(a.read(), b.read())
+        self.simulate("parts", "--norms", "local", "--rounds", 3)
         state = self.path("parts", "state", "encrypted.state")
         with open(state, "rb") as file:
             kept = file.read()
-        self.assertEqual(self.simulate("parts", "--local-norms", "--rounds", 3, "--resume")["per_hospital"],
+        self.assertEqual(self.simulate("parts", "--norms", "local", "--rounds", 3, "--resume")["per_hospital"],
                          whole["per_hospital"])
         with open(state, "wb") as file:
             file.write(kept[:-40] + bytes(8) + kept[-32:])
         self.fails(5, "damaged", "simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 3, "--size", 32,
-                   "--out", self.path("parts"), *FEW, "--local-norms", "--resume")
+                   "--out", self.path("parts"), *FEW, "--norms", "local", "--resume")
 
     def test_temperature(self):
         r = self.simulate("t", "--rounds", 3)
@@ -168,10 +280,14 @@ class Options(CliTest):
     def test_wrong_words(self):
         for words, text in ((("--augment", "sharpen=3"), "what is 'sharpen=3'"), (("--focal", 11), "focal"),
                             (("--focal", 1, "--label-smoothing", 0.1), "exclude each other"),
-                            (("--local-norms", "--model", "medsecurefl-2022", "--size", 256, "--channels", 1),
+                            (("--norms", "own"), "not 'own'"),
+                            (("--norms", "local", "--model", "medsecurefl-2022", "--size", 256, "--channels", 1),
                              "no normalisation layer")):
             self.fails(2, text, "simulate", "--data", "phantom", "--phantom-images", 60, "--out", self.path(words[0]), *FEW,
                        *words)
+
+    def test_help_says_things_once(self):
+        self.assertEqual(self.ok("data", "--help").stdout.lower().count("a contact sheet, one html page"), 1)
 
     def test_contact_sheet(self):
         discs(self.path("discs.npz"), n_patients=3, slices=4)

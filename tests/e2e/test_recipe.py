@@ -58,7 +58,8 @@ class RecipeTest(CliTest):
         if files:
             shape = (facts["channels"], facts["sides"][2], facts["sides"][1], facts["sides"][0])
             facts["values"] = np.fromfile(self.path("out.values"), "<f4").reshape(shape)
-            shape = (facts["sides"][2], facts["sides"][1], facts["sides"][0], facts["channels"])
+            each = facts["each"]  # slices of a picture
+            shape = (facts["sides"][2] // each, facts["sides"][1], facts["sides"][0], facts["channels"] * each)
             kind = "<u1" if facts["bits"] == 8 else "<u2"
             facts["samples"] = np.fromfile(self.path("out.samples"), kind).reshape(shape)
             if os.path.exists(self.path("out.mask")):
@@ -220,6 +221,42 @@ class RecipeTest(CliTest):
                                         store="{range: [-1e6, 1e6]}"), path)["values"][0]
                 np.testing.assert_array_equal(got, stack[chosen])
 
+    def test_neighbours_are_channels(self):
+        """Slices before and behind, of each sequence; the outer ones repeat; the mask is the middle slice's."""
+        first, a = self.volume("n1.nii", shape=(13, 11, 9))
+        second, b = self.volume("n2.nii", shape=(13, 11, 9), seed=5)
+        mask = nibabel.Nifti1Image((first.get_fdata() > 250).astype(np.uint8), first.affine)
+        mask.to_filename(self.path("nm.nii"))
+        turned = [nibabel.as_closest_canonical(v).get_fdata().astype(np.float32) for v in (first, second, mask)]
+        views = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
+        for n, axis in ((1, "axial"), (2, "coronal"), (3, "sagittal")):
+            stacks = [v.transpose(views[axis])[:, ::-1] for v in turned]
+            depth, h, w = stacks[0].shape
+            for count in (None, 3):
+                step = f"slices: {{axis: {axis}, neighbours: {n}" + (f", count: {count}}}" if count else "}")
+                # Two columns more on each side get the smallest value of the sequence's slices, taken or beside.
+                f = self.probe(recipe(["orient: RAS", step, f"fit: {{size: [{w + 4}, {h}]}}"], sequences="[T1, T2]",
+                                      store="{range: [-3000, 3000]}"), a, b, "-m", self.path("nm.nii"))
+                chosen = [(2 * k + 1) * depth // (2 * count) for k in range(count)] if count else list(range(depth))
+                around = np.clip(np.array(chosen)[:, None] + np.arange(-n, n + 1), 0, depth - 1)
+                want = [np.pad(s[around], ((0, 0), (0, 0), (0, 0), (2, 2)), constant_values=s[around].min())
+                        for s in stacks[:2]]
+                want = np.concatenate(want, axis=1).transpose(0, 2, 3, 1)  # sequence after sequence
+                self.assertEqual(f["samples"].shape, (len(chosen), h, w + 4, 2 * (2 * n + 1)))
+                stored = np.floor((want.astype(np.float64) + 3000) / 6000 * 65535 + 0.5)
+                self.assertLessEqual(np.abs(f["samples"] - stored).max(), 1)
+                self.assertGreater((f["samples"] == stored).mean(), 0.9999)
+                np.testing.assert_array_equal(f["mask"][:, :, 2:-2], stacks[2][chosen])
+                self.assertFalse(f["mask"][:, :, :2].any() or f["mask"][:, :, -2:].any())
+
+    def test_neighbours_change_the_hash(self):
+        def hash_of(more):
+            return self.probe(recipe(["fit: {size: [8, 8, 8]}", f"slices: {{axis: slices{more}}}", "resize: {size: [4, 4]}"],
+                                     store="{range: [0, 1]}"))["hash"]
+        hashes = [hash_of(m) for m in ("", ", neighbours: 0", ", neighbours: 1", ", neighbours: 2")]
+        self.assertEqual(hashes[0], hashes[1])
+        self.assertEqual(len(set(hashes)), 3)
+
     def test_sequences_share_a_grid(self):
         """Three sequences, each on a grid of its own, come onto the first one's."""
         first, a = self.volume("t1.nii", shape=(26, 22, 14))
@@ -306,7 +343,7 @@ class RecipeTest(CliTest):
         label = b"msfl.recipe.v1"
         self.assertEqual(other["hash"], hashlib.blake2b(len(label).to_bytes(8, "little") + label + text,
                                                         digest_size=32).hexdigest())
-        self.assertEqual(a["hash"], "3e97eec523a28d30ecc7d485809004f83f0d06c85092dfb1c8cfcbb8c7eee182")
+        self.assertEqual(a["hash"], "cd411a859339b637082d2e09956bccca0c8ddd71780beef91033fa4da9eaeb8c")
 
     def test_examples_are_recipes(self):
         paths = glob.glob(os.path.join(common.SOURCE, "examples", "recipes", "*.yaml"))
@@ -330,7 +367,10 @@ class RecipeTest(CliTest):
                  ("recipe: 1\ninput: picture\nsteps: [{window: {low: 3, high: 3}}]", "empty"),
                  ("recipe: 1\ninput: picture\nsteps: [{resize: {size: [4, 4.5]}}]", "whole numbers"),
                  ("recipe: 1\ninput: picture\nsteps: [{resize: {size: [4, 4, 4]}}]", "list of 2 numbers"),
-                 ("recipe: 1\ninput: volume\nsteps: [{orient: RAL}]", "three letters")]
+                 ("recipe: 1\ninput: volume\nsteps: [{orient: RAL}]", "three letters"),
+                 ("recipe: 1\ninput: volume\nsteps: [{slices: {axis: rows, neighbours: 8}}]", "neighbours"),
+                 ("recipe: 1\ninput: volume\nsequences: [a, b, c, d, e, f]\nsteps: [{slices: {axis: rows, neighbours: 1}}, "
+                  "{resize: {size: [4, 4]}}]\nstore: {range: [0, 1]}", "18 channels")]
         for text, words in cases:
             error = self.probe(text, code=1)
             self.assertIn(words, error)

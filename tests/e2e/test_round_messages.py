@@ -9,6 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.environ.get("MSFL_SOURCE", "."), "tests", "kat"))
 import packed_reference as packed
+from reference import x25519
 
 SAMPLES = os.path.join(os.environ.get("MSFL_SOURCE", "."), "tests", "samples", "round")
 
@@ -58,26 +59,6 @@ def verifies(public, message, signature):
     r, s = signature[:32], int.from_bytes(signature[32:], "little")
     k = int.from_bytes(hashlib.sha512(r + public + message).digest(), "little") % L
     return s < L and same(times(s, BASE), add(decode(r), times(k, decode(public))))
-
-
-def x25519(secret, public):
-    """RFC 7748, section 5."""
-    k = int.from_bytes(secret, "little") & ~7 & ~(128 << 8 * 31) | 64 << 8 * 31
-    u = int.from_bytes(public, "little") & (1 << 255) - 1
-    x2, z2, x3, z3, swap = 1, 0, u, 1, 0
-    for t in reversed(range(255)):
-        bit = k >> t & 1
-        if swap ^ bit:
-            x2, x3, z2, z3 = x3, x2, z3, z2
-        swap = bit
-        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
-        aa, bb, da, cb = a * a, b * b, d * a, c * b
-        e = aa - bb
-        x3, z3 = (da + cb) ** 2 % P, u * (da - cb) ** 2 % P
-        x2, z2 = aa * bb % P, e * (aa + 121665 * e) % P
-    if swap:
-        x2, z2 = x3, z3
-    return (x2 * pow(z2, P - 2, P) % P).to_bytes(32, "little")
 
 
 def chacha_rounds(state):

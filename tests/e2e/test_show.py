@@ -24,6 +24,21 @@ class Show(CliTest):
         with open(os.path.join(out, "result", "result.json")) as f:
             self.assertEqual(json.load(f)["state"], "done")
 
+    def test_masks(self):
+        try:
+            from test_volumes import RECIPE, volumes
+        except SystemExit:
+            self.skipTest("numpy is not installed")
+        volumes(self.path("images"), self.path("labels"))
+        with open(self.path("r.yaml"), "w", encoding="utf-8") as f:
+            f.write(RECIPE)
+        r = subprocess.run([sys.executable, "-B", os.path.join(FAULT, "show.py"), self.path("images"), "--masks", self.path("labels"),
+                            "--recipe", self.path("r.yaml"), "--hospitals", "3", "--rounds", "1", "--no-kill", "--out",
+                            self.path("out")], capture_output=True, text=True, timeout=900, env=os.environ)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        for words in ("96 images (none, structure 1, structure 2)", "Dice 0.", "(structure 1 0.", "agg_model.h5"):
+            self.assertIn(words, r.stdout)
+
     def test_same_as_simulate(self):
         if SANITIZED:
             self.skipTest("the same twice: once without sanitizers is enough")

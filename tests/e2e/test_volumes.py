@@ -110,6 +110,33 @@ class Volumes(CliTest):
         self.fails(13, "another 'masks'", "simulate", "--data", self.path("data"), "--recipe", self.path("r.yaml"), "--masks",
                    self.path("data", "images"), "--model", "unet2d", "--resume", "--out", self.path("a"), *FEW)
 
+    def test_neighbouring_slices_as_channels(self):
+        """Three or five channels: the set, training, evaluation, cards and pictures take them; three are no colours."""
+        images, masks = self.path("data", "images"), self.path("data", "labels")
+        for n, channels in ((1, 3), (2, 5)):
+            with open(self.path("r.yaml"), "w") as f:
+                f.write(RECIPE.replace("count: 4", f"neighbours: {n}"))
+            self.ok("data", "import", images, "--recipe", self.path("r.yaml"), "--masks", masks, "--out", self.path("set"))
+            with open(self.path("set", "set.json")) as f:
+                m = json.load(f)
+            self.assertEqual((m["channels"], m["shown"], m["images"]), (channels, n, 24 * 6))
+            pixels = np.frombuffer(self.bytes("set", "pixels.bin"), np.uint8).reshape(24, 6, 24, 16, channels)
+            for k in range(channels):  # every slice is the middle of one picture, and beside it in others
+                beside = np.clip(np.arange(6) + k - n, 0, 5)
+                np.testing.assert_array_equal(pixels[..., k], pixels[:, beside][..., n])
+            self.assertIn(f"{channels} channels", self.ok("data", "inspect", self.path("set")).stdout)
+            self.ok("data", "card", self.path("set"), "--html", self.path("card.html"))
+            self.ok("data", "augment-preview", self.path("set"), "--out", self.path("sheet.html"))
+            self.fails(7, f"has {channels} channels, and 1 were asked for", "simulate", "--data", self.path("set"),
+                       "--channels", 1, "--model", "unet2d", "--out", self.path("x"), *FEW)
+        r = self.ok_json("simulate", "--data", self.path("set"), "--model", "unet2d", "--out", self.path("a"), *FEW,
+                         "--rounds", 1, "--local-epochs", 1)
+        self.assertEqual((r["data"]["channels"], r["data"]["shown"], r["sum_exact"]), (5, 2, True))
+        self.assertIn(b"5 channels", self.bytes("a", "report.html"))
+        e = self.ok_json("evaluate", "--model", self.path("a", "agg_model.h5"), "--data", self.path("set"), "--part", "test",
+                         "--validation-fraction", 0.2, "--bootstrap", 0)
+        self.assertAlmostEqual(e["dice"], r["encrypted"]["dice"], places=6)
+
     def test_masks_by_a_column(self):
         with open(self.path("data", "labels.csv"), "w", newline="") as f:
             w = csv.writer(f)

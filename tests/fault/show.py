@@ -2,9 +2,10 @@
 """Five hospitals and a coordinator as real processes on this machine train a model; one hospital and the coordinator are killed on
 the way and come back. What `./run federation` starts.
 
-    show.py [DATA] [--hospitals N] [--rounds R] [--size PIXELS] [--out DIR] [--keep] [--no-kill] [--seed S]
+    show.py [DATA] [--masks DIR|COLUMN --recipe FILE] [--model NAME] [--hospitals N] [--rounds R] [--size PIXELS] [--out DIR] [--keep] [--no-kill] [--seed S]
 
-DATA is a folder of images or an .npz file, as docs/guide/data.md has it; without it, phantom images are drawn."""
+DATA is a folder of images or an .npz file, as docs/guide/data.md has it; without it, phantom images are drawn. With --masks the
+hospitals learn to segment (unet2d): DATA and masks are imported by the recipe, and the job names it."""
 import argparse
 import json
 import os
@@ -42,12 +43,34 @@ class Screen:
         self.moving = ""
 
 
-def classes_of(data):
-    r = subprocess.run([CLI, "data", "inspect", "--data", data, "--json", "--quiet"], capture_output=True, text=True, timeout=600)
+def ask(*args):
+    r = subprocess.run([CLI, *args, "--json", "--quiet"], capture_output=True, text=True, timeout=3600)
     if r.returncode != 0:
         sys.exit(r.stderr)
-    d = json.loads(r.stdout)
-    return [c["name"] for c in d["classes"]], d["width"], d["channels"], d["images"]
+    return json.loads(r.stdout)
+
+
+def prepare(o):
+    """Where the data are, what `data inspect` says of them, and fields of the job that follow."""
+    data = o.data if o.data == "phantom" else os.path.abspath(o.data)
+    recipe = {}
+    if o.recipe:
+        masks = ["--masks", os.path.abspath(o.masks) if os.path.isdir(o.masks) else o.masks] if o.masks else []
+        made = ask("data", "import", data, "--recipe", o.recipe, *masks, "--out", os.path.join(o.out, "set"))
+        data, recipe = os.path.abspath(os.path.join(o.out, "set")), {"recipe": made["recipe_hash"]}
+    elif o.masks:
+        sys.exit("--masks go with --recipe")
+    model = o.model or ("unet2d" if o.masks else "cnn-small")
+    d = ask("data", "inspect", "--data", data)
+    size = {"height": d["height"], "width": d["width"]} if o.recipe else {"height": o.size, "width": o.size}
+    fields = {**recipe, "name": "chest", "model": model, "input": {**size, "channels": d["channels"]},
+              "classes": [c["name"] for c in d["classes"]], "batch": 32, "learning_rate": 0.002}
+    if model == "unet2d" and not d["mask_classes"]:
+        sys.exit(f"{o.data} has no masks, which unet2d learns from: name them with --masks and --recipe, or take an .npz file that has some")
+    if model == "unet2d":
+        fields.update(name="structures", batch=8, local_epochs=2, learning_rate=0.005, test_fraction=0.2, validation_fraction=0.2,
+                      classes=["none", *(f"structure {c}" for c in range(1, d["mask_classes"]))])
+    return data, d, fields
 
 
 def number(v, digits=3):
@@ -59,6 +82,11 @@ def progress(job):
     done = len(job["history"])
     bar = "#" * done + "." * (job["rounds"] - done)
     return f"          [{bar}] round {job['round']} of {job['rounds']}  {hospitals}  {job['phase_text']}"
+
+
+def judged(job):
+    """By what, and the name of that figure of a round."""
+    return ("Dice", "validation_dice") if job["judged_by"] == "dice" else ("AUC", "validation_auc")
 
 
 def follow(fed, screen, job_id, kill):
@@ -75,7 +103,7 @@ def follow(fed, screen, job_id, kill):
             continue
         for h in job["history"][seen:]:
             screen.say(f"round {h['round']}: sum of {h['cohort']} hospitals opened; validation loss {number(h['validation_loss'])}, "
-                       f"AUC {number(h['validation_auc'])}")
+                       f"{judged(job)[0]} {number(h[judged(job)[1]])}")
         seen = max(seen, len(job["history"]))
         for a in job["attempts"]:
             if a["number"] not in said:
@@ -121,15 +149,16 @@ def report(fed, job):
     rows = []
     for h in job["history"]:
         ms = [h[k] for k in ("ms_collect", "ms_certify", "ms_release", "ms_open")]
-        rows.append([h["round"], h["cohort"], number(h["train_loss"]), number(h["validation_loss"]), number(h["validation_auc"]),
+        rows.append([h["round"], h["cohort"], number(h["train_loss"]), number(h["validation_loss"]), number(h[judged(job)[1]]),
                      megabytes(h["bytes_in"]), megabytes(h["bytes_out"]), *("-" if m is None else f"{m:.0f}" for m in ms)])
-    table(rows, ["round", "cohort", "train loss", "val. loss", "AUC", "MB in", "MB out", "ms collect", "certify", "release", "open"])
+    table(rows, ["round", "cohort", "train loss", "val. loss", judged(job)[0], "MB in", "MB out", "ms collect", "certify", "release", "open"])
     for a in job["attempts"]:
         print(f"  given up: round {a['round']} ({a['kind']}, number {a['number']}): {a['why']}")
     if job["test"]:
         t = job["test"]
-        print(f"  test, once, of the best model (round {job['best_round']}): AUC {number(t['auc'])}, accuracy "
-              f"{number(t['accuracy'])} on {t['n']} images")
+        of = ", ".join(f"{s['name']} {number(s['dice'])}" for s in t.get("structures", []))
+        print(f"  test, once, of the best model (round {job['best_round']}): {judged(job)[0]} {number(t[judged(job)[0].lower()])}"
+              f"{f' ({of})' if of else ''}, accuracy {number(t['accuracy'])} on {t['n']} images")
     for name, p in fed.processes.items():
         if p.lives > 1:
             print(f"  {name}: started {p.lives} times")
@@ -150,6 +179,9 @@ def verify(fed, job_id):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="phantom")
+    parser.add_argument("--masks", help="a folder with masks named as the images, or a column that names them")
+    parser.add_argument("--recipe", help="by which the images are imported: examples/recipes")
+    parser.add_argument("--model", help="cnn-small, or unet2d where there are masks")
     parser.add_argument("--hospitals", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--size", type=int, default=32)
@@ -159,22 +191,20 @@ def main():
     parser.add_argument("--keep", action="store_true", help="serve the dashboard until Ctrl-C")
     parser.add_argument("--no-kill", action="store_true")
     o = parser.parse_args()
-    data = o.data if o.data == "phantom" else os.path.abspath(o.data)
-    classes, _, channels, n_images = classes_of(data)
     os.makedirs(o.out)
+    data, facts, fields = prepare(o)
     out, screen = os.path.abspath(o.out), Screen()
     def site(i, n):
         more = f"  phantom_images: {o.images}\n" if data == "phantom" else ""
         return f"data:\n  path: {data}\n{more}  share: {{of: {n}, index: {i}, seed: {o.seed}, partition: iid}}\nthreads: 1\n"
-    images = o.images if data == "phantom" else n_images
-    screen.say(f"{o.hospitals} hospitals share {images} images ({', '.join(classes)}); keys and certificates are made")
+    images = o.images if data == "phantom" else facts["images"]
+    screen.say(f"{o.hospitals} hospitals share {images} images ({', '.join(fields['classes'])}); keys and certificates are made")
     with Federation(out, n=o.hospitals, seed=o.seed, sites=site, proxied=False, patience=120) as fed:
         fed.start()
         url = f"http://127.0.0.1:{fed.local}/"
         screen.say(f"{len(fed.processes)} processes run; the dashboard is on {BOLD}{url}{PLAIN}")
-        job_id = fed.submit(name="chest", rounds=o.rounds, classes=classes, target_cohort=max(3, o.hospitals - 1), deadline_s=45,
-                            input={"height": o.size, "width": o.size, "channels": channels}, samples_max=max(64, images),
-                            batch=32, learning_rate=0.002, seed=o.seed, test=True)
+        job_id = fed.submit(rounds=o.rounds, target_cohort=max(3, o.hospitals - 1), deadline_s=45, samples_max=max(64, images),
+                            seed=o.seed, test=True, **fields)
         screen.say(f"job {job_id}: {o.rounds} rounds; every update leaves its hospital encrypted")
         job = follow(fed, screen, job_id, not o.no_kill)
         screen.say(f"{job['state']}{': ' + job['why'] if job['why'] else ''}", GREEN if job["state"] == "done" else RED)

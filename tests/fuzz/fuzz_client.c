@@ -32,10 +32,10 @@ static void frames(const uint8_t *data, size_t size) {
     if (sum > size || (!failed && sum != size)) abort();
 }
 
-static void outcome(const uint8_t *data, size_t size, job_kind kind) {
+static void outcome(const uint8_t *data, size_t size, job_kind kind, uint32_t n_structures) {
     client_result result = {0};
-    if (client_outcome_parse((const char *)data, size, kind, 100, &result) == MSFL_OK && kind == JOB_UPDATE &&
-        (result.n_samples == 0 || result.n_samples > 100)) {
+    if (client_outcome_parse((const char *)data, size, kind, 100, n_structures, &result) == MSFL_OK &&
+        kind == JOB_UPDATE && (result.n_samples == 0 || result.n_samples > 100)) {
         abort();
     }
     client_result_clear(&result);
@@ -53,10 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         frames(data + 1, size - 1);
         break;
     case 1:
-        outcome((const uint8_t *)text, size - 1, JOB_UPDATE);
+        outcome((const uint8_t *)text, size - 1, JOB_UPDATE, 0);
         break;
     case 2:
-        outcome((const uint8_t *)text, size - 1, JOB_EVALUATE);
+        outcome((const uint8_t *)text, size - 1, JOB_EVALUATE, 0);
+        outcome((const uint8_t *)text, size - 1, JOB_EVALUATE, 2);
         break;
     case 3:
         (void)!client_policy_parse("policy.yaml", text, size - 1, &policy);

@@ -1,5 +1,5 @@
 /* layer: net */
-/* A server and a client for tests/e2e/test_net.py, and the figures of docs/design/net.md.
+/* A server and a client for tests/e2e/test_net_*.py, and the figures of docs/design/net.md.
  *
  *   net_probe serve KIT FOLDER [name=value ...]     prints "PORT LOCALPORT"; SIGHUP reads the roster again, SIGTERM
  * stops net_probe get KIT PATH [name=value ...]         status and body net_probe upload|download KIT PATH FILE [...]

@@ -40,7 +40,7 @@ static int init(char **argv) {
     msfl_model_init(model, strtoull(argv[1], NULL, 10), weights);
     for (size_t i = 0; i < n; i++)
         weights[i] += (float)(i % 1000) * 1e-4f; /* biases and norms are told apart too */
-    TRY(msfl_model_save(argv[2], model, weights, NULL, "image"));
+    TRY(msfl_model_save(argv[2], model, weights, &(msfl_model_facts){.normalise = "image"}));
     write_raw(argv[3], weights, n * sizeof *weights);
     msfl_free(weights);
     msfl_model_free(model);
@@ -110,7 +110,8 @@ static int run(const char *mode, int argc, char **argv) {
     uint8_t *bytes;
     size_t length;
     TRY(msfl_file_read(argv[1], (size_t)1 << 31, &bytes, &length));
-    input in = {.image_floats = (size_t)info->depth * info->height * info->width * info->channels, .n_targets = info->n_targets};
+    input in = {.image_floats = (size_t)info->depth * info->height * info->width * info->channels,
+                .n_targets = info->n_targets};
     memcpy(&in.n, bytes, sizeof in.n);
     in.labels = (const uint32_t *)(const void *)(bytes + 4);
     in.images = (const float *)(const void *)(in.labels + in.n * in.n_targets);

@@ -72,9 +72,10 @@ int main(int argc, char **argv) {
     if (s.has_mask) write_file(argv[2], "mask", s.mask.values, msfl_volume_count(&s.mask) * sizeof(float), "wb");
     write_file(argv[2], "samples", p.samples, p.n * msfl_recipe_picture_bytes(&r), "wb");
     const msfl_volume *v = &s.channels[0];
-    printf("{\"hash\": \"%s\", \"sides\": [%u, %u, %u], \"channels\": %u, \"bits\": %u, \"range\": [%.17g, %.17g], "
+    printf("{\"hash\": \"%s\", \"sides\": [%u, %u, %u], \"channels\": %u, \"each\": %u, \"bits\": %u, \"range\": "
+           "[%.17g, %.17g], "
            "\"clipped\": %llu, \"spacing\": [%.17g, %.17g, %.17g]}\n",
-           hash, v->sides[0], v->sides[1], v->sides[2], s.n_channels, r.bits, r.low, r.high,
+           hash, v->sides[0], v->sides[1], v->sides[2], s.n_channels, 2 * r.neighbours + 1, r.bits, r.low, r.high,
            (unsigned long long)p.n_clipped, v->spacing[0], v->spacing[1], v->spacing[2]);
     msfl_pictures_clear(&p);
     msfl_sample_clear(&s);

@@ -154,9 +154,10 @@ void msfl_avx2_subtract_from(const msfl_modulus *m, msfl_cell *x, const uint8_t 
 size_t msfl_avx2_uniform(const msfl_modulus *m, msfl_cell *x, const uint8_t *bytes, size_t n);
 void msfl_avx2_binomial(int8_t *out, const uint8_t *bytes, uint32_t bits, size_t n);
 
-/* avx2_codec.c */
+/* avx2_plan.c */
 size_t msfl_avx2_codec_table_bytes(const msfl_codec *codec);
 void msfl_avx2_codec_tables(msfl_codec *codec);
+/* avx2_codec.c */
 uint32_t msfl_avx2_encode(const msfl_codec *codec, uint32_t first, uint32_t count, const uint32_t *slots,
                           msfl_chunk_shape shape, const int8_t *noise, msfl_cell *out, size_t stride);
 bool msfl_avx2_lift(const msfl_codec *codec, const msfl_cell *x, size_t stride, msfl_chunk_shape shape,

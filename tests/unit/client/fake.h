@@ -450,12 +450,7 @@ static inline void fake_open(fake *f, job_kind kind, uint32_t round) {
                      .model = kind == JOB_UPDATE ? round - 1 : round,
                      .learning_rate = f->spec.rule.learning_rate};
     float clip[MSFL_MODEL_TENSORS_MAX];
-    const job_clip_rule rule = {.clip = f->spec.clip,
-                                .value_bits = f->spec.value_bits,
-                                .n_tensors = f->shape->n_tensors,
-                                .counts = f->shape->counts,
-                                .weight = f->shape->weight,
-                                .n_values = f->shape->n_values};
+    const job_clip_rule rule = job_shape_clip_rule(f->shape);
     job_clip_init(&rule, clip);
     if (f->lie_clip) clip[0] *= 1.0001F;
     if (kind == JOB_UPDATE) plan.clip = clip;
@@ -476,7 +471,7 @@ static inline void fake_open(fake *f, job_kind kind, uint32_t round) {
     plan.number = f->plan_number = msfl_coordinator_round(f->machine)->info.number;
     if (f->lie_plan_rate) plan.learning_rate *= 2;
     if (f->lie_plan_clip) clip[0] *= 2;
-    ok(job_plan_text(&plan, f->shape->n_tensors, &text));
+    ok(job_plan_text(&plan, f->shape->sent.n_tensors, &text));
     snprintf(f->plan, sizeof f->plan, "%s", text);
     msfl_free(text);
     f->version++;
@@ -512,12 +507,7 @@ static inline void fake_close(fake *f, job_kind kind, uint32_t round, float *mea
                               uint32_t n_counters) {
     job_plan plan = {.round = round, .kind = kind};
     float clip[MSFL_MODEL_TENSORS_MAX];
-    const job_clip_rule rule = {.clip = f->spec.clip,
-                                .value_bits = f->spec.value_bits,
-                                .n_tensors = f->shape->n_tensors,
-                                .counts = f->shape->counts,
-                                .weight = f->shape->weight,
-                                .n_values = f->shape->n_values};
+    const job_clip_rule rule = job_shape_clip_rule(f->shape);
     job_clip_init(&rule, clip);
     if (kind == JOB_UPDATE) plan.clip = clip;
     msfl_update_layout *layout;

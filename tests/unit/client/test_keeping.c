@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/output.h"
+#include "client/norms.h"
 #include "client/sandbox.h"
 #include "client/spool.h"
 #include "client/state.h"
@@ -122,6 +123,85 @@ static void test_states(void **state) {
     }
 }
 
+/* Normalisation layers that stay here: of every round, the newest before another, damage and failures of the disk. */
+static void test_norms(void **state) {
+    static const char job[] = "format: medsecurefl-job\nversion: 1\nname: m\nmodel: cnn-small\nclasses: [a, b]\n"
+                              "input: {height: 16, width: 16, channels: 1}\nsamples_max: 64\nnorms: local\n";
+    job_spec local;
+    job_shape *s;
+    char path[128];
+    uint8_t *bytes;
+    size_t length;
+    (void)state;
+    ok(job_spec_parse("job", job, sizeof job - 1, true, &local));
+    ok(job_shape_new(&local, &s));
+    assert_true(client_norms_kept(s) && !client_norms_kept(shape));
+    const uint64_t n = s->n_values, n_norms = job_norms_count(s->model);
+    assert_true(n_norms > 0);
+    float *mine = msfl_alloc(n, sizeof *mine), *theirs = msfl_alloc(n, sizeof *theirs);
+    ok(client_norms_load(folder, s, 9, theirs)); /* none yet: the federation's */
+    for (uint64_t i = 0; i < n; i++)
+        assert_true(theirs[i] == 0);
+    for (uint32_t round = 1; round <= 3; round++) {
+        for (uint64_t i = 0; i < n; i++)
+            mine[i] = (float)round;
+        ok(client_norms_save(folder, s, round, mine));
+    }
+    for (uint32_t round = 1; round <= 3; round++) { /* also of a round long ago, which may be the best */
+        uint64_t set = 0;
+        memset(theirs, 0, n * sizeof *theirs);
+        ok(client_norms_load(folder, s, round + 1, theirs));
+        for (uint64_t i = 0; i < n; i++) {
+            assert_true(theirs[i] == 0 || theirs[i] == (float)round);
+            set += theirs[i] != 0;
+        }
+        assert_int_equal(set, n_norms); /* and nothing but them */
+    }
+    memset(theirs, 0, n * sizeof *theirs);
+    ok(client_norms_load(folder, s, 1, theirs));
+    assert_true(theirs[n - 1] == 0);
+    ok(client_norms_load(folder, shape, 9, theirs)); /* a job that shares them does not look */
+    snprintf(path, sizeof path, "%s/norms-0000003", folder);
+    ok(msfl_file_read(path, 1 << 20, &bytes, &length));
+    for (size_t i = 0; i < length; i++) {
+        bytes[i] ^= 1;
+        ok(msfl_file_write(path, bytes, length));
+        assert_int_equal(client_norms_load(folder, s, 4, theirs), MSFL_ERR_FORMAT);
+        bytes[i] ^= 1;
+    }
+    ok(msfl_file_write(path, bytes, length - 1));
+    assert_int_equal(client_norms_load(folder, s, 4, theirs), MSFL_ERR_MISMATCH);
+    for (uint64_t i = 0; i < n; i++)
+        assert_true(theirs[i] == 0); /* unchanged by what failed */
+    ok(msfl_file_write(path, bytes, length));
+    msfl_free(bytes);
+    for (long k = 1; k < 50; k++) { /* the old one or the new one */
+        for (uint64_t i = 0; i < n; i++)
+            mine[i] = 4;
+        msfl_file_fault_at(k, false);
+        msfl_status status = client_norms_save(folder, s, 4, mine);
+        msfl_file_fault_at(0, false);
+        ok(client_norms_load(folder, s, 5, theirs));
+        float most = 0;
+        for (uint64_t i = 0; i < n; i++)
+            most = theirs[i] > most ? theirs[i] : most;
+        assert_true(most == 3 || most == 4);
+        if (status == MSFL_OK) break;
+    }
+    for (long k = 1; k < 200; k++) {
+        msfl_alloc_fail_at(k);
+        msfl_status status = client_norms_load(folder, s, 5, theirs);
+        if (status == MSFL_OK) status = client_norms_save(folder, s, 5, mine);
+        msfl_alloc_fail_at(0);
+        if (status == MSFL_OK) break;
+        assert_int_equal(status, MSFL_ERR_MEMORY);
+    }
+    msfl_free(mine);
+    msfl_free(theirs);
+    job_shape_free(s);
+    job_spec_clear(&local);
+}
+
 static void test_spool(void **state) {
     client_spool *spool;
     char path[128];
@@ -228,7 +308,8 @@ static void test_tensors(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_states), cmocka_unit_test(test_spool),
-                                       cmocka_unit_test(test_tally), cmocka_unit_test(test_tensors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_states), cmocka_unit_test(test_norms),
+                                       cmocka_unit_test(test_spool), cmocka_unit_test(test_tally),
+                                       cmocka_unit_test(test_tensors)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -111,13 +111,13 @@ static void test_course(void **state) {
         }
     }
     assert_int_equal(now->course.best_round, 6);
-    assert_true(isnan(now->rounds[2].validation_loss));
-    assert_float_equal(now->rounds[1].validation_loss, 0.5, 0);
+    assert_true(isnan(now->rounds[2].validation.loss));
+    assert_float_equal(now->rounds[1].validation.loss, 0.5, 0);
     assert_float_equal(now->rounds[1].train_loss, 0.5, 0);
     sealed_opened o = figures_of(number + 1, JOB_TEST, 0.5);
     ok(sealed_apply(s.run.shape, now, &o, NULL));
     assert_true(now->tested);
-    assert_int_equal(now->test_n, 8);
+    assert_int_equal(now->test.n, 8);
     clear(&s);
 }
 
@@ -167,7 +167,7 @@ static void test_kept(void **state) {
     assert_int_equal(s.sealed.opened.number, 2);
     assert_memory_equal(&s.sealed.state.course, &kept.course, sizeof kept.course);
     assert_int_equal(s.sealed.state.n_rounds, 1);
-    assert_float_equal(s.sealed.state.rounds[0].validation_loss, round.validation_loss, 0);
+    assert_float_equal(s.sealed.state.rounds[0].validation.loss, round.validation.loss, 0);
     assert_memory_equal(s.sealed.state.best_name, kept.best_name, MSFL_HASH_BYTES);
     msfl_free(kept.rounds);
     client_sealed_end(&s.p);

@@ -360,7 +360,25 @@ static void test_outcome(void **state) {
         "{\"n_samples\": 5, \"metrics\": {\"loss\": 1, \"correct\": 1, \"histogram\": 5}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         client_result r = {0};
-        assert_int_not_equal(client_outcome_parse(bad[i], strlen(bad[i]), JOB_EVALUATE, 100, &r), MSFL_OK);
+        assert_int_not_equal(client_outcome_parse(bad[i], strlen(bad[i]), JOB_EVALUATE, 100, 0, &r), MSFL_OK);
+    }
+    /* Where every pixel has a class: three counts for every structure, and no histogram. */
+    static const char *const structures[] = {"",
+                                             ", \"histogram\": [[0], [5]]",
+                                             ", \"structures\": [[1, 2, 3]]",
+                                             ", \"structures\": [[1, 2, 3], [1, 2]]",
+                                             ", \"structures\": [[1, 2, 3], [3, 2, 4]]",
+                                             ", \"structures\": [[1, 2, 3], [-1, 2, 4]]",
+                                             ", \"structures\": [[1, 2, 3], [0, 17179869185, 4]]",
+                                             ", \"structures\": [[1, 2, 3], [0, 17179869184, 4]]"};
+    for (size_t i = 0; i < sizeof structures / sizeof structures[0]; i++) {
+        client_result r = {0};
+        char text[200];
+        const bool good = i + 1 == sizeof structures / sizeof structures[0];
+        snprintf(text, sizeof text, "{\"n_samples\": 5, \"metrics\": {\"loss\": 1, \"correct\": 4%s}}", structures[i]);
+        assert_int_equal(client_outcome_parse(text, strlen(text), JOB_EVALUATE, 100, 2, &r),
+                         good ? MSFL_OK : MSFL_ERR_FORMAT);
+        assert_int_equal(r.counters[JOB_EVAL_BINS + 4 - 1], good ? UINT64_C(17179869184) : 0);
     }
 }
 

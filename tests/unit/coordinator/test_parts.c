@@ -9,6 +9,7 @@
 #include "coordinator/plain.h"
 #include "coordinator/spool.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,17 +204,23 @@ static const char text[] =
     "{\"format\":\"medsecurefl-job\",\"version\":1,\"name\":\"tiny\",\"tensors\":[{\"name\":\"w\","
     "\"shape\":[4]}],\"rounds\":3,\"samples_max\":64}";
 
-static void test_state(void **state) {
-    (void)state;
+static const char pixels[] =
+    "{\"format\":\"medsecurefl-job\",\"version\":1,\"name\":\"tiny\",\"model\":\"unet2d\",\"samples_max\":64,"
+    "\"input\":{\"height\":16,\"width\":16,\"channels\":1},\"classes\":[\"none\",\"a\",\"b\"],\"rounds\":3}";
+
+static void keeps_state(const char *description, uint32_t n_structures) {
     coord_job *j, *k;
     msfl_buffer b = {0}, c = {0};
-    ok(coord_job_new(text, strlen(text), root, &j));
+    ok(coord_job_new(description, strlen(description), root, &j));
     j->state = COORD_RUNNING;
     j->number = 12;
     j->open = true;
     j->stage = JOB_EVALUATE;
     j->clip[0] = 0.25f;
     j->current.cohort = 3;
+    assert_int_equal(j->shape->n_structures, n_structures);
+    j->current.validation = j->test.scores = job_scores_none();
+    if (n_structures > 0) j->current.validation.dice[n_structures - 1] = j->test.scores.dice[0] = 0.75;
     for (uint32_t i = 0; i < COORD_ATTEMPTS_KEPT + 5; i++) {
         j->number = i;
         coord_job_attempt(j, "too few", 100 + i);
@@ -222,8 +229,10 @@ static void test_state(void **state) {
     assert_int_equal(j->attempts[0].number, 5);
     coord_job_put(j, &b);
     ok(b.status);
-    ok(coord_job_new(text, strlen(text), root, &k));
+    ok(coord_job_new(description, strlen(description), root, &k));
     ok(coord_job_get(k, b.bytes, b.length));
+    if (n_structures > 0) assert_true(k->current.validation.dice[n_structures - 1] == 0.75);
+    if (n_structures > 0) assert_true(k->test.scores.dice[0] == 0.75 && isnan(k->test.scores.dice[1]));
     coord_job_put(k, &c);
     assert_int_equal(b.length, c.length);
     assert_memory_equal(b.bytes, c.bytes, b.length);
@@ -236,6 +245,12 @@ static void test_state(void **state) {
     coord_job_free(k);
     msfl_buffer_clear(&b);
     msfl_buffer_clear(&c);
+}
+
+static void test_state(void **state) {
+    (void)state;
+    keeps_state(text, 0);
+    keeps_state(pixels, 2);
 }
 
 static void test_weights(void **state) {

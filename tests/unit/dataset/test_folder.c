@@ -56,6 +56,25 @@ static uint8_t first_sample(const msfl_dataset *set, const char *name) {
     return v;
 }
 
+/* As the COVID-19 Radiography Database is unpacked. A class may be called masks, and a class may have masks alone. */
+static void masks_beside_images_are_no_pictures(void **state) {
+    (void)state;
+    put_png(at("set/COVID/images/1.png"), 20, 16, 10);
+    put_png(at("set/COVID/masks/1.png"), 20, 16, 255);
+    put_png(at("set/Normal/Images/2.png"), 20, 16, 20);
+    put_png(at("set/Normal/Mask/2.png"), 20, 16, 255);
+    put_png(at("set/other/masks/3.png"), 20, 16, 30);
+    put_png(at("set/masks/4.png"), 20, 16, 40);
+    msfl_dataset *set = open_good(at("set"), NULL);
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
+    assert_int_equal(info->n_images, 4);
+    assert_int_equal(info->n_classes, 4);
+    assert_int_equal(info->n_ignored, 2);
+    assert_string_equal(class_of(set, "COVID/images/1.png"), "COVID");
+    assert_string_equal(class_of(set, "masks/4.png"), "masks");
+    msfl_dataset_free(set);
+}
+
 static void class_folders_of_mixed_files(void **state) {
     (void)state;
     put_png(at("set/beta/1.png"), 20, 16, 10);
@@ -463,19 +482,13 @@ static void one_picture(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TREE_TEST(class_folders_of_mixed_files),
-        TREE_TEST(split_folders_of_any_case),
-        TREE_TEST(patients_on_both_sides),
-        TREE_TEST(broken_files_are_named),
-        TREE_TEST(nothing_to_learn_from),
-        TREE_TEST(table_above_the_folder),
-        TREE_TEST(flat_folder_with_table),
-        TREE_TEST(tables_with_faults),
-        TREE_TEST(links_and_strange_names),
-        TREE_TEST(unreadable_folders_and_files),
-        TREE_TEST(watched_and_cancelled),
-        TREE_TEST(every_allocation_may_fail),
-        TREE_TEST(one_picture),
+        TREE_TEST(class_folders_of_mixed_files), TREE_TEST(masks_beside_images_are_no_pictures),
+        TREE_TEST(split_folders_of_any_case),    TREE_TEST(patients_on_both_sides),
+        TREE_TEST(broken_files_are_named),       TREE_TEST(nothing_to_learn_from),
+        TREE_TEST(table_above_the_folder),       TREE_TEST(flat_folder_with_table),
+        TREE_TEST(tables_with_faults),           TREE_TEST(links_and_strange_names),
+        TREE_TEST(unreadable_folders_and_files), TREE_TEST(watched_and_cancelled),
+        TREE_TEST(every_allocation_may_fail),    TREE_TEST(one_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* Files of slices to one volume, written here element by element and read through the whole path. */
-#include "base/bytes.h"
 #include "image/decode.h"
 #include "image/fault.h"
 #include "image/series.h"
+
+#include "slices.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,67 +19,11 @@
 
 static char folder[64];
 
-static void element(msfl_buffer *b, uint32_t tag, const char *vr, const void *value, size_t n) {
-    msfl_put32(b, tag >> 16 | tag << 16);
-    msfl_put_bytes(b, vr, 2);
-    if (strcmp(vr, "OW") == 0 || strcmp(vr, "OB") == 0) {
-        msfl_put32(b, (uint32_t)(n + n % 2) << 16); /* two reserved bytes, and the length's lower half */
-        msfl_put8(b, 0);
-        msfl_put8(b, 0);
-    } else {
-        msfl_put8(b, (uint8_t)(n + n % 2));
-        msfl_put8(b, (uint8_t)((n + n % 2) >> 8));
-    }
-    msfl_put_bytes(b, value, n);
-    if (n % 2 != 0) msfl_put8(b, strcmp(vr, "UI") == 0 ? 0 : ' ');
-}
-
-static void text(msfl_buffer *b, uint32_t tag, const char *vr, const char *value) {
-    element(b, tag, vr, value, strlen(value));
-}
-
-static void number(msfl_buffer *b, uint32_t tag, uint16_t value) {
-    uint8_t raw[2];
-    msfl_store16(raw, value);
-    element(b, tag, "US", raw, 2);
-}
-
-/* A slice of 3 columns and `rows` rows; every sample is 100 z + its number. */
 static char *put_slice(int name, double z, uint16_t rows, const char *slope) {
-    msfl_buffer b = {0};
-    for (int i = 0; i < 128; i++)
-        msfl_put8(&b, 0);
-    msfl_put_bytes(&b, "DICM", 4);
-    text(&b, 0x00020010, "UI", "1.2.840.10008.1.2.1");
-    text(&b, 0x0020000e, "UI", "1.2.3");
-    char at[32];
-    snprintf(at, sizeof at, "5\\6\\%g", z);
-    text(&b, 0x00200032, "DS", at);
-    text(&b, 0x00200037, "DS", "1\\0\\0\\0\\1\\0");
-    number(&b, 0x00280002, 1);
-    text(&b, 0x00280004, "CS", "MONOCHROME2");
-    number(&b, 0x00280010, rows);
-    number(&b, 0x00280011, 3);
-    text(&b, 0x00280030, "DS", "0.5\\0.25");
-    number(&b, 0x00280100, 16);
-    number(&b, 0x00280101, 16);
-    number(&b, 0x00280102, 15);
-    number(&b, 0x00280103, 0);
-    text(&b, 0x00281052, "DS", "0");
-    text(&b, 0x00281053, "DS", slope);
-    uint8_t samples[2 * 3 * 8];
-    for (uint32_t i = 0; i < 3u * rows; i++)
-        msfl_store16(samples + 2 * i, (uint16_t)(100 * z + i));
-    element(&b, 0x7fe00010, "OW", samples, 2u * 3u * rows);
-    assert_int_equal(b.status, MSFL_OK);
     char *path = malloc(100);
     assert_non_null(path);
     snprintf(path, 100, "%s/%d.dcm", folder, name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(b.bytes, 1, b.length, file), b.length);
-    fclose(file);
-    msfl_buffer_clear(&b);
+    slice_file(path, z, rows, slope);
     return path;
 }
 
@@ -95,7 +40,7 @@ static msfl_slice slice_of(const char *path) {
 
 /* Sort `n` files and load their only stack. */
 static msfl_status load(char **paths, size_t n, msfl_image *out) {
-    msfl_slice slices[8];
+    msfl_slice slices[8] = {0};
     msfl_series s = {0};
     const char *ordered[8];
     for (size_t i = 0; i < n; i++)

@@ -1,9 +1,9 @@
 /* A job's description, plan and course: the same text for the same content, and nothing else taken. */
 #include "base/mem.h"
 #include "base/seeded.h"
-#include "job/figures.h"
 #include "job/norms.h"
 #include "job/plan.h"
+#include "job/scores.h"
 #include "job/temperature.h"
 
 #include <math.h>
@@ -54,7 +54,7 @@ static void reads_back_to_itself(void **state) {
 /* What came later is not in a text where it is not used, so that hashes stay. */
 static void later_fields(void **state) {
     (void)state;
-    static const char *const words[] = {"augmentation", "balance", "focal", "local_norms", "proximal", "dice"};
+    static const char *const words[] = {"augmentation", "balance", "focal", "norms", "proximal", "dice"};
     job_spec spec, again;
     char *text, *twice, longer[1000];
     assert_int_equal(parse(simple, true, &spec), MSFL_OK);
@@ -64,11 +64,10 @@ static void later_fields(void **state) {
     msfl_free(text);
     job_spec_clear(&spec);
     snprintf(longer, sizeof longer,
-             "%saugmentation: \"strong,rotate=4.5\"\nbalance: true\nfocal: 2\nlocal_norms: true\nproximal: 0.01\n",
-             simple);
+             "%saugmentation: \"strong,rotate=4.5\"\nbalance: true\nfocal: 2\nnorms: local\nproximal: 0.01\n", simple);
     assert_int_equal(parse(longer, true, &spec), MSFL_OK);
     assert_string_equal(spec.augmentation, "strong,rotate=4.5");
-    assert_true(spec.balance && spec.local_norms && spec.train.focal == 2 && spec.train.proximal == 0.01f);
+    assert_true(spec.balance && spec.norms == JOB_NORMS_LOCAL && spec.train.focal == 2 && spec.train.proximal == 0.01f);
     assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
     assert_int_equal(parse(text, false, &again), MSFL_OK);
     assert_int_equal(job_spec_text(&again, &twice), MSFL_OK);
@@ -78,19 +77,100 @@ static void later_fields(void **state) {
     job_spec_clear(&spec);
     job_spec_clear(&again);
     static const char *const bad[] = {"augmentation: a b\n",
+                                      "augmentation: sharpen=3\n",
+                                      "augmentation: \"rotate=400\"\n",
+                                      "norms: own\n",
+                                      "recipe_name: x\n",
                                       "augmentation: \"\"\n",
                                       "focal: 11\n",
                                       "proximal: -1\n",
                                       "focal: 1\nlabel_smoothing: 0.1\n",
-                                      "model: unet2d\n"};
+                                      "dice: 0.5\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        const char *base = strncmp(bad[i], "model", 5) == 0
-                               ? "format: medsecurefl-job\nversion: 1\nname: a\nsamples_max: 9\n"
-                               : simple;
-        snprintf(longer, sizeof longer, "%s%s", base, bad[i]);
+        snprintf(longer, sizeof longer, "%s%s", simple, bad[i]);
         assert_int_not_equal(parse(longer, true, &spec), MSFL_OK);
         job_spec_clear(&spec);
     }
+}
+
+#define PIXELS                                                                                                         \
+    "format: medsecurefl-job\nversion: 1\nname: bones\nmodel: unet2d\nsamples_max: 99\n"                               \
+    "input: {height: 16, width: 24, channels: 1}\n"
+
+/* A network that gives a class to every pixel: what is for classes of images alone is refused by its name. */
+static void classes_of_pixels(void **state) {
+    (void)state;
+    static const char *const bad[] = {"balance: true\n", "focal: 1\n", "label_smoothing: 0.1\n", "dice: 101\n"};
+    job_spec spec, again;
+    job_shape *shape;
+    char *text, *twice, longer[1000];
+    assert_int_equal(parse(PIXELS "classes: [none, femur, tibia]\ndice: 0.25\n", true, &spec), MSFL_OK);
+    assert_true(spec.train.dice == 0.25f);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    assert_int_equal(shape->n_structures, 2);
+    assert_int_equal(msfl_model_info_borrow(shape->model)->n_targets, 16 * 24);
+    job_shape_free(shape);
+    assert_int_equal(job_spec_text(&spec, &text), MSFL_OK);
+    assert_non_null(strstr(text, "\"dice\":0.25"));
+    assert_int_equal(parse(text, false, &again), MSFL_OK);
+    assert_int_equal(job_spec_text(&again, &twice), MSFL_OK);
+    assert_string_equal(text, twice);
+    msfl_free(text);
+    msfl_free(twice);
+    job_spec_clear(&again);
+    job_spec_clear(&spec);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(longer, sizeof longer, "%s%s", PIXELS, bad[i]);
+        assert_int_equal(parse(longer, true, &spec), i == 3 ? MSFL_ERR_FORMAT : MSFL_ERR_USAGE);
+        assert_non_null(strstr(msfl_error_message(), i == 0   ? "balance"
+                                                     : i == 1 ? "focal"
+                                                     : i == 2 ? "label_s"
+                                                              : "dice"));
+        job_spec_clear(&spec);
+    }
+    /* As many structures as are counted, and one more. */
+    for (int n = JOB_MASK_CLASSES + 1; n <= JOB_MASK_CLASSES + 2; n++) {
+        snprintf(longer, sizeof longer, "%sclasses: [c0", PIXELS);
+        for (int c = 1; c < n; c++)
+            snprintf(longer + strlen(longer), sizeof longer - strlen(longer), ", c%d", c);
+        strcat(longer, "]\n");
+        assert_int_equal(parse(longer, true, &spec), n <= JOB_MASK_CLASSES + 1 ? MSFL_OK : MSFL_ERR_LIMIT);
+        job_spec_clear(&spec);
+    }
+    snprintf(longer, sizeof longer, "%sdice: 2\n", listed);
+    assert_int_equal(parse(longer, true, &spec), MSFL_ERR_USAGE);
+    job_spec_clear(&spec);
+}
+
+/* The words under which figures are shown, and their bytes. */
+static void scores_are_kept(void **state) {
+    (void)state;
+    job_spec spec;
+    job_shape *shape;
+    msfl_buffer bytes = {0};
+    assert_int_equal(parse(PIXELS "classes: [none, femur, tibia]\n", true, &spec), MSFL_OK);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    job_scores s = job_scores_none(), back = job_scores_none();
+    s.dice[0] = 0.5;
+    job_scores_put_dice(&s, 2, &bytes);
+    assert_int_equal(bytes.length, 16);
+    msfl_reader r = msfl_reader_init(bytes.bytes, bytes.length);
+    job_scores_get_dice(&r, 2, &back);
+    assert_true(!r.failed && back.dice[0] == 0.5 && isnan(back.dice[1]));
+    msfl_buffer_clear(&bytes);
+    json_t *o = job_round_json(shape, 1, 0.5, &s, 0.1);
+    assert_null(json_object_get(o, "validation_auc"));
+    assert_true(json_is_null(json_object_get(o, "validation_dice")));
+    assert_int_equal(json_array_size(json_object_get(o, "validation_structures")), 2);
+    json_decref(o);
+    o = job_test_json(shape, &s);
+    const json_t *tibia = json_array_get(json_object_get(o, "structures"), 1);
+    assert_string_equal(json_string_value(json_object_get(tibia, "name")), "tibia");
+    assert_int_equal(json_integer_value(json_object_get(tibia, "class")), 2);
+    assert_true(json_is_null(json_object_get(tibia, "dice")) && json_object_get(o, "auc") == NULL);
+    json_decref(o);
+    job_shape_free(shape);
+    job_spec_clear(&spec);
 }
 
 static void norms_are_apart(void **state) {
@@ -113,6 +193,101 @@ static void norms_are_apart(void **state) {
     msfl_free(b);
     msfl_free(norms);
     msfl_model_free(model);
+}
+
+/* An update without normalisation layers, held to a slow twin that asks every value's tensor. */
+static void updates_leave_norms_at_home(void **state) {
+    (void)state;
+    static const char *const networks[] = {"cnn-small", "resnet8",
+                                           "name: b\ninput: {height: 8, width: 8, channels: 1}\nclasses: 2\nlayers:\n"
+                                           "  - batch_norm\n  - flatten\n  - dense: {units: classes}\n"};
+    for (size_t k = 0; k < 3; k++) {
+        msfl_model *model;
+        msfl_status status = strchr(networks[k], '\n') != NULL
+                                 ? msfl_model_parse("b", networks[k], strlen(networks[k]), 0, 0, 0, 0, &model)
+                                 : msfl_model_new(networks[k], 32, 32, 1, 2, &model);
+        assert_int_equal(status, MSFL_OK);
+        const msfl_model_info *info = msfl_model_info_borrow(model);
+        assert_int_equal(job_norms_gathered(model), k == 2);
+        for (job_norms norms = JOB_NORMS_SHARED; norms <= JOB_NORMS_MEAN; norms++) {
+            job_sent sent;
+            assert_int_equal(job_sent_init(model, norms, &sent), MSFL_OK);
+            const uint64_t away = norms == JOB_NORMS_LOCAL ? job_norms_count(model) : 0;
+            assert_int_equal(sent.n_weights, info->n_values);
+            assert_int_equal(sent.n_values, info->n_values - away);
+            float *global = msfl_alloc(info->n_values, sizeof *global),
+                  *trained = msfl_alloc(info->n_values, sizeof *global);
+            float *update = msfl_alloc(info->n_values, sizeof *update);
+            for (uint64_t i = 0; i < info->n_values; i++) {
+                global[i] = (float)(i % 97);
+                trained[i] = global[i] + (float)(i % 61) + 1;
+                update[i] = -7; /* whatever lies behind an update */
+            }
+            job_sent_difference(&sent, trained, global, update);
+            job_sent_spread(&sent, update);
+            for (uint32_t t = 0; t < info->n_tensors; t++) {
+                const msfl_tensor *tensor = msfl_model_tensor(model, t);
+                const bool stays = norms == JOB_NORMS_LOCAL && job_norms_has(tensor);
+                for (uint64_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
+                    assert_true(update[i] == (stays ? 0 : (float)(i % 61) + 1));
+            }
+            msfl_free(global);
+            msfl_free(trained);
+            msfl_free(update);
+            job_sent_clear(&sent);
+        }
+        msfl_model_free(model);
+    }
+    msfl_model *bare;
+    static const char none[] = "name: n\ninput: {height: 8, width: 8, channels: 1}\nclasses: 2\nlayers:\n  - flatten\n"
+                               "  - dense: {units: classes}\n";
+    assert_int_equal(msfl_model_parse("n", none, strlen(none), 0, 0, 0, 0, &bare), MSFL_OK);
+    job_sent sent;
+    assert_int_equal(job_sent_init(bare, JOB_NORMS_LOCAL, &sent), MSFL_ERR_USAGE);
+    job_sent_clear(&sent);
+    assert_int_equal(job_sent_init(bare, JOB_NORMS_MEAN, &sent), MSFL_ERR_USAGE);
+    job_sent_clear(&sent);
+    msfl_model_free(bare);
+}
+
+/* Layout, its hash, bounds and parameters are those of the shorter vector. */
+static void a_job_with_local_norms_is_another_vector(void **state) {
+    (void)state;
+    job_spec specs[2];
+    job_shape *shapes[2];
+    uint8_t hashes[2][MSFL_HASH_BYTES];
+    char text[1000];
+    for (int k = 0; k < 2; k++) {
+        snprintf(text, sizeof text, "%s%s", simple, k == 0 ? "" : "norms: local\n");
+        assert_int_equal(parse(text, true, &specs[k]), MSFL_OK);
+        assert_int_equal(job_shape_new(&specs[k], &shapes[k]), MSFL_OK);
+        float clip[MSFL_MODEL_TENSORS_MAX];
+        const job_clip_rule rule = job_shape_clip_rule(shapes[k]);
+        job_clip_init(&rule, clip);
+        msfl_update_layout *layout;
+        assert_int_equal(job_shape_layout(shapes[k], clip, &layout), MSFL_OK);
+        msfl_update_layout_hash(layout, hashes[k]);
+        assert_int_equal(msfl_update_values(layout), shapes[k]->sent.n_values);
+        msfl_update_layout_free(layout);
+        /* A plan has as many bounds. */
+        job_plan plan = {.number = 1, .round = 1, .learning_rate = specs[k].rule.learning_rate, .clip = clip}, back;
+        char *json;
+        assert_int_equal(job_plan_text(&plan, shapes[k]->sent.n_tensors, &json), MSFL_OK);
+        assert_int_equal(job_plan_parse(json, strlen(json), shapes[k], &back), MSFL_OK);
+        job_plan_clear(&back);
+        if (k == 1) assert_int_equal(job_plan_parse(json, strlen(json), shapes[0], &back), MSFL_ERR_FORMAT);
+        job_plan_clear(&back);
+        msfl_free(json);
+    }
+    const uint64_t away = job_norms_count(shapes[1]->model);
+    assert_true(away > 0);
+    assert_int_equal(shapes[0]->n_values, shapes[1]->n_values);
+    assert_int_equal(shapes[0]->update_slots - shapes[1]->update_slots, away);
+    assert_memory_not_equal(hashes[0], hashes[1], MSFL_HASH_BYTES);
+    for (int k = 0; k < 2; k++) {
+        job_shape_free(shapes[k]);
+        job_spec_clear(&specs[k]);
+    }
 }
 
 static void balanced_classes_weigh_alike(void **state) {
@@ -170,16 +345,26 @@ static void mask_counters(void **state) {
     (void)state;
     const uint8_t found[8] = {0, 1, 1, 2, 0, 0, 2, 0}, truth[8] = {0, 1, 2, 2, 0, 1, 2, 0};
     uint64_t c[JOB_EVAL_COUNTERS];
-    job_mask_counters(found, truth, 2, 4, 0.5, c);
+    memset(c, 0, sizeof c);
+    job_mask_add(found, truth, 4, c);
+    job_mask_add(found + 4, truth + 4, 4, c);
+    job_mask_close(2, 4, 0.5, c);
     assert_int_equal(c[JOB_EVAL_N], 2);
     assert_int_equal(c[JOB_EVAL_CORRECT], 2); /* 6 of 8 pixels, of two images */
     assert_int_equal(c[JOB_EVAL_LOSS], 1024);
     /* class 1: both 1, true 2, found 2; class 2: both 2, true 3, found 2 */
     assert_true(fabs(job_counters_dice(c) - (0.5 + 0.8) / 2) < 1e-12);
-    job_mask_counters(truth, truth, 1, 4, 0, c);
+    const job_scores s = job_scores_of(c, 3);
+    assert_true(s.n == 2 && s.loss == 0.5 && s.accuracy == 1 && s.rank == job_counters_dice(c));
+    assert_true(s.dice[0] == 0.5 && s.dice[1] == 0.8 && isnan(s.dice[2]) && isnan(s.dice[3]));
+    memset(c, 0, sizeof c);
+    job_mask_add(truth, truth, 4, c);
+    job_mask_close(1, 4, 0, c);
     assert_true(job_counters_dice(c) == 1);
     memset(c, 0, sizeof c);
     assert_true(isnan(job_counters_dice(c)));
+    const job_scores none = job_scores_of(c, 0);
+    assert_true(none.n == 0 && isnan(none.loss) && isnan(none.accuracy) && isnan(none.rank));
 }
 
 static void refuses(void **state) {
@@ -347,9 +532,13 @@ int main(void) {
                                        cmocka_unit_test(clip_follows_the_mean),
                                        cmocka_unit_test(later_fields),
                                        cmocka_unit_test(norms_are_apart),
+                                       cmocka_unit_test(updates_leave_norms_at_home),
+                                       cmocka_unit_test(a_job_with_local_norms_is_another_vector),
                                        cmocka_unit_test(balanced_classes_weigh_alike),
                                        cmocka_unit_test(temperature_from_sums),
                                        cmocka_unit_test(mask_counters),
+                                       cmocka_unit_test(classes_of_pixels),
+                                       cmocka_unit_test(scores_are_kept),
                                        cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

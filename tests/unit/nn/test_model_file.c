@@ -70,7 +70,8 @@ static void saved_files_load(void **state) {
     size_t n = msfl_model_info_borrow(model)->n_values;
     float *weights = weights_for(model);
     const char *const names[] = {"normal", "bacterial", "virale Pneumonie \xc3\xa4"};
-    assert_ok(msfl_model_save(path_of("a.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("a.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     assert_int_equal(entries(), 1);
     msfl_model *loaded;
     float *values;
@@ -90,13 +91,14 @@ static void saved_files_load(void **state) {
     size_t n_first, n_second;
     assert_ok(msfl_file_read(path_of("a.h5"), 1 << 20, &first, &n_first));
     sleep(1); /* a time of day in the file would show */
-    assert_ok(msfl_model_save(path_of("a.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("a.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     assert_ok(msfl_file_read(path_of("a.h5"), 1 << 20, &second, &n_second));
     assert_int_equal(n_first, n_second);
     assert_memory_equal(first, second, n_first);
     msfl_free(first);
     msfl_free(second);
-    assert_ok(msfl_model_save(path_of("b.h5"), model, weights, NULL, NULL));
+    assert_ok(msfl_model_save(path_of("b.h5"), model, weights, NULL));
     assert_ok(msfl_model_load(path_of("b.h5"), &loaded, &values, &extra));
     assert_null(extra.class_names);
     assert_null(extra.normalise);
@@ -107,12 +109,47 @@ static void saved_files_load(void **state) {
     msfl_model_free(model);
 }
 
+static void the_recipe_is_named(void **state) {
+    (void)state;
+    static const char hash[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    static const struct {
+        const char *recipe, *name;
+        bool good;
+    } cases[] = {
+        {NULL, NULL, true},
+        {hash, NULL, true},
+        {hash, "hippocampus, coronal \xc3\xa4", true},
+        {NULL, "without a hash", false},
+        {"00112233", NULL, false},
+        {"0011223344556677889 aabbccddeeff00112233445566778899aabbccddeef", NULL, false},
+        {hash, "clears the screen \x1b[2J", false},
+        {hash, "a name of more than sixty-three bytes, which is more than any recipe has, and so none", false}};
+    msfl_model *model = model_of(small), *loaded;
+    float *weights = weights_for(model), *values;
+    msfl_model_extra extra;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const msfl_model_facts facts = {.recipe = cases[i].recipe, .recipe_name = cases[i].name};
+        assert_ok(msfl_model_save(path_of("r.h5"), model, weights, &facts));
+        msfl_status status = msfl_model_load(path_of("r.h5"), &loaded, &values, &extra);
+        assert_int_equal(status, cases[i].good ? MSFL_OK : MSFL_ERR_FORMAT);
+        if (!cases[i].good) continue;
+        assert_true(cases[i].recipe == NULL ? extra.recipe == NULL : strcmp(extra.recipe, cases[i].recipe) == 0);
+        assert_true(cases[i].name == NULL ? extra.recipe_name == NULL : strcmp(extra.recipe_name, cases[i].name) == 0);
+        msfl_model_extra_clear(&extra);
+        msfl_floats_free(values);
+        msfl_model_free(loaded);
+    }
+    free(weights);
+    msfl_model_free(model);
+    assert_int_equal(unlink(path_of("r.h5")), 0);
+}
+
 static void what_is_not_finite_is_not_written(void **state) {
     (void)state;
     msfl_model *model = model_of(small);
     float *weights = weights_for(model);
     weights[17] = NAN;
-    assert_int_equal(msfl_model_save(path_of("c.h5"), model, weights, NULL, NULL), MSFL_ERR_NUMERIC);
+    assert_int_equal(msfl_model_save(path_of("c.h5"), model, weights, NULL), MSFL_ERR_NUMERIC);
     assert_int_equal(access(path_of("c.h5"), F_OK), -1);
     free(weights);
     msfl_model_free(model);
@@ -130,11 +167,11 @@ static void full_disk_leaves_nothing(void **state) {
     tight = (struct rlimit){4096, old.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &tight);
-    msfl_status status = msfl_model_save(path_of("d.h5"), model, weights, NULL, NULL);
+    msfl_status status = msfl_model_save(path_of("d.h5"), model, weights, NULL);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(status, MSFL_ERR_IO);
     assert_int_equal(entries(), before);
-    assert_int_equal(msfl_model_save("/nonexistent/folder/d.h5", model, weights, NULL, NULL), MSFL_ERR_MISSING);
+    assert_int_equal(msfl_model_save("/nonexistent/folder/d.h5", model, weights, NULL), MSFL_ERR_MISSING);
     free(weights);
     msfl_model_free(model);
 }
@@ -177,7 +214,8 @@ static void any_bytes_are_answered(void **state) {
     msfl_model *model = model_of(small);
     float *weights = weights_for(model);
     const char *const names[] = {"a", "b", "c"};
-    assert_ok(msfl_model_save(path_of("good.h5"), model, weights, names, "image"));
+    assert_ok(msfl_model_save(path_of("good.h5"), model, weights,
+                              &(msfl_model_facts){.class_names = names, .normalise = "image"}));
     uint8_t *good;
     size_t length;
     assert_ok(msfl_file_read(path_of("good.h5"), 1 << 20, &good, &length));
@@ -235,8 +273,11 @@ static void other_files_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saved_files_load),         cmocka_unit_test(what_is_not_finite_is_not_written),
-        cmocka_unit_test(full_disk_leaves_nothing), cmocka_unit_test(any_bytes_are_answered),
+        cmocka_unit_test(saved_files_load),
+        cmocka_unit_test(the_recipe_is_named),
+        cmocka_unit_test(what_is_not_finite_is_not_written),
+        cmocka_unit_test(full_disk_leaves_nothing),
+        cmocka_unit_test(any_bytes_are_answered),
         cmocka_unit_test(other_files_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

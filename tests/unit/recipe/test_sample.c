@@ -26,7 +26,7 @@ static const char *const everything = "recipe: 1\n"
                                       "  - percentiles: {low: 1, high: 99}\n"
                                       "  - zscore: {of: otsu}\n"
                                       "  - fit: {size: [10, 12, 8], about: content}\n"
-                                      "  - slices: {axis: axial, share: 0.2, count: 3}\n"
+                                      "  - slices: {axis: axial, share: 0.2, count: 3, neighbours: 1}\n"
                                       "  - resize: {size: [6, 5]}\n";
 
 /* A little ball in the dark, 2 mm, lying on its side. */
@@ -74,10 +74,36 @@ static void all_steps(void **state) {
     for (size_t i = 0; i < 3 * 6 * 5; i++) {
         assert_true(p.masks[i] <= 1);
         marked |= p.masks[i] == 1;
-        /* Both channels came from one image. */
-        assert_int_equal(msfl_load16(p.samples + 4 * i), msfl_load16(p.samples + 4 * i + 2));
+        /* Both sequences came from one image; each has three slices. */
+        assert_memory_equal(p.samples + 12 * i, p.samples + 12 * i + 6, 6);
     }
     assert_true(marked);
+    msfl_pictures_clear(&p);
+}
+
+/* Without slices one volume comes out: slice by slice, both sequences of a voxel side by side. */
+static void whole_volumes(void **state) {
+    (void)state;
+    enum { W = 10, H = 12, D = 8 };
+    const char *const text = "recipe: 1\ninput: volume\nsequences: [a, b]\nsteps:\n  - resample: {spacing: [1, 2, 1]}\n"
+                             "  - percentiles: {low: 1, high: 99}\n  - fit: {size: [10, 12, 8]}\n";
+    msfl_recipe r = parsed(text);
+    assert_int_equal(r.depth, D);
+    assert_true(r.spacing[0] == 1 && r.spacing[1] == 2 && r.spacing[2] == 1);
+    assert_int_equal(msfl_recipe_mask_bytes(&r), W * H * D);
+    assert_int_equal(msfl_recipe_picture_bytes(&r), 4 * W * H * D);
+    msfl_pictures p = {0};
+    assert_int_equal(whole_way(text, &p), MSFL_OK);
+    assert_int_equal(p.n, 1);
+    size_t inside[D] = {0};
+    for (size_t i = 0; i < W * H * D; i++) {
+        inside[i / (W * H)] += p.masks[i];
+        assert_memory_equal(p.samples + 4 * i, p.samples + 4 * i + 2, 2);
+    }
+    /* The ball is thickest in the middle of its ten millimetres, of which the outer two are cut off. */
+    for (size_t z = 0; z < D; z++)
+        assert_int_equal(inside[z], inside[D - 1 - z]);
+    assert_true(inside[D / 2] > inside[1] && inside[1] > 0);
     msfl_pictures_clear(&p);
 }
 
@@ -169,6 +195,7 @@ static void pictures_keep_their_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_steps),
+        cmocka_unit_test(whole_volumes),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(percentiles_of_awkward_values),
         cmocka_unit_test(otsu_of_two_humps),

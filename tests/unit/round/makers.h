@@ -53,6 +53,19 @@ msfl_status __wrap_msfl_expand_noise(const msfl_kernel *kernel, msfl_aes *aes, m
     return status;
 }
 
+/* --- the searching side --- */
+
+/** As expect_no_remnants, once with each table of kernels that this machine has. */
+static inline void under_every_kernel(void (*child)(void), const char *const *alive, derive_needles more) {
+    for (const msfl_kernel *const *k = msfl_kernels(); *k != NULL; k++) {
+        if (!(*k)->supported()) continue;
+        assert_int_equal(setenv("MSFL_KERNEL", (*k)->name, 1), 0);
+        print_message("  %s\n", (*k)->name);
+        expect_no_remnants(child, alive, more);
+    }
+    unsetenv("MSFL_KERNEL");
+}
+
 /* --- the child's tools --- */
 
 static inline void must(msfl_status status) {

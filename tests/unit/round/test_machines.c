@@ -1,6 +1,6 @@
 /* Coordinator, sites and committee together: exact sums in every custody, absent and cheating members, damage on the
  * way, restarts, failing disks and memory, and the transcript that remains. Faults in every order are for tests/sim. */
-#include "hall.h"
+#include "trouble.h"
 
 static void every_custody_opens_the_plain_sum(void **state) {
     (void)state;
@@ -50,33 +50,15 @@ static void k_minus_t_members_may_be_absent_and_no_more(void **state) {
     hall_clear(&h);
 }
 
-static uint32_t cheat_places;
-
-/** Members in `cheat_places` answer with something else, properly signed. */
-static void cheat(hall *h, uint32_t from, uint32_t to, msfl_effect *e) {
-    (void)to;
-    if (from == MSFL_COORDINATOR || msfl_load32(e->bytes + 8) != MSFL_MSG_ANSWER) return;
-    if ((cheat_places >> msfl_member_place(h->r, from) & 1) == 0) return;
-    const uint32_t degree = msfl_packed_params(h->ctx)->ring_degree;
-    uint32_t *sum = hall_get(degree, sizeof *sum);
-    uint8_t cohort[32];
-    sum[degree - 1] = 1; /* small and wrong */
-    memcpy(cohort, e->bytes + MSFL_FRAME_BYTES, 32);
-    const msfl_answer_binding b = {e->bytes + 16, cohort, from, degree};
-    assert_int_equal(msfl_answer_seal(&b, h->secret[from], &h->coordinator_id, sum, e->bytes + MSFL_FRAME_BYTES),
-                     MSFL_OK);
-    msfl_free(sum);
-}
-
 static void cheating_members_are_outvoted_and_named(void **state) {
     (void)state;
     hall h;
     hall_make(&h, 7, MSFL_CUSTODY_COMMITTEE, 3); /* t = 5, f = 2 */
-    h.tamper = cheat;
-    for (cheat_places = 1; cheat_places < 128; cheat_places += 13) {
-        const int n_cheats = __builtin_popcount(cheat_places);
+    h.tamper = hall_cheat;
+    for (hall_cheat_places = 1; hall_cheat_places < 128; hall_cheat_places += 13) {
+        const int n_cheats = __builtin_popcount(hall_cheat_places);
         if (n_cheats > 2) continue;
-        assert_int_equal(hall_open(&h, (uint8_t)cheat_places), MSFL_OK);
+        assert_int_equal(hall_open(&h, (uint8_t)hall_cheat_places), MSFL_OK);
         assert_int_equal(hall_tick(&h, 20), MSFL_OK);
         for (uint32_t i = 0; i < h.n; i++)
             assert_int_equal(hall_upload(&h, i), MSFL_OK);
@@ -85,11 +67,11 @@ static void cheating_members_are_outvoted_and_named(void **state) {
         size_t n;
         const uint32_t *cheats = msfl_coordinator_cheats(h.coordinator, &n);
         for (size_t i = 0; i < n; i++)
-            assert_true(cheat_places >> msfl_member_place(h.r, cheats[i]) & 1);
+            assert_true(hall_cheat_places >> msfl_member_place(h.r, cheats[i]) & 1);
         hall_finish(&h);
     }
     /* Three are too many: nothing opens, and it says so. */
-    cheat_places = 7;
+    hall_cheat_places = 7;
     assert_int_equal(hall_open(&h, 'x'), MSFL_OK);
     assert_int_equal(hall_tick(&h, 20), MSFL_OK);
     for (uint32_t i = 0; i < h.n; i++)
@@ -101,55 +83,29 @@ static void cheating_members_are_outvoted_and_named(void **state) {
     hall_clear(&h);
 }
 
-/** Restart a machine from its disk. */
-static void restart_all(hall *h) {
-    msfl_coordinator_free(h->coordinator);
-    assert_int_equal(hall_new_coordinator(h), MSFL_OK);
-    for (size_t j = 0; j < h->disk[0].n_journal; j++) {
-        const hall_item *e = &h->disk[0].journal[j];
-        assert_int_equal(msfl_coordinator_replay(h->coordinator, e->bytes, e->length), MSFL_OK);
-    }
-    for (uint32_t i = 0; i < h->n; i++) {
-        msfl_site_free(h->sites[i]);
-        assert_int_equal(hall_new_site(h, i), MSFL_OK);
-        for (size_t j = 0; j < h->disk[1 + i].n_journal; j++) {
-            const hall_item *e = &h->disk[1 + i].journal[j];
-            assert_int_equal(msfl_site_replay(h->sites[i], e->bytes, e->length), MSFL_OK);
-        }
-    }
-    for (uint32_t i = 0; i < h->r->k; i++) {
-        msfl_member_free(h->members[i]);
-        assert_int_equal(hall_new_member(h, i), MSFL_OK);
-        for (size_t j = 0; j < h->disk[1 + h->n + i].n_journal; j++) {
-            const hall_item *e = &h->disk[1 + h->n + i].journal[j];
-            assert_int_equal(msfl_member_replay(h->members[i], e->bytes, e->length), MSFL_OK);
-        }
-    }
-}
-
 static void everybody_may_restart_between_any_two_steps(void **state) {
     (void)state;
     hall h;
     hall_make(&h, 4, MSFL_CUSTODY_COMMITTEE, 3);
     for (uint8_t model = 0; model < 2; model++) {
         assert_int_equal(hall_open(&h, model), MSFL_OK);
-        restart_all(&h);
+        hall_restart(&h);
         assert_int_equal(hall_tick(&h, 20), MSFL_OK);
         for (uint32_t i = 0; i < h.n; i++) {
             assert_int_equal(hall_upload(&h, i), MSFL_OK);
-            restart_all(&h);
+            hall_restart(&h);
             assert_int_equal(hall_tick(&h, 20 + 200 * (i + 1)), MSFL_OK);
         }
         assert_int_equal(hall_tick(&h, 5000), MSFL_OK);
-        restart_all(&h);
+        hall_restart(&h);
         assert_int_equal(hall_tick(&h, 10000), MSFL_OK);
-        restart_all(&h);
+        hall_restart(&h);
         for (uint64_t now = 20000; msfl_coordinator_phase(h.coordinator) != MSFL_PHASE_OPENED && now < 100000;
              now += 1000)
             assert_int_equal(hall_tick(&h, now), MSFL_OK);
-        restart_all(&h);
+        hall_restart(&h);
         hall_finish(&h);
-        restart_all(&h);
+        hall_restart(&h);
     }
     hall_clear(&h);
 }
@@ -164,22 +120,18 @@ static void cut_journals_are_enough(void **state) {
     for (uint32_t d = 0; d < 4; d++) { /* coordinator and sites */
         const uint32_t first = d == 0 ? MSFL_JOURNAL_OPEN : MSFL_JOURNAL_JOINED;
         hall_disk *disk = &h.disk[d];
-        size_t at = disk->n_journal, kept = 0;
+        size_t at = disk->n_journal;
         while (msfl_load32(disk->journal[at - 1].bytes + 8) != first)
             at--;
         at--;
-        for (size_t j = 0; j < disk->n_journal; j++) {
-            if (j >= at) {
-                disk->journal[kept++] = disk->journal[j];
-            } else {
-                free(disk->journal[j].bytes);
-            }
-        }
-        disk->n_journal = kept;
+        bool keep[HALL_JOURNAL_MAX];
+        for (size_t j = 0; j < disk->n_journal; j++)
+            keep[j] = j >= at;
+        hall_cut_journal(disk, keep);
     }
     msfl_transcript t;
     assert_int_equal(msfl_transcript_verify(h.record, h.record_length, h.roster, NULL, &t), MSFL_OK);
-    restart_all(&h);
+    hall_restart(&h);
     hall_round(&h, 'c');
     assert_int_equal(msfl_transcript_verify(h.record, h.record_length, h.roster, t.hash, &t), MSFL_OK);
     assert_int_equal(t.announcement.info.number, 3);
@@ -203,7 +155,7 @@ static void a_site_uses_one_key_per_number(void **state) {
     assert_int_equal(msfl_site_encrypt(h.sites[0], 1, h.slots[0], &effects), MSFL_ERR_USAGE);
     assert_int_equal(hall_carry(&h, 1, 0, &effects), MSFL_OK);
     /* A crash in the middle: the key is gone, and so is the number. */
-    restart_all(&h);
+    hall_restart(&h);
     assert_int_equal(msfl_site_phase_of(h.sites[0]), MSFL_SITE_IDLE);
     assert_int_equal(msfl_site_last(h.sites[0]), 1);
     msfl_buffer b = {0};
@@ -382,12 +334,7 @@ static void transcripts_prove_and_do_not_bend(void **state) {
         assert_int_not_equal(msfl_transcript_verify(copy, h.record_length, h.roster, NULL, &t), MSFL_OK);
         assert_int_not_equal(msfl_transcript_verify(h.record, at, h.roster, NULL, &t), MSFL_OK);
         /* Changed and signed again by the coordinator: what others signed still does not bend. */
-        uint8_t digest[32];
-        msfl_hash m;
-        msfl_hash_init(&m, "msfl.round.transcript.v1");
-        msfl_hash_add(&m, copy, h.record_length - 64);
-        msfl_hash_final(&m, digest);
-        msfl_sign(h.coordinator_secret->sign, digest, 32, copy + h.record_length - 64);
+        hall_sign_again(&h, copy, h.record_length);
         const bool result = at >= h.record_length - 64 - 4 - 32; /* what the coordinator alone vouches for */
         if (!result) assert_int_not_equal(msfl_transcript_verify(copy, h.record_length, h.roster, NULL, &t), MSFL_OK);
     }
@@ -403,25 +350,14 @@ static void a_round_survives_every_failing_allocation(void **state) {
     msfl_effects effects = {0};
     msfl_round_offer o = {
         .min_cohort = 3, .n_values = h.n_values, .deadline_ms = 1000, .delivery = MSFL_DELIVERY_COORDINATOR};
-#define REPEAT(call)                                                                                                   \
-    for (long k = 1;; k++) {                                                                                           \
-        const size_t before = effects.n;                                                                               \
-        msfl_alloc_fail_at(k);                                                                                         \
-        msfl_status status = call;                                                                                     \
-        msfl_alloc_fail_at(0);                                                                                         \
-        if (status == MSFL_OK) break;                                                                                  \
-        assert_int_equal(status, MSFL_ERR_MEMORY);                                                                     \
-        assert_int_equal(effects.n, before);                                                                           \
-        assert_true(k < 200);                                                                                          \
-    }
-    REPEAT(msfl_coordinator_open(h.coordinator, 10, &o, &effects))
+    HALL_REPEAT(&effects, msfl_coordinator_open(h.coordinator, 10, &o, &effects))
     assert_int_equal(hall_carry(&h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
-    REPEAT(msfl_coordinator_tick(h.coordinator, 20, &effects))
+    HALL_REPEAT(&effects, msfl_coordinator_tick(h.coordinator, 20, &effects))
     assert_int_equal(hall_carry(&h, 0, MSFL_COORDINATOR, &effects), MSFL_OK);
     for (uint32_t i = 0; i < 3; i++) {
         msfl_effects uploads = {0};
         uint64_t at = 0;
-        REPEAT(msfl_site_start(h.sites[i], h.ctx, o.model, o.layout, &effects))
+        HALL_REPEAT(&effects, msfl_site_start(h.sites[i], h.ctx, o.model, o.layout, &effects))
         for (uint64_t j = 0; j < h.n_chunks; j++) {
             assert_int_equal(msfl_site_encrypt(h.sites[i], j, h.slots[i] + at, &effects), MSFL_OK);
             at += msfl_packed_chunk_slots(h.ctx, h.n_values, j);
@@ -432,32 +368,35 @@ static void a_round_survives_every_failing_allocation(void **state) {
         for (size_t m = 0; m < uploads.n; m++) {
             const msfl_effect *e = &uploads.items[m];
             if (e->kind != MSFL_EFFECT_SEND) continue;
-            REPEAT(msfl_coordinator_receive(h.coordinator, 30, i, e->bytes, e->length, &effects))
+            HALL_REPEAT(&effects, msfl_coordinator_receive(h.coordinator, 30, i, e->bytes, e->length, &effects))
         }
         msfl_effects_clear(&uploads);
         uploads = effects;
         effects = (msfl_effects){0};
         for (size_t m = 0; m < uploads.n; m++) {
             const msfl_effect *e = &uploads.items[m];
-            if (e->kind == MSFL_EFFECT_SEND) REPEAT(msfl_site_receive(h.sites[i], 30, e->bytes, e->length, &effects))
+            if (e->kind == MSFL_EFFECT_SEND)
+                HALL_REPEAT(&effects, msfl_site_receive(h.sites[i], 30, e->bytes, e->length, &effects))
         }
         msfl_effects_clear(&uploads);
         msfl_effects_clear(&effects);
     }
     for (int pass = 0; pass < 6 && msfl_coordinator_phase(h.coordinator) != MSFL_PHASE_OPENED;
          pass++) { /* proposals, releases */
-        REPEAT(msfl_coordinator_tick(h.coordinator, 200 * (uint64_t)(pass + 1), &effects))
+        HALL_REPEAT(&effects, msfl_coordinator_tick(h.coordinator, 200 * (uint64_t)(pass + 1), &effects))
         msfl_effects asked = effects;
         effects = (msfl_effects){0};
         for (size_t m = 0; m < asked.n; m++) {
             const msfl_effect *e = &asked.items[m];
             if (e->kind != MSFL_EFFECT_SEND) continue;
             const uint32_t place = msfl_member_place(h.r, e->to);
-            REPEAT(msfl_member_receive(h.members[place], MSFL_COORDINATOR, e->bytes, e->length, &effects))
+            HALL_REPEAT(&effects,
+                        msfl_member_receive(h.members[place], MSFL_COORDINATOR, e->bytes, e->length, &effects))
             msfl_effects answers = effects;
             effects = (msfl_effects){0};
             const msfl_effect *last = &answers.items[answers.n - 1];
-            REPEAT(msfl_coordinator_receive(h.coordinator, 300, e->to, last->bytes, last->length, &effects))
+            HALL_REPEAT(&effects,
+                        msfl_coordinator_receive(h.coordinator, 300, e->to, last->bytes, last->length, &effects))
             msfl_effects_clear(&answers);
             msfl_effects_clear(&effects);
         }
@@ -466,9 +405,8 @@ static void a_round_survives_every_failing_allocation(void **state) {
     assert_int_equal(msfl_coordinator_phase(h.coordinator), MSFL_PHASE_OPENED);
     uint8_t result[32];
     hall_expect_sum(&h, result);
-    REPEAT(msfl_coordinator_finish(h.coordinator, result, &effects))
+    HALL_REPEAT(&effects, msfl_coordinator_finish(h.coordinator, result, &effects))
     msfl_effects_clear(&effects);
-#undef REPEAT
     hall_clear(&h);
 }
 

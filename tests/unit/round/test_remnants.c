@@ -162,13 +162,7 @@ static void a_packed_round(void **state) {
     if (skipped()) skip();
     static const char *const alive[] = {
         "random", "small", "small as integers", "prepared key", "authority's key", "values", "key sum", "totals", NULL};
-    for (const msfl_kernel *const *k = msfl_kernels(); *k != NULL; k++) {
-        if (!(*k)->supported()) continue;
-        assert_int_equal(setenv("MSFL_KERNEL", (*k)->name, 1), 0);
-        print_message("  %s\n", (*k)->name);
-        expect_no_remnants(round_of_three, alive, other_forms);
-    }
-    unsetenv("MSFL_KERNEL");
+    under_every_kernel(round_of_three, alive, other_forms);
 }
 
 static void bfv(void) {
@@ -217,13 +211,7 @@ static void a_bfv_key_pair(void **state) {
     (void)state;
     if (skipped()) skip();
     static const char *const alive[] = {"random", "small as integers", "prepared key", "values", "totals", NULL};
-    for (const msfl_kernel *const *k = msfl_kernels(); *k != NULL; k++) {
-        if (!(*k)->supported()) continue;
-        assert_int_equal(setenv("MSFL_KERNEL", (*k)->name, 1), 0);
-        print_message("  %s\n", (*k)->name);
-        expect_no_remnants(bfv, alive, other_forms);
-    }
-    unsetenv("MSFL_KERNEL");
+    under_every_kernel(bfv, alive, other_forms);
 }
 
 static void paillier(void) {

@@ -127,10 +127,26 @@ static void what_cannot_be_added(void **state) {
     ok(encrypt(&w, at(*state, "model"), 1));
     w.content.class_names = swapped;
     ok(encrypt(&w, at(*state, "classes"), 1));
+    w.content.class_names = names;
+    w.content.recipe = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    ok(encrypt(&w, at(*state, "recipe"), 1));
+    msfl_cipher *named;
+    ok(msfl_cipher_open(at(*state, "recipe"), &named));
+    assert_string_equal(msfl_cipher_info_borrow(named)->content.recipe, w.content.recipe);
+    assert_string_equal(msfl_cipher_info_borrow(named)->content.normalise, "image");
+    msfl_cipher_free(named);
+    w.content.recipe = "0011";
+    assert_int_equal(encrypt(&w, at(*state, "no recipe"), 1), MSFL_ERR_USAGE);
+    w.content.recipe = NULL;
     static const struct {
         const char *first, *second, *says;
-    } cases[] = {{"a", "key", "key"},        {"a", "round", "round 2"},      {"a", "shape", "shapes"},
-                 {"a", "length", "lengths"}, {"a", "model", "plain vector"}, {"model", "classes", "class names"}};
+    } cases[] = {{"a", "key", "key"},
+                 {"a", "round", "round 2"},
+                 {"a", "shape", "shapes"},
+                 {"a", "length", "lengths"},
+                 {"a", "model", "plain vector"},
+                 {"model", "classes", "class names"},
+                 {"model", "recipe", "different recipes"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *paths[] = {at(*state, cases[i].first), at(*state, cases[i].second)};
         assert_int_equal(msfl_cipher_add(paths, 2, NULL, sum), MSFL_ERR_MISMATCH);

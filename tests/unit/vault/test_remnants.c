@@ -165,29 +165,19 @@ static void ckks_sums(void) {
     search_now(TOLD_FREED);
 }
 
-static void under_every_kernel(void (*child)(void), const char *const *alive) {
-    for (const msfl_kernel *const *k = msfl_kernels(); *k != NULL; k++) {
-        if (!(*k)->supported()) continue;
-        assert_int_equal(setenv("MSFL_KERNEL", (*k)->name, 1), 0);
-        print_message("  %s\n", (*k)->name);
-        expect_no_remnants(child, alive, other_forms);
-    }
-    unsetenv("MSFL_KERNEL");
-}
-
 static void numbers_of_ckks(void **state) {
     (void)state;
     if (skipped()) skip();
     static const char *const alive[] = {"random", "small as integers", "numbers", "coefficients", "prepared key",
                                         "opened", "flooded",           NULL};
-    under_every_kernel(ckks_numbers, alive);
+    under_every_kernel(ckks_numbers, alive, other_forms);
 }
 
 static void sums_of_ckks(void **state) {
     (void)state;
     if (skipped()) skip();
     static const char *const alive[] = {"random", "small as integers", "values", "prepared key", "totals", NULL};
-    under_every_kernel(ckks_sums, alive);
+    under_every_kernel(ckks_sums, alive, other_forms);
 }
 
 /* --- key files --- */

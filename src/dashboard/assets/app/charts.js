@@ -91,6 +91,9 @@ function caption(id, title, rounds, name, format, more) {
 
 let drawn = "";
 
+/* Structures of a mask beside their mean: tone, dash, mark. More would not be told apart; the table has them all. */
+const PARTS = [["plain", [6, 4], "rect"], ["central", [2, 3], "triangle"], ["alone", [8, 3, 2, 3], "rectRot"]];
+
 function viewCharts(job, again) {
   const rounds = job ? list(job.history) : [];
   if (rounds.length === 0) return;
@@ -98,20 +101,25 @@ function viewCharts(job, again) {
   if (now === drawn && !again) return;
   drawn = now;
   const labels = rounds.map((r) => count(r.round)), of = (name) => rounds.map((r) => (known(r[name]) ? r[name] : null));
-  const plain = (x) => (known(x) ? String(+x.toPrecision(3)) : ""), unit = {suggestedMin: 0.5, max: 1};
-  const dips = [...of("train_accuracy"), ...of("validation_accuracy"), ...of("validation_auc")].filter(known).some((x) => x < 0.5);
-  if (dips) unit.suggestedMin = 0;
+  const judge = judgedBy(job), parts = structuresOf(job).slice(0, PARTS.length);
+  const dice = parts.map((name, c) => line(name, ...PARTS[c], rounds.map((r) => (known(diceOf(r, c)) ? diceOf(r, c) : null))));
+  const plain = (x) => (known(x) ? String(+x.toPrecision(3)) : "");
+  /* Most pixels are background: what is learned happens above 0.9. */
+  const unit = (...series) => {
+    const least = Math.min(1, ...series.flat().filter(known));
+    return {suggestedMin: least < 0.5 ? 0 : judge === JUDGED.dice && least >= 0.9 ? 0.9 : 0.5, max: 1};
+  };
   draw("loss", "line", labels, [line("training", "plain", [6, 4], "rect", of("train_loss")), line("validation", "encrypted", [], "circle", of("validation_loss"))], plain, {beginAtZero: true});
-  draw("accuracy", "line", labels, [line("training", "plain", [6, 4], "rect", of("train_accuracy")), line("validation", "encrypted", [], "circle", of("validation_accuracy"))], plain, unit);
-  draw("auc", "line", labels, [line("validation", "encrypted", [], "circle", of("validation_auc"))], plain, unit);
+  draw("accuracy", "line", labels, [line("training", "plain", [6, 4], "rect", of("train_accuracy")), line("validation", "encrypted", [], "circle", of("validation_accuracy"))], plain, unit(of("train_accuracy"), of("validation_accuracy")));
+  draw("auc", "line", labels, [line(dice.length > 0 ? "mean" : "validation", "encrypted", [], "circle", of(judge.validation)), ...dice], plain, unit(of(judge.validation), ...dice.map((d) => d.data)));
   const spent = (names) => rounds.map((r) => names.reduce((s, n) => s + (known(r[n]) ? r[n] : 0), 0));
   const short = [bars("certify", "plain", 1, of("ms_certify")), bars("release", "central", 2, of("ms_release")), bars("open", "alone", 3, of("ms_open"))];
   draw("time", "bar", labels, [bars("collect", "encrypted", 0, of("ms_collect")), ...short.map((d) => ({...d}))], duration, timeTicks(spent(["ms_collect", "ms_certify", "ms_release", "ms_open"])));
   draw("protocol", "bar", labels, short, duration, timeTicks(spent(["ms_certify", "ms_release", "ms_open"])));
   draw("bytes", "bar", labels, [bars("received", "encrypted", 0, of("bytes_in")), bars("sent", "plain", 1, of("bytes_out"))], bytes, {beginAtZero: true});
-  caption("loss", "Loss", rounds, "validation_loss", (x) => figure(x), "lower is better; validation");
-  caption("accuracy", "Accuracy", rounds, "validation_accuracy", (x) => figure(x), "validation");
-  caption("auc", "AUC", rounds, "validation_auc", (x) => figure(x), "validation");
+  caption("loss", "Loss", rounds, "validation_loss", (x) => figure(x), judge === JUDGED.dice ? "lower is better, in training with 1 − Dice added; validation" : "lower is better; validation");
+  caption("accuracy", capital(judge.accuracy), rounds, "validation_accuracy", (x) => figure(x), "validation");
+  caption("auc", judge.title, rounds, judge.validation, (x) => figure(x), dice.length > 0 ? "validation, mean of all structures" : "validation");
   caption("time", "Time of a round", rounds, "ms_collect", duration, "collecting, training included:");
   caption("protocol", "After collecting", rounds, "ms_release", duration, "the release took");
   caption("bytes", "Bytes of a round", rounds, "bytes_in", bytes, "received");

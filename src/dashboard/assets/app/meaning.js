@@ -39,6 +39,23 @@ const nameOf = (job) => job.name || job.id;
 const roundOf = (job) => (job.kind === "test" ? "test of the best model" :
   "round " + count(job.round) + " of " + count(job.rounds) + (job.kind === "evaluate" ? ", validation" : ""));
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/* What a job is judged by beside loss and accuracy: the area under the ROC curve or, where every pixel has a class, how well masks
+ * cover what they should. */
+const JUDGED = {
+  auc: {title: "AUC", validation: "validation_auc", test: "auc", accuracy: "accuracy"},
+  dice: {title: "Dice", validation: "validation_dice", test: "dice", accuracy: "pixel accuracy"},
+};
+const judgedBy = (job) => JUDGED[job && job.judged_by === "dice" ? "dice" : "auc"];
+
+/* Names of the structures that such a job has; class 0 is the background. None where there is but one, or for classes of images. */
+function structuresOf(job) {
+  if (judgedBy(job) !== JUDGED.dice) return [];
+  const n = Math.max(0, ...list(job.history).map((r) => list(r.validation_structures).length), list(job.test && job.test.structures).length);
+  return n < 2 ? [] : Array.from({length: Math.min(n, 16)}, (_, c) => words(list(job.classes)[c + 1], 40) || "structure " + (c + 1));
+}
+const diceOf = (round, structure) => list(round.validation_structures)[structure];
+
 const isOpened = (round) => round.outcome === "opened";
 const holders = (trust) => (trust.custody === "committee" ? "committee" : trust.custody === "authority" ? "authority" : "coordinator");
 

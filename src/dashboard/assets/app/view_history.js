@@ -5,10 +5,11 @@ function viewRounds(job) {
   $("curves").hidden = $("cost").hidden = rounds.length === 0;
   if (rounds.length === 0) return;
   const name = (r) => [count(r.round), r.round === job.best_round ? h("span", {class: "good"}, " best") : null, isOpened(r) ? null : [" ", h("span", {class: "bad"}, words(r.outcome, 30))]];
+  const judge = judgedBy(job), parts = structuresOf(job);
   put("curves-body", table("Learning, round by round, the newest first",
-    [["round", ""], ["hospitals", "num"], ["training loss", "num"], ["training accuracy", "num"], ["validation loss", "num"], ["validation accuracy", "num"], ["validation AUC", "num"], ["learning rate", "num"], ["clipped values", "num"]],
+    [["round", ""], ["hospitals", "num"], ["training loss", "num"], ["training accuracy", "num"], ["validation loss", "num"], ["validation accuracy", "num"], ["validation " + judge.title, "num"], ...parts.map((name) => ["Dice of " + name, "num"]), ["learning rate", "num"], ["clipped values", "num"]],
     newest.map((r) => [name(r), count(r.cohort), figure(r.train_loss), figure(r.train_accuracy), figure(r.validation_loss),
-      figure(r.validation_accuracy), figure(r.validation_auc), known(r.learning_rate) ? String(+r.learning_rate.toPrecision(3)) : DASH, count(r.clipped)]), keys, "figures"));
+      figure(r.validation_accuracy), figure(r[judge.validation]), ...parts.map((_, c) => figure(diceOf(r, c))), known(r.learning_rate) ? String(+r.learning_rate.toPrecision(3)) : DASH, count(r.clipped)]), keys, "figures"));
   put("cost-body", table("Time and bytes, round by round, the newest first",
     [["round", ""], ["ended", "num"], ["collect", "num"], ["certify", "num"], ["release", "num"], ["open", "num"], ["received", "num"], ["sent", "num"]],
     newest.map((r) => [name(r), time(r.ended_ms), duration(r.ms_collect), duration(r.ms_certify), duration(r.ms_release), duration(r.ms_open),
@@ -44,7 +45,7 @@ function viewParameters(job) {
   put("parameters-body",
     facts([
       ["scheme", foreign(job.scheme, 30)], ["encrypted", job.encrypts === false ? h("b", {class: "bad"}, "no") : "yes"],
-      ["network", foreign(job.model, 60)], ["values in an update", count(job.n_values)],
+      ["network", foreign(job.model, 60)], ["it tells apart", list(job.classes).length > 0 ? foreign(list(job.classes).map((c) => words(c, 40)).join(", ")) : null], ["values in an update", count(job.n_values)],
       ["bits of a value", count(job.value_bits)], ["security", known(job.security_bits) && job.encrypts !== false ? count(job.security_bits) + " bits" : null],
       ["the sum is opened by", job.delivery === "coordinator" ? "the coordinator" : job.delivery === "clients" || job.delivery === "hospitals" ? "the hospitals; the coordinator never sees the model" : foreign(job.delivery, 60)],
       ["models and figures are", known(job.figures) ? foreign(job.figures, 60) : null], ["rounds", count(job.rounds)], ["hospitals in a sum, at least", count(job.min_cohort)], ["enough uploads", known(job.target_cohort) && job.target_cohort > 0 ? count(job.target_cohort) : "all"],

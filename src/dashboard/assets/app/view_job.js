@@ -63,13 +63,13 @@ function steps(job, trust) {
 function keyFigures(job) {
   const rounds = list(job.history).filter(isOpened), last = rounds[rounds.length - 1];
   const best = rounds.find((r) => r.round === job.best_round);
-  const judged = [...rounds].reverse().find((r) => known(r.validation_auc) || known(r.validation_loss));
+  const judge = judgedBy(job), judged = [...rounds].reverse().find((r) => known(r[judge.validation]) || known(r.validation_loss));
   const sum = (name) => rounds.reduce((s, r) => s + (known(r[name]) ? r[name] : 0), 0);
   if (!last) return null;
   const total = (r) => ["ms_collect", "ms_certify", "ms_release", "ms_open"].reduce((s, n) => s + (known(r[n]) ? r[n] : 0), 0);
   return facts([
-    ["AUC on validation images" + (judged ? ", round " + count(judged.round) : ""), judged && known(judged.validation_auc) ? figure(judged.validation_auc) : null],
-    ["accuracy on validation images", judged && known(judged.validation_accuracy) ? figure(judged.validation_accuracy) : null],
+    [judge.title + " on validation images" + (judged ? ", round " + count(judged.round) : ""), judged && known(judged[judge.validation]) ? figure(judged[judge.validation]) : null],
+    [judge.accuracy + " on validation images", judged && known(judged.validation_accuracy) ? figure(judged.validation_accuracy) : null],
     ["best so far, by validation loss", best ? "round " + count(best.round) : null],
     ["for the last round", duration(total(last))],
     ["received in these rounds", bytes(sum("bytes_in"))],
@@ -90,8 +90,9 @@ function ending(job) {
 function testWords(job) {
   const t = job.test;
   if (!t) return null;
+  const judge = judgedBy(job), each = list(t.structures), parts = structuresOf(job).map((name, c) => ["Dice of " + name, figure(each[c] && each[c].dice)]);
   return [h("h3", {}, "On the test images, once, with the best model"), facts([
-    ["AUC", figure(t.auc)], ["accuracy", figure(t.accuracy)], ["loss", figure(t.loss)], ["images of all hospitals", count(t.n)]])];
+    [judge.title, figure(t[judge.test])], ...parts, [judge.accuracy, figure(t.accuracy)], ["loss", figure(t.loss)], ["images of all hospitals", count(t.n)]])];
 }
 
 function viewJob(status, job, me, now) {
