@@ -26,7 +26,11 @@ static void print_mask_figures(const json_t *r) {
     printf("images             %lld\npatients           %lld\n", (long long)json_integer_value(json_object_get(r, "n")),
            (long long)json_integer_value(json_object_get(r, "patients")));
     print_figure(r, "Dice", "dice");
-    print_figure(r, "Hausdorff-95", "hausdorff95");
+    const char *unit = json_string_value(json_object_get(r, "hausdorff95_unit"));
+    const char *distance = unit == NULL              ? "Hausdorff-95"
+                           : strcmp(unit, "mm") == 0 ? "Hausdorff-95, mm"
+                                                     : "Hausdorff-95, px";
+    print_figure(r, distance, "hausdorff95");
     print_figure(r, "right pixels", "accuracy");
     print_figure(r, "loss", "loss");
     const json_t *one;
@@ -34,7 +38,7 @@ static void print_mask_figures(const json_t *r) {
     json_array_foreach(json_object_get(r, "structures"), i, one) {
         printf("\nstructure          %lld\n", (long long)json_integer_value(json_object_get(one, "class")));
         print_figure(one, "Dice", "dice");
-        print_figure(one, "Hausdorff-95", "hausdorff95");
+        print_figure(one, distance, "hausdorff95");
     }
 }
 

@@ -217,7 +217,7 @@ static msfl_status one_run(plan *p, uint32_t clients, uint32_t seed, json_t *run
         if (status != MSFL_OK) goto done;
         o.opened = p->dataset;
         o.central = at.central;
-        reproduce_progress_begin(&p->progress, number, p->central_left[seed]);
+        reproduce_progress_begin(&p->progress, p->central_left[seed]);
         status = simulate(p, &o, &result);
         if (status != MSFL_OK) goto done;
         p->central_left[seed] = false;
@@ -239,8 +239,7 @@ done:
 /* What there is to do, for the estimate; `*any`: something is. */
 static msfl_status look_ahead(plan *p, bool *any) {
     *any = false;
-    p->progress = (reproduce_progress){
-        .n_rounds = p->options.n_rounds, .n_runs = p->n_columns * p->n_seeds, .start_ns = msfl_now_ns()};
+    p->progress = (reproduce_progress){.n_rounds = p->options.n_rounds, .start_ns = msfl_now_ns()};
     for (uint32_t seed = 1; seed <= p->n_seeds; seed++) {
         bool some = false, shared = false;
         for (uint32_t i = 0; i < p->n_columns; i++) {

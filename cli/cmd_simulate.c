@@ -124,9 +124,10 @@ static void add_mask_row(cli_table *table, const char *label, const json_t *m) {
 static msfl_status print_summary(const json_t *r, const char *out) {
     static const char *const of_images[] = {"on the test images", "AUC [95 % interval]", ">accuracy", ">balanced",
                                             ">sensitivity",       ">specificity",        ">F1"};
-    static const char *const of_masks[] = {"on the test images", "Dice [95 % interval]", "Hausdorff-95 (pixels)",
-                                           ">right pixels"};
+    const char *of_masks[] = {"on the test images", "Dice [95 % interval]", "Hausdorff-95 (pixels)", ">right pixels"};
     const bool masks = json_object_get(r, "task") != NULL;
+    const char *unit = json_string_value(json_object_get(json_object_get(r, "encrypted"), "hausdorff95_unit"));
+    if (unit != NULL && strcmp(unit, "mm") == 0) of_masks[2] = "Hausdorff-95 (mm)";
     cli_table *table;
     msfl_status status = cli_table_new(masks ? of_masks : of_images, masks ? 4 : 7, &table);
     if (status != MSFL_OK) return status;
@@ -231,6 +232,11 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"security", CLI_U32, &o.security_bits, 128, 256},
                                   {"clip", CLI_F64, &o.clip, 0, 1e6},
                                   {"local-epochs", CLI_U32, &o.train.n_epochs, 1, 1000},
+                                  {"local-steps", CLI_U32, &o.train.n_steps, 1, 1e6},
+                                  {"logit-adjust", CLI_F64, &o.logit_adjustment, 0, 10},
+                                  {"aggregate", CLI_TEXT, &o.aggregate, 0, 0},
+                                  {"server-lr", CLI_F64, &o.server_learning_rate, 1e-9, 100},
+                                  {"schedule", CLI_TEXT, &o.schedule, 0, 0},
                                   {"batch", CLI_U32, &o.train.batch, 1, 1024},
                                   {"optimizer", CLI_TEXT, &w.optimizer, 0, 0},
                                   {"lr", CLI_F64, &w.learning_rate, 1e-9, 100},

@@ -1,6 +1,6 @@
 /* What `medsecurefl reproduce` prints for people. */
-#include "reproduce.h"
 #include "columns.h"
+#include "reproduce.h"
 #include "table.h"
 
 #include <math.h>

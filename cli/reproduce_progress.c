@@ -32,8 +32,7 @@ double reproduce_progress_left(const reproduce_progress *p) {
     return sum;
 }
 
-void reproduce_progress_begin(reproduce_progress *p, uint32_t run, bool central) {
-    p->run = run;
+void reproduce_progress_begin(reproduce_progress *p, bool central) {
     for (int k = 0; k < REPRODUCE_KINDS; k++) {
         const bool has = k < 2 || central;
         p->here[k] = has ? p->n_rounds : 0;
@@ -69,7 +68,7 @@ void reproduce_progress_observe(void *ctx, const msfl_event *event) {
         p->last_ns = now;
         char left[24], note[TEXT_BYTES];
         live_duration(reproduce_progress_left(p), left);
-        snprintf(note, sizeof note, "run %u of %u, all of it about %s", p->run, p->n_runs, left);
+        snprintf(note, sizeof note, "all runs about %s", left);
         cli_terminal_note(p->terminal, note);
     }
     cli_terminal_observe(p->terminal, event);

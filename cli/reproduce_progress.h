@@ -8,7 +8,7 @@
 enum { REPRODUCE_KINDS = 3 }; /* encrypted, plain, central */
 
 typedef struct reproduce_progress {
-    uint32_t n_rounds, n_runs, run; /**< of a training; planned; the one at work, from 1 */
+    uint32_t n_rounds;              /**< of a training */
     uint64_t left[REPRODUCE_KINDS]; /**< rounds after those of the run at work */
     uint32_t here[REPRODUCE_KINDS]; /**< rounds left in that run */
     double seconds[REPRODUCE_KINDS];
@@ -22,7 +22,7 @@ typedef struct reproduce_progress {
 double reproduce_progress_left(const reproduce_progress *p);
 
 /** A run begins whose trainings have `n_rounds` each; `central`: that one among them. Its rounds leave `left`. */
-void reproduce_progress_begin(reproduce_progress *p, uint32_t run, bool central);
+void reproduce_progress_begin(reproduce_progress *p, bool central);
 
 /** For msfl_observer.observe. */
 void reproduce_progress_observe(void *ctx, const msfl_event *event);

@@ -58,7 +58,6 @@ typedef struct msfl_dataset_info {
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
     uint32_t depth;          /**< slices of a volume; 1: pictures. A volume is one image: depth x height x width */
-    double spacing[3];       /**< mm between voxels of volumes: columns, rows, slices; 0: not known */
     uint32_t bits;           /**< of the stored pixels: 8 or 16 */
     uint32_t n_groups;       /**< distinct patients (or whatever the key was) */
     const char *group_key;   /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
@@ -68,9 +67,11 @@ typedef struct msfl_dataset_info {
     const char *recipe;      /**< imported: hash of the recipe, hexadecimal; else NULL */
     const char *recipe_name; /**< imported: what it is called; NULL: nothing */
     msfl_laterality laterality;
-    uint32_t shown;     /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
-    bool has_masks;     /**< every image comes with a mask */
-    bool has_split;     /**< the source comes with its own train/test split */
+    double
+        spacing[3]; /**< imported volumes: mm between a picture's columns, its rows, a volume's slices; 0: not known */
+    uint32_t shown; /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
+    bool has_masks; /**< every image comes with a mask */
+    bool has_split; /**< the source comes with its own train/test split */
     uint32_t n_ignored; /**< hidden files and files that are no pictures, in a folder */
     const char
         *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
@@ -83,6 +84,13 @@ MSFL_API const char *msfl_dataset_class_name(const msfl_dataset *dataset, uint32
 MSFL_API uint32_t msfl_dataset_label(const msfl_dataset *dataset, uint32_t image);
 /** Patient (0-based, dense) of an image. */
 MSFL_API uint32_t msfl_dataset_group(const msfl_dataset *dataset, uint32_t image);
+/** Where a picture of an imported set comes from. */
+typedef struct msfl_place {
+    uint32_t volume; /**< its number in the set, from 1; 0: of none, or not known */
+    uint32_t slice;  /**< its number in the volume */
+} msfl_place;
+/** Place of an image below n_images. */
+MSFL_API msfl_place msfl_dataset_place(const msfl_dataset *dataset, uint32_t image);
 /** File name or "npz[index]": for error messages and local reports only. */
 MSFL_API const char *msfl_dataset_image_name(const msfl_dataset *dataset, uint32_t image);
 /** i-th skipped file with the reason; i < n_skipped, of which at most 1000 are kept (then NULL). */

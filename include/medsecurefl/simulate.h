@@ -42,8 +42,13 @@ typedef struct msfl_simulate_options {
     msfl_normalise normalise;
     bool augment, flip_horizontal;
     const char *augmentation; /**< what augmentation does, in the words of msfl_augment_parse; NULL: its default */
-    bool balance;      /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
-                            most tenfold) */
+    bool balance;            /**< classes of images weigh alike in the loss, by each hospital's own counts (rare ones at
+                                  most tenfold) */
+    double logit_adjustment; /**< tau: every hospital's logits are shifted, in training, by tau times the logarithms of
+                                how frequent classes are there (Menon et al. 2021); 0 to 10, 0: not at all */
+    const char *aggregate;   /**< what is made of the mean update: "fedavg" (NULL) or "fedadam" (Reddi et al. 2021) */
+    double server_learning_rate; /**< of fedadam; it falls as the hospitals' learning rate does */
+    const char *schedule;        /**< of the learning rate over the rounds: "constant" (NULL) or "linear" */
     const char *norms; /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
                           FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
     bool refuse_bad;   /**< a broken image ends the run instead of being skipped */

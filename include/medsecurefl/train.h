@@ -29,11 +29,15 @@ typedef struct msfl_train_options {
     float weight_decay; /**< L2 on kernels, decoupled for Adam */
     uint32_t batch;     /**< 1 to 1024; a last smaller batch is used too */
     uint32_t n_epochs;
+    uint32_t n_steps;     /**< > 0: at most so many batches of every epoch, drawn afresh each time; 0: all of them */
     uint64_t seed;        /**< shuffling, dropout and augmentation; combined with first_epoch */
     uint64_t first_epoch; /**< epochs this trainer has seen before: makes epochs of a resumed run differ rightly */
     bool augment;         /**< pass non-zero augment seeds to `load` */
     float label_smoothing;
     const float *class_weights; /**< n_classes, or NULL */
+    const float *logit_offsets; /**< n_classes, or NULL: added to the logits before the softmax, in training alone: the
+                                     logarithms of how frequent classes are here, for logit adjustment (Menon et al.
+                                     2021, equation 10). Finite; not with classes per pixel */
     float focal;    /**< focusing parameter of the focal loss (Lin et al. 2017), 0 to 10; 0: cross-entropy. Not with
                          label smoothing, nor with classes per pixel */
     float dice;     /**< classes per pixel: the loss is cross-entropy + dice (1 - soft Dice); 0 to 100, default 1 */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -101,6 +102,13 @@ msfl_status msfl_grow(void **array, size_t *capacity, size_t needed, size_t size
     *array = bigger;
     *capacity = wanted;
     return MSFL_OK;
+}
+
+msfl_status msfl_memory_fits(double bytes, const char *what) {
+    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (machine <= 0 || bytes <= 0.75 * machine) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_LIMIT, "%s: %.1f GiB are needed, and this machine has %.1f GiB in all", what,
+                     bytes / 0x1p30, machine / 0x1p30);
 }
 
 void msfl_free(void *memory) {

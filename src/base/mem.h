@@ -21,6 +21,11 @@ char *msfl_format(const char *fmt, ...) MSFL_PRINTF(1, 2);
  */
 msfl_status msfl_grow(void **array, size_t *capacity, size_t needed, size_t size) MSFL_NODISCARD;
 
+/** ERR_LIMIT if `bytes` are more than three quarters of the machine's memory: where memory is promised before it is
+ * there, asking for too much ends the process later, without a word. `what` needs it ("the network 'a' for 8 images").
+ */
+msfl_status msfl_memory_fits(double bytes, const char *what) MSFL_NODISCARD;
+
 void msfl_free(void *memory);
 
 /** The status that goes with a NULL from msfl_alloc and its kin. */

@@ -128,6 +128,8 @@ static msfl_status write_job(const client_learner_options *o, const job_plan *pl
      * absent. */
     if (spec->augmentation[0] != 0) json_object_set_new(job, "augmentation", json_string(spec->augmentation));
     if (spec->balance) json_object_set_new(job, "balance", json_true());
+    if (spec->logit_adjustment > 0) json_object_set_new(job, "logit_adjustment", json_real(spec->logit_adjustment));
+    if (spec->train.n_steps > 0) json_object_set_new(job, "local_steps", json_integer(spec->train.n_steps));
     if (spec->train.focal > 0) json_object_set_new(job, "focal", json_real((double)spec->train.focal));
     if (spec->train.proximal > 0) json_object_set_new(job, "proximal", json_real((double)spec->train.proximal));
     if (o->shape->n_structures > 0) {

@@ -59,12 +59,11 @@ static msfl_status open_data(client_learner *l) {
     return MSFL_OK;
 }
 
-static void balance(const client_learner *l, float *weights) {
-    uint32_t counts[JOB_CLASSES_MAX] = {0};
+static void count(const client_learner *l, uint32_t counts[JOB_CLASSES_MAX]) {
     const msfl_indices *images = &l->data.holding.train;
+    memset(counts, 0, JOB_CLASSES_MAX * sizeof *counts);
     for (uint32_t i = 0; i < images->n; i++)
         counts[l->data.label[msfl_dataset_label(l->data.dataset, images->at[i])]]++;
-    job_balance(counts, msfl_model_info_borrow(l->o.shape->model)->n_classes, weights);
 }
 
 /* The update of a round depends on the seed, the hospital, and what it carries from the round before; not on time. */
@@ -77,10 +76,17 @@ static msfl_status train(client_learner *l, const job_plan *plan, client_state *
     o.seed = job_train_seed(spec->seed, l->o.client);
     o.first_epoch = state->n_epochs;
     o.learning_rate = (float)plan->learning_rate;
-    float class_weights[JOB_CLASSES_MAX];
+    const uint32_t n_classes = msfl_model_info_borrow(l->o.shape->model)->n_classes;
+    uint32_t counts[JOB_CLASSES_MAX];
+    float class_weights[JOB_CLASSES_MAX], offsets[JOB_CLASSES_MAX];
+    if (spec->balance || spec->logit_adjustment > 0) count(l, counts);
     if (spec->balance) {
-        balance(l, class_weights);
+        job_balance(counts, n_classes, class_weights);
         o.class_weights = class_weights;
+    }
+    if (spec->logit_adjustment > 0) {
+        job_logit_offsets(counts, n_classes, spec->logit_adjustment, offsets);
+        o.logit_offsets = offsets;
     }
     msfl_status status = msfl_trainer_state_load(l->trainer, state->bytes, state->length);
     if (status == MSFL_OK) {

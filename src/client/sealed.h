@@ -70,6 +70,11 @@ msfl_status sealed_copy(sealed_state *to, const sealed_state *from) MSFL_NODISCA
 /* --- sealed_files.c --- */
 char *sealed_weights_path(const struct client_sealed *s, uint32_t index);
 msfl_status sealed_save_weights(const client_part_state *p, uint32_t index, const float *weights) MSFL_NODISCARD;
+/** What the rule of aggregation carries beside the newest weights, index `index`; zeros beside the first. msfl_free. */
+msfl_status sealed_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,
+                           float **moments) MSFL_NODISCARD;
+msfl_status sealed_save_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,
+                                const uint8_t hash[MSFL_HASH_BYTES], const float *moments) MSFL_NODISCARD;
 /** agg_model.h5, agg_model_last.h5 (.f32 for a job of `tensors`), metrics.jsonl, result.json in STATE/jobs/ID; weights
  *  that nothing needs any more go. */
 msfl_status sealed_write_products(client_part_state *p) MSFL_NODISCARD;

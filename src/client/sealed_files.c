@@ -29,6 +29,30 @@ msfl_status sealed_save_weights(const client_part_state *p, uint32_t index, cons
     return status;
 }
 
+static char *moments_path(const client_part_state *p, uint32_t index) {
+    return msfl_format("%s/%06u.moments", p->sealed->folder, index);
+}
+
+msfl_status sealed_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index, float **moments) {
+    const uint8_t *hash = p->sealed->state.newest_hash;
+    *moments = NULL;
+    if (index == 0) return job_moments_load(moments, NULL, rule, hash, p->run->shape->n_values);
+    char *path = moments_path(p, index);
+    msfl_status status =
+        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, hash, p->run->shape->n_values);
+    msfl_free(path);
+    return status;
+}
+
+msfl_status sealed_save_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,
+                                const uint8_t hash[MSFL_HASH_BYTES], const float *moments) {
+    char *path = moments_path(p, index);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(p->sealed->folder);
+    if (status == MSFL_OK) status = job_moments_save(path, rule, hash, moments, p->run->shape->n_values);
+    msfl_free(path);
+    return status;
+}
+
 static msfl_status save_model(client_part_state *p, const char *name, uint32_t index) {
     const job_shape *shape = p->run->shape;
     float *weights = NULL;
@@ -97,6 +121,9 @@ static msfl_status write_result(const client_part_state *p) {
 static void tidy(const client_part_state *p) {
     const sealed_state *s = &p->sealed->state;
     for (uint32_t i = 1; i + 1 < s->newest; i++) {
+        char *moments = moments_path(p, i);
+        if (moments != NULL) (void)unlink(moments);
+        msfl_free(moments);
         if (i == s->course.best_round) continue;
         char *path = sealed_weights_path(p->sealed, i);
         if (path != NULL) (void)unlink(path);

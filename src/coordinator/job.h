@@ -112,6 +112,12 @@ msfl_status coord_job_map(const coord_job *job, uint32_t index, const float **we
 void coord_job_unmap(const coord_job *job, const float *weights);
 /** Values [first, first + n) of mapped weights were read and need not stay in memory; `first` a multiple of 2^20. */
 void coord_job_passed(const float *weights, uint64_t first, uint64_t n);
+/** What the rule carries beside the newest weights, index `index`: zeros beside the first. msfl_free `*moments`. */
+msfl_status coord_job_moments(const coord_job *job, const job_aggregate *rule, uint32_t index,
+                              float **moments) MSFL_NODISCARD;
+/** Of weights that are about to be kept, by their hash. */
+msfl_status coord_job_moments_save(const coord_job *job, const job_aggregate *rule, uint32_t index,
+                                   const uint8_t hash[MSFL_HASH_BYTES], const float *moments) MSFL_NODISCARD;
 /** Forget weights that nothing needs any more: all but the first, the best, the newest and the one before. */
 void coord_job_tidy(const coord_job *job);
 

@@ -132,8 +132,36 @@ void coord_job_unmap(const coord_job *j, const float *weights) {
     if (weights != NULL) (void)munmap((void *)weights, j->shape->n_values * sizeof *weights);
 }
 
+/* --- what a rule of aggregation carries --- */
+
+static char *moments_path(const coord_job *j, uint32_t index) {
+    return msfl_format("%s/models/%06u.moments", j->folder, index);
+}
+
+msfl_status coord_job_moments(const coord_job *j, const job_aggregate *rule, uint32_t index, float **moments) {
+    *moments = NULL;
+    if (index == 0) return job_moments_load(moments, NULL, rule, j->newest_hash, j->shape->n_values);
+    char *path = moments_path(j, index);
+    msfl_status status =
+        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, j->newest_hash, j->shape->n_values);
+    msfl_free(path);
+    return status;
+}
+
+msfl_status coord_job_moments_save(const coord_job *j, const job_aggregate *rule, uint32_t index,
+                                   const uint8_t hash[MSFL_HASH_BYTES], const float *moments) {
+    char *path = moments_path(j, index);
+    msfl_status status =
+        path == NULL ? MSFL_NO_MEMORY : job_moments_save(path, rule, hash, moments, j->shape->n_values);
+    msfl_free(path);
+    return status;
+}
+
 void coord_job_tidy(const coord_job *j) {
     for (uint32_t i = 1; i + 1 < j->newest; i++) {
+        char *moments = moments_path(j, i);
+        if (moments != NULL) (void)unlink(moments);
+        msfl_free(moments);
         if (i == j->course.best_round) continue;
         char *path = coord_job_model_path(j, i);
         if (path != NULL) (void)unlink(path);

@@ -108,7 +108,7 @@ static json_t *status_json(coord_service *s, bool whole) {
         const coord_entry *j = e->entries[i];
         if (!whole && j != current && j->version <= s->published) continue;
         /* The driver may have changed since the view was taken: then there is nothing to show of it. */
-        const bool viewed = j == current && j->driver == driver;
+        const bool viewed = current != NULL && j == current && j->driver == driver;
         const bool history = viewed ? whole : i + WHOLE_JOBS >= e->n_entries;
         json_array_append_new(jobs, coord_job_json(e, j, viewed ? &view : &none, now_ms, history));
     }

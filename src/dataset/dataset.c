@@ -79,6 +79,7 @@ void msfl_dataset_free(msfl_dataset *set) {
     msfl_free(set->labels);
     msfl_free(set->groups);
     msfl_free(set->origins);
+    msfl_free(set->places);
     msfl_texts_clear(&set->names);
     msfl_texts_clear(&set->class_names);
     msfl_texts_clear(&set->skipped);
@@ -119,6 +120,10 @@ uint32_t msfl_dataset_mask_classes(const msfl_dataset *set) {
     for (size_t i = 0; i < set->info.n_images * msfl_set_pixels(set); i++)
         most = masks[i] > most ? masks[i] : most;
     return (uint32_t)most + 1;
+}
+
+msfl_place msfl_dataset_place(const msfl_dataset *set, uint32_t image) {
+    return set->places != NULL ? set->places[image] : (msfl_place){0};
 }
 
 const char *msfl_dataset_image_name(const msfl_dataset *set, uint32_t image) {

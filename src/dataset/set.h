@@ -26,6 +26,7 @@ struct msfl_dataset {
     void *samples;    /* n_images x image_samples of uint8_t or uint16_t by info.bits */
     uint32_t *labels, *groups;
     msfl_origin *origins;
+    msfl_place *places; /* NULL: none is known */
     msfl_texts names, class_names, skipped;
     msfl_intensity intensity;
     double stored_min, stored_max; /* in units of one sample step, for previews */

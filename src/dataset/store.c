@@ -103,6 +103,8 @@ static msfl_status write_records(msfl_store *s, const msfl_record *records, size
         msfl_store32(bytes + 16, records[i].label);
         msfl_store32(bytes + 20, records[i].bunch);
         bytes[24] = records[i].part;
+        msfl_store16(bytes + 26, records[i].slice);
+        msfl_store32(bytes + 28, records[i].volume);
         status = msfl_stored_write(s->files[STORE_RECORDS], bytes, sizeof bytes);
     }
     return status;
@@ -123,10 +125,6 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes,
     failed |= json_object_set_new(m, "width", json_integer(p->width));
     failed |= json_object_set_new(m, "height", json_integer(p->height));
     if (p->depth > 1) failed |= json_object_set_new(m, "depth", json_integer(p->depth));
-    if (p->depth > 1 && p->spacing[0] > 0) {
-        failed |=
-            json_object_set_new(m, "spacing", json_pack("[f, f, f]", p->spacing[0], p->spacing[1], p->spacing[2]));
-    }
     failed |= json_object_set_new(m, "channels", json_integer(p->channels));
     failed |= json_object_set_new(m, "bits", json_integer(p->bits));
     failed |= json_object_set_new(m, "range", json_pack("[f, f]", p->low, p->high));

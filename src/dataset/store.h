@@ -17,19 +17,21 @@ enum {
 /** What is kept of a picture beside its samples. */
 typedef struct msfl_record {
     uint8_t patient[MSFL_PSEUDONYM_BYTES];
-    uint32_t label; /**< number of the class */
-    uint32_t bunch; /**< pictures of one bunch never part: one patient, one volume, near copies */
-    uint8_t part;   /**< msfl_part of the source's own split */
+    uint32_t label;  /**< number of the class */
+    uint32_t bunch;  /**< pictures of one bunch never part: one patient, one volume, near copies */
+    uint8_t part;    /**< msfl_part of the source's own split */
+    uint16_t slice;  /**< of its volume, */
+    uint32_t volume; /**< numbered from 1; 0: of none, or not known */
 } msfl_record;
 
 /** Of all pictures of a set alike. */
 typedef struct msfl_store_shape {
     uint32_t width, height, channels, bits;
-    uint32_t depth;    /**< slices of a volume; 1: pictures */
-    double spacing[3]; /**< mm, of volumes; 0: not known */
-    double low, high;  /**< what the smallest and the largest sample stand for */
+    uint32_t depth;   /**< slices of a volume; 1: pictures */
+    double low, high; /**< what the smallest and the largest sample stand for */
     bool has_masks;
-    uint32_t shown; /**< 1 + the channel that pictures show; 0: channels are grey or RGB */
+    double spacing[3]; /**< read from a manifest: mm between columns, rows and a volume's slices; 0: not known */
+    uint32_t shown;    /**< 1 + the channel that pictures show; 0: channels are grey or RGB */
 } msfl_store_shape;
 
 typedef struct msfl_store msfl_store;

@@ -45,7 +45,6 @@ static msfl_status take_pixels(load *l) {
     info->channels = o->channels != 0 ? o->channels : l->shape.channels;
     info->bits = l->shape.bits;
     info->depth = l->shape.depth;
-    memcpy(info->spacing, l->shape.spacing, sizeof info->spacing);
     info->shown = l->shape.shown;
     bool colours = l->shape.shown == 0 && (l->shape.channels == 1 || l->shape.channels == 3) &&
                    (info->channels == 1 || info->channels == 3);
@@ -101,6 +100,18 @@ static msfl_status take_masks(load *l) {
     return MSFL_OK;
 }
 
+/* Volumes in their own sizes: brought to another size, their spacing would be another. */
+static msfl_status take_places(load *l, const msfl_record *records) {
+    msfl_dataset *set = l->set;
+    if (set->info.width != l->shape.width || set->info.height != l->shape.height) return MSFL_OK;
+    memcpy(set->info.spacing, l->shape.spacing, sizeof set->info.spacing);
+    set->places = msfl_alloc(l->n, sizeof *set->places);
+    if (set->places == NULL) return MSFL_NO_MEMORY;
+    for (size_t i = 0; i < l->n; i++)
+        set->places[i] = (msfl_place){records[i].volume, records[i].slice};
+    return MSFL_OK;
+}
+
 static msfl_status take_texts(load *l, const msfl_record *records, msfl_texts *labels, msfl_texts *keys) {
     msfl_dataset *set = l->set;
     const json_t *classes = json_object_get(l->manifest, "classes");
@@ -141,6 +152,7 @@ msfl_status msfl_set_load_store(msfl_dataset *set, const msfl_dataset_options *o
     }
     status = take_pixels(&l);
     if (status == MSFL_OK) status = take_masks(&l);
+    if (status == MSFL_OK) status = take_places(&l, records);
     if (status == MSFL_OK) status = take_texts(&l, records, &labels, &keys);
     if (status != MSFL_OK) goto done;
     set->info.kind = "imported";

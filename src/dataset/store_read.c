@@ -75,21 +75,15 @@ static bool is_hash(const json_t *v) {
            strspn(text, "0123456789abcdef") == (size_t)2 * MSFL_HASH_BYTES;
 }
 
-/* Of volumes: what pictures have none of. */
+/* Sides of volumes multiply to sizes that fit. */
 static bool is_sane_volume(const json_t *m) {
-    const json_t *spacing = json_object_get(m, "spacing");
-    if (json_object_get(m, "depth") == NULL) return spacing == NULL;
+    if (json_object_get(m, "depth") == NULL) return true;
     if (!whole(m, "depth", 2, MSFL_IMAGE_SIDE_MAX)) return false;
     static const char *const sides[] = {"depth", "height", "width", "channels"};
     uint64_t values = 1;
     for (int i = 0; i < 4; i++)
         values *= (uint64_t)json_integer_value(json_object_get(m, sides[i])); /* sides below 2^15, channels 16 */
-    bool sane = values <= MSFL_STORE_VOLUME_VALUES_MAX && (spacing == NULL || json_array_size(spacing) == 3);
-    for (size_t i = 0; sane && i < json_array_size(spacing); i++) {
-        double mm = json_number_value(json_array_get(spacing, i));
-        sane = mm > 0 && mm <= 1e3;
-    }
-    return sane;
+    return values <= MSFL_STORE_VOLUME_VALUES_MAX;
 }
 
 static bool is_sane(const json_t *m) {
@@ -105,6 +99,11 @@ static bool is_sane(const json_t *m) {
     for (size_t i = 0; sane && i < json_array_size(classes); i++) {
         const char *name = json_string_value(json_array_get(classes, i));
         sane = name != NULL && name[0] != 0;
+    }
+    const json_t *spacing = json_object_get(m, "picture_spacing");
+    for (size_t i = 0; sane && spacing != NULL && i < 3; i++) {
+        double mm = json_number_value(json_array_get(spacing, i));
+        sane = json_array_size(spacing) == 3 && mm > 0 && mm <= 1e6;
     }
     sane = sane && (json_object_get(m, "shown") == NULL ||
                     whole(m, "shown", 0, json_integer_value(json_object_get(m, "channels")) - 1));
@@ -161,12 +160,9 @@ bool msfl_store_is_there(const char *folder, const json_t *m) {
 
 msfl_store_shape msfl_store_shape_of(const json_t *m) {
     const json_t *range = json_object_get(m, "range"), *shown = json_object_get(m, "shown");
-    const json_t *depth = json_object_get(m, "depth"), *spacing = json_object_get(m, "spacing");
-    return (msfl_store_shape){.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
+    const json_t *depth = json_object_get(m, "depth");
+    msfl_store_shape shape = {.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
                               .depth = depth == NULL ? 1 : (uint32_t)json_integer_value(depth),
-                              .spacing = {json_number_value(json_array_get(spacing, 0)),
-                                          json_number_value(json_array_get(spacing, 1)),
-                                          json_number_value(json_array_get(spacing, 2))},
                               .height = (uint32_t)json_integer_value(json_object_get(m, "height")),
                               .channels = (uint32_t)json_integer_value(json_object_get(m, "channels")),
                               .bits = (uint32_t)json_integer_value(json_object_get(m, "bits")),
@@ -174,6 +170,9 @@ msfl_store_shape msfl_store_shape_of(const json_t *m) {
                               .high = json_number_value(json_array_get(range, 1)),
                               .has_masks = json_is_true(json_object_get(m, "masks")),
                               .shown = shown != NULL ? 1 + (uint32_t)json_integer_value(shown) : 0};
+    for (size_t i = 0; i < 3; i++) /* left out: zeros */
+        shape.spacing[i] = json_number_value(json_array_get(json_object_get(m, "picture_spacing"), i));
+    return shape;
 }
 
 static void unhex(const char *text, uint8_t *out, size_t n) {
@@ -234,8 +233,12 @@ msfl_status msfl_store_take_records(const char *name, const uint8_t *bytes, size
         records[i].label = msfl_load32(at + 16);
         records[i].bunch = msfl_load32(at + 20);
         records[i].part = at[24];
-        if (records[i].label >= n_classes || records[i].bunch >= n || records[i].part > MSFL_PART_TEST) {
-            status = msfl_fail(MSFL_ERR_FORMAT, "%s: record %zu names a class or a bunch that is not there", name, i);
+        records[i].slice = msfl_load16(at + 26);
+        records[i].volume = msfl_load32(at + 28);
+        if (records[i].label >= n_classes || records[i].bunch >= n || records[i].part > MSFL_PART_TEST ||
+            records[i].volume > n) {
+            status = msfl_fail(MSFL_ERR_FORMAT, "%s: record %zu names a class, a bunch or a volume that is not there",
+                               name, i);
         }
     }
     if (status != MSFL_OK) {

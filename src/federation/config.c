@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "job/aggregate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,11 @@
     X(F32, focal, train.focal, 0.0f)                                                                                   \
     X(F32, dice, train.dice, 1.0f)                                                                                     \
     X(F32, proximal, train.proximal, 0.0f)                                                                             \
+    X(U32, local_steps, train.n_steps, 0)                                                                              \
+    X(F64, logit_adjustment, logit_adjustment, 0)                                                                      \
+    X(TEXT, aggregate, aggregate, NULL)                                                                                \
+    X(F64, server_lr, server_learning_rate, JOB_SERVER_LEARNING_RATE)                                                  \
+    X(TEXT, schedule, schedule, NULL)                                                                                  \
     X(TEXT, norms, norms, NULL)                                                                                        \
     X(TEXT, masks, masks, NULL)
 

@@ -7,6 +7,7 @@
 #include "dataset/deal.h"
 #include "federation/config.h"
 #include "medsecurefl/import.h"
+#include "text/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,6 +85,12 @@ static msfl_status check_options(const msfl_simulate_options *o) {
                          "scanners that differ by hospital make the central training another one for every number of "
                          "hospitals: it cannot be kept for several runs");
     }
+    if (o->central != NULL && o->train.n_steps > 0) {
+        return msfl_fail(
+            MSFL_ERR_USAGE,
+            "with so many steps a round the central training is another one for every number of hospitals: "
+            "it cannot be kept for several runs");
+    }
     if (o->n_clients < 2) {
         return msfl_fail(MSFL_ERR_USAGE, "a federation needs at least 2 hospitals, not %u: use --clients 3 or more",
                          o->n_clients);
@@ -106,6 +113,20 @@ static msfl_status check_options(const msfl_simulate_options *o) {
     }
     if (o->train.batch < 1 || o->train.batch > 1024 || o->train.n_epochs < 1 || o->train.n_epochs > 1000) {
         return msfl_fail(MSFL_ERR_USAGE, "a batch of 1 to 1024 and 1 to 1000 local epochs are possible");
+    }
+    if (o->train.n_steps > 0 && o->train.n_epochs != 1) {
+        return msfl_fail(MSFL_ERR_USAGE, "a round has either --local-steps or --local-epochs, not both");
+    }
+    if (!(o->logit_adjustment >= 0 && o->logit_adjustment <= 10) ||
+        !(o->server_learning_rate > 0 && o->server_learning_rate <= 100)) {
+        return msfl_fail(MSFL_ERR_USAGE, "a logit adjustment of 0 to 10 and a server's learning rate above 0 and up to "
+                                         "100 are possible");
+    }
+    bool known = o->schedule == NULL;
+    for (int i = 0; !known && job_schedule_words[i] != NULL; i++)
+        known = strcmp(o->schedule, job_schedule_words[i]) == 0;
+    if (!known) {
+        return msfl_fail(MSFL_ERR_USAGE, "there is no schedule '%.40s': constant, linear", o->schedule);
     }
     if (!(o->train.learning_rate > 0) || !isfinite(o->train.learning_rate)) {
         return msfl_fail(MSFL_ERR_USAGE, "the learning rate must be a positive number");
@@ -207,7 +228,17 @@ static msfl_status import_data(fed_job *job) {
                                    .seed = o->seed,
                                    .n_threads = o->n_threads,
                                    .observer = &job->observer};
-    return msfl_import(&i, NULL);
+    char *text = NULL;
+    json_t *manifest = NULL;
+    msfl_status status = msfl_import(&i, &text);
+    if (status == MSFL_OK) status = msfl_json_parse("the manifest", text, strlen(text), SIZE_MAX, &manifest);
+    for (size_t k = 0; status == MSFL_OK && k < json_array_size(json_object_get(manifest, "warnings")); k++) {
+        const json_t *warning = json_array_get(json_object_get(manifest, "warnings"), k);
+        msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, "data", "%s", json_string_value(warning));
+    }
+    json_decref(manifest);
+    msfl_text_free(text);
+    return status;
 }
 
 /* The data is brought to the size that the user named, or else to the one that the model insists on, or else stays.
@@ -286,7 +317,12 @@ static msfl_status check_model(fed_job *job) {
     if (job->is_pixelwise && o->balance) {
         return msfl_fail(MSFL_ERR_USAGE, "classes of images are balanced, and this network gives classes to pixels");
     }
+    if (job->is_pixelwise && o->logit_adjustment > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "logit adjustment is about classes of images, and this network gives classes "
+                                         "to pixels");
+    }
     msfl_status status = job_sent_init(job->model, job->norms, &job->sent);
+    if (status == MSFL_OK) status = job_aggregate_check(job->aggregate, &job->sent);
     if (status != MSFL_OK) return status;
     job->n_norms = job->norms == JOB_NORMS_SHARED ? 0 : job_norms_count(job->model);
     job->augment = msfl_augment_default();
@@ -327,6 +363,9 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
         .observe = forward, .ctx = job, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
     msfl_status status = check_options(options);
     if (status == MSFL_OK) status = job_norms_find(options->norms, &job->norms);
+    if (status == MSFL_OK) {
+        status = job_aggregate_find(options->aggregate == NULL ? "fedavg" : options->aggregate, &job->aggregate);
+    }
     if (status != MSFL_OK) return status;
     status = open_data(job);
     if (status != MSFL_OK) return status;

@@ -5,8 +5,8 @@
 #include "base/threads.h"
 #include "federation/sum.h"
 #include "federation/workers.h"
+#include "job/aggregate.h"
 #include "job/course.h"
-#include "job/sent.h"
 #include "medsecurefl/metrics.h"
 #include "medsecurefl/simulate.h"
 
@@ -33,6 +33,7 @@ typedef struct fed_job {
     uint32_t n_hospitals;
     uint64_t n_samples_max; /**< public bound on one hospital's training images: a power of two */
     msfl_model *model;
+    const job_aggregate *aggregate;
     job_norms norms; /**< whether hospitals keep normalisation layers of their own */
     job_sent sent;   /**< what an update has of the weights */
     float *initial;  /**< weights that every training starts from */

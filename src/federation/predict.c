@@ -16,7 +16,8 @@
 typedef struct input {
     float *pixels;
     uint32_t n;
-    size_t each; /* floats of one picture */
+    size_t each;       /* floats of one picture */
+    double spacing[3]; /* mm between voxels of a volume; 0: not known */
 } input;
 
 static msfl_status load_one(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
@@ -74,6 +75,7 @@ static msfl_status load_by_recipe(const msfl_recipe *r, const char *path, msfl_n
         out->pixels = msfl_alloc(pictures.n * out->each, sizeof *out->pixels);
         if (out->pixels == NULL) status = MSFL_NO_MEMORY;
     }
+    memcpy(out->spacing, pictures.spacing, sizeof out->spacing);
     if (status == MSFL_OK) normalise_all(r, &pictures, how, out);
     msfl_pictures_clear(&pictures);
     return status;
@@ -106,7 +108,7 @@ static json_t *prediction_json(const char *path, const float *p, uint32_t n_clas
 }
 
 /* How much of a volume each structure is: voxels of the recipe's grid, and millilitres where their size is known. */
-static json_t *structures_json(const char *path, const float *p, const msfl_model_info *m, const msfl_recipe *r,
+static json_t *structures_json(const char *path, const float *p, const msfl_model_info *m, const input *in,
                                const msfl_model_extra *extra) {
     uint64_t counts[MSFL_CLASSES_MAX] = {0};
     for (uint32_t i = 0; i < m->n_targets; i++, p += m->n_classes) {
@@ -116,7 +118,7 @@ static json_t *structures_json(const char *path, const float *p, const msfl_mode
         }
         counts[best]++;
     }
-    const double ml = r->spacing[0] * r->spacing[1] * r->spacing[2] / 1000;
+    const double ml = in->spacing[0] * in->spacing[1] * in->spacing[2] / 1000;
     json_t *list = json_array();
     for (uint32_t c = 1; c < m->n_classes; c++) {
         json_t *one = json_pack("{s:o, s:I}", "class", class_name(extra, c), "voxels", (json_int_t)counts[c]);
@@ -195,7 +197,7 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
         status = msfl_predict(trainer, weights, &samples, probabilities, NULL, NULL);
         if (status != MSFL_OK) goto done;
         if (m->is_pixelwise) { /* one volume */
-            json_array_append_new(list, structures_json(paths[i], probabilities, m, &recipe, &extra));
+            json_array_append_new(list, structures_json(paths[i], probabilities, m, &in, &extra));
             continue;
         }
         average(probabilities, in.n, m->n_classes);

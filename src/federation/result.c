@@ -160,10 +160,15 @@ static json_t *training_json(const fed_job *job) {
                                  msfl_json_real(o->train.learning_rate), "momentum", msfl_json_real(o->train.momentum),
                                  "weight_decay", msfl_json_real(o->train.weight_decay), "batch", (int)o->train.batch,
                                  "local_epochs", (int)o->train.n_epochs, "augment", o->augment, "normalise",
-                                 normalisations[o->normalise], "server_rule", "fedavg");
+                                 normalisations[o->normalise], "server_rule", job->aggregate->name);
     /* Only what differs from plain training. */
     if (o->augmentation != NULL) json_object_set_new(training, "augmentation", msfl_json_string(o->augmentation));
     if (o->balance) json_object_set_new(training, "balance", json_true());
+    if (o->logit_adjustment > 0) json_object_set_new(training, "logit_adjustment", msfl_json_real(o->logit_adjustment));
+    if (o->train.n_steps > 0) json_object_set_new(training, "local_steps", json_integer(o->train.n_steps));
+    if (job->aggregate->n_moments > 0)
+        json_object_set_new(training, "server_learning_rate", msfl_json_real(o->server_learning_rate));
+    if (o->schedule != NULL) json_object_set_new(training, "schedule", json_string(o->schedule));
     if (o->train.focal > 0) json_object_set_new(training, "focal", msfl_json_real(o->train.focal));
     if (job->is_pixelwise) json_object_set_new(training, "dice", msfl_json_real(o->train.dice));
     if (o->train.proximal > 0) json_object_set_new(training, "proximal", msfl_json_real(o->train.proximal));

@@ -30,20 +30,32 @@ static void forward(void *ctx, const msfl_event *event) {
 
 /* --- local training, the same for every kind of track --- */
 
+/* What one party that trains for itself does in a round. Where the server is adaptive, so is it: fedadam of one
+ * hospital that takes one step is Adam. Where a round is so many steps, the centre takes those of all hospitals. */
+static void alone(const fed_job *job, const fed_track *track, msfl_train_options *o) {
+    if (job->aggregate->n_moments > 0) {
+        o->optimizer = MSFL_ADAM;
+        o->momentum = msfl_train_options_default().momentum;
+        o->learning_rate =
+            (float)(job->options->server_learning_rate * (track->course.learning_rate / track->rule.learning_rate));
+    }
+    if (track->kind == FED_CENTRAL) o->n_steps *= job->n_hospitals;
+}
+
 static msfl_train_options options_for(const fed_job *job, const fed_track *track, uint32_t who, const fed_member *m) {
     msfl_train_options o = job->options->train;
     o.seed = job_train_seed(job->options->seed, who);
     o.first_epoch = m->n_epochs;
     o.learning_rate = (float)track->course.learning_rate;
+    if (track->n_members == 1) alone(job, track, &o);
     o.augment = job->options->augment;
     return o;
 }
 
-static void balance(const fed_job *job, const msfl_indices *images, float weights[MSFL_CLASSES_MAX]) {
-    uint32_t counts[MSFL_CLASSES_MAX] = {0};
+static void count(const fed_job *job, const msfl_indices *images, uint32_t counts[MSFL_CLASSES_MAX]) {
+    memset(counts, 0, MSFL_CLASSES_MAX * sizeof *counts);
     for (uint32_t i = 0; i < images->n; i++)
         counts[msfl_dataset_label(job->dataset, images->at[i])]++;
-    job_balance(counts, msfl_dataset_info_borrow(job->dataset)->n_classes, weights);
 }
 
 /* Train `weights` on `images` with the member's own optimiser state, which is updated on success. `who` numbers the
@@ -53,10 +65,17 @@ static msfl_status train_member(const fed_job *job, const fed_track *track, fed_
     relay r = {job, track};
     const msfl_observer observer = {.observe = forward, .ctx = &r, .cancel = job->observer.cancel};
     msfl_train_options options = options_for(job, track, who, m);
-    float class_weights[MSFL_CLASSES_MAX];
+    const uint32_t n_classes = msfl_dataset_info_borrow(job->dataset)->n_classes;
+    uint32_t counts[MSFL_CLASSES_MAX];
+    float class_weights[MSFL_CLASSES_MAX], offsets[MSFL_CLASSES_MAX];
+    if (job->options->balance || job->options->logit_adjustment > 0) count(job, images, counts);
     if (job->options->balance) {
-        balance(job, images, class_weights);
+        job_balance(counts, n_classes, class_weights);
         options.class_weights = class_weights;
+    }
+    if (job->options->logit_adjustment > 0) {
+        job_logit_offsets(counts, n_classes, job->options->logit_adjustment, offsets);
+        options.logit_offsets = offsets;
     }
     fed_samples storage;
     const msfl_samples samples = fed_samples_of(job, images, &storage);
@@ -115,6 +134,7 @@ typedef struct federated {
     fed_member *members; /* working copies, committed with the round */
     fed_sum *updates, *evaluation;
     float *weights; /* the new global weights, once there are some */
+    float *moments; /* the rule's, beside them */
     float *clip;    /* the next round's bounds */
     _Atomic uint64_t ns_train, ns_evaluate;
 } federated;
@@ -256,6 +276,18 @@ msfl_status fed_channels_init(fed_job *job) {
     return status;
 }
 
+static void step_server(federated *f, const float *mean) {
+    const fed_track *track = f->track;
+    const job_aggregate *rule = f->job->aggregate;
+    const job_stride stride = {track->n_records + 1, f->job->options->server_learning_rate *
+                                                         (track->course.learning_rate / track->rule.learning_rate)};
+    float *slices[2] = {NULL, NULL};
+    for (uint32_t k = 0; k < rule->n_moments; k++)
+        slices[k] = f->moments + k * track->n_values;
+    if (track->n_moments > 0) memcpy(f->moments, track->moments, track->n_moments * sizeof *f->moments);
+    rule->apply(f->weights, slices, track->weights, mean, track->n_values, &stride);
+}
+
 static msfl_status aggregate_updates(federated *f, fed_record *record) {
     const fed_job *job = f->job;
     fed_track *track = f->track;
@@ -280,8 +312,7 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     const job_clip_rule rule = fed_clip_rule(job);
     job_clip_next(&rule, track->clip, mean, counters[JOB_CLIPPED], r.cohort, f->clip);
     job_sent_spread(&job->sent, mean);
-    for (uint64_t i = 0; i < track->n_values; i++)
-        f->weights[i] = track->weights[i] + mean[i];
+    step_server(f, mean);
     record->train_loss = (double)counters[JOB_LOSS] / JOB_LOSS_ONE / (double)counters[JOB_SEEN];
     record->train_accuracy = (double)counters[JOB_CORRECT] / (double)counters[JOB_SEEN];
     record->cohort = r.cohort;
@@ -376,7 +407,8 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
     if (status != MSFL_OK) goto done;
     f.weights = msfl_alloc(track->n_values, sizeof *f.weights);
     f.clip = msfl_alloc(track->n_tensors, sizeof *f.clip);
-    if (f.weights == NULL || f.clip == NULL) {
+    f.moments = msfl_alloc(track->n_moments, sizeof *f.moments);
+    if (f.weights == NULL || f.clip == NULL || (f.moments == NULL && track->n_moments > 0)) {
         status = MSFL_ERR_MEMORY;
         goto done;
     }
@@ -394,6 +426,7 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
     status = score_test(job, f.weights, &record);
     if (status != MSFL_OK) goto done;
     memcpy(track->weights, f.weights, track->n_values * sizeof *f.weights);
+    if (track->n_moments > 0) memcpy(track->moments, f.moments, track->n_moments * sizeof *f.moments);
     memcpy(track->clip, f.clip, track->n_tensors * sizeof *f.clip);
     fed_member *before = track->members;
     track->members = f.members;
@@ -404,6 +437,7 @@ done:
     fed_sum_free(f.evaluation);
     fed_members_free(f.members, track->n_members);
     msfl_free(f.weights);
+    msfl_free(f.moments);
     msfl_free(f.clip);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "federation/pictures.h"
 #include "federation/result.h"
 #include "federation/rounds.h"
+#include "job/aggregate.h"
 #include "job/temperature.h"
 
 #include <math.h>
@@ -33,6 +34,7 @@ msfl_simulate_options msfl_simulate_options_default(void) {
                                .test_fraction = 0.2,
                                .validation_fraction = 0.1,
                                .train = msfl_train_options_default(),
+                               .server_learning_rate = JOB_SERVER_LEARNING_RATE,
                                .plateau_patience = 3,
                                .plateau_factor = 0.5,
                                .compare = MSFL_COMPARE_ALL,
@@ -517,7 +519,10 @@ static msfl_status new_run(const msfl_simulate_options *options, run **out) {
     r->options = *options;
     r->lock = -1;
     /* One way to say the default. */
-    if (r->options.norms != NULL && strcmp(r->options.norms, "shared") == 0) r->options.norms = NULL;
+    const char **const words[] = {&r->options.norms, &r->options.aggregate, &r->options.schedule};
+    static const char *const defaults[] = {"shared", "fedavg", "constant"};
+    for (int i = 0; i < 3; i++)
+        if (*words[i] != NULL && strcmp(*words[i], defaults[i]) == 0) *words[i] = NULL;
     return set_up(r);
 }
 

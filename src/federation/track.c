@@ -29,7 +29,11 @@ static job_rule fed_course_rule(const msfl_simulate_options *o) {
                       .patience = o->patience,
                       .plateau_patience = o->plateau_patience,
                       .plateau_factor = o->plateau_factor,
-                      .learning_rate = o->train.learning_rate};
+                      .learning_rate = o->train.learning_rate,
+                      .schedule =
+                          o->schedule != NULL && strcmp(o->schedule, job_schedule_words[JOB_SCHEDULE_LINEAR]) == 0
+                              ? JOB_SCHEDULE_LINEAR
+                              : JOB_SCHEDULE_CONSTANT};
 }
 
 msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind, uint32_t hospital) {
@@ -58,6 +62,12 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
         fed_track_clear(t);
         return MSFL_ERR_MEMORY;
     }
+    /* A single party's training has no server. */
+    t->n_moments = kind == FED_ENCRYPTED || kind == FED_PLAIN ? job->aggregate->n_moments * t->n_values : 0;
+    if (t->n_moments > 0 && (t->moments = msfl_alloc(t->n_moments, sizeof *t->moments)) == NULL) {
+        fed_track_clear(t);
+        return MSFL_ERR_MEMORY;
+    }
     t->n_norms = kind == FED_ENCRYPTED || kind == FED_PLAIN ? job->n_norms : 0;
     for (uint32_t i = 0; t->n_norms > 0 && i < t->n_members; i++) {
         fed_member *m = &t->members[i];
@@ -79,6 +89,7 @@ void fed_track_clear(fed_track *t) {
     fed_members_free(t->members, t->n_members);
     msfl_free(t->weights);
     msfl_free(t->best);
+    msfl_free(t->moments);
     msfl_free(t->clip);
     msfl_free(t->records);
     memset(t, 0, sizeof *t);
@@ -147,6 +158,7 @@ msfl_status fed_track_save(const fed_track *t, const char *dir, const uint8_t co
     job_course_put(&t->course, &b);
     put_floats(&b, t->weights, t->n_values);
     put_floats(&b, t->best, t->n_values);
+    put_floats(&b, t->moments, t->n_moments);
     put_floats(&b, t->clip, t->n_tensors);
     for (uint32_t i = 0; i < t->n_records; i++) {
         double figures[FIGURES];
@@ -205,6 +217,7 @@ static msfl_status parse(fed_track *t, msfl_reader *r) {
     if (!job_course_get(&t->course, &t->rule, r) || t->course.n_done != t->n_records) return MSFL_ERR_FORMAT;
     get_floats(r, t->weights, t->n_values);
     get_floats(r, t->best, t->n_values);
+    get_floats(r, t->moments, t->n_moments);
     get_floats(r, t->clip, t->n_tensors);
     for (uint32_t i = 0; i < t->n_records; i++) {
         double figures[FIGURES];

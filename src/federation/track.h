@@ -62,8 +62,9 @@ typedef struct fed_track {
     uint32_t n_members;
     fed_member *members;
     float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
+    float *moments;        /**< n_moments: what the rule of aggregation carries from round to round */
     float *clip;           /**< n_tensors, of those that are sent: bounds for the next round's encoding */
-    uint64_t n_values, n_norms;
+    uint64_t n_values, n_norms, n_moments;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */
     job_rule rule;

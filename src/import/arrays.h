@@ -23,7 +23,7 @@ msfl_status msfl_arrays_open(const msfl_items_options *options, const msfl_recip
 void msfl_arrays_free(msfl_arrays *a);
 
 /** Make room to hold as many volumes as fit into MSFL_ARRAYS_HELD_BYTES, at least one and at most `*n`; `*n` receives
- *  how many. */
+ *  how many. ERR_LIMIT where one volume of each array is more than the machine's memory can hold. */
 enum { MSFL_ARRAYS_HELD_BYTES = 256 << 20 };
 msfl_status msfl_arrays_room(msfl_arrays *a, size_t *n) MSFL_NODISCARD;
 

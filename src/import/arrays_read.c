@@ -18,6 +18,8 @@ msfl_status msfl_arrays_room(msfl_arrays *a, size_t *n) {
     a->n_held_max = *n;
     a->number = msfl_alloc(*n, sizeof *a->number);
     a->part_of = msfl_alloc(*n, sizeof *a->part_of);
+    msfl_status status = msfl_memory_fits((double)bytes * (double)*n, a->ix.source);
+    if (status != MSFL_OK) return status;
     bool whole = a->number != NULL && a->part_of != NULL;
     for (uint32_t s = 0; s < a->n_streams && whole; s++) {
         a->streams[s].held = msfl_alloc(*n, a->streams[s].bytes);

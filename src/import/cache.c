@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEYS_BYTES = 2 * MSFL_AEAD_KEY_BYTES, HEAD_BYTES = 96 };
-static const char magic[8] = "MSFLITM1";
+enum { KEYS_BYTES = 2 * MSFL_AEAD_KEY_BYTES, HEAD_BYTES = 128 };
+static const char magic[8] = "MSFLITM2";
 
 struct msfl_cache {
     char *folder; /* NULL: nothing is kept */
@@ -138,6 +138,9 @@ static void put_head(const msfl_result *r, msfl_buffer *b) {
     for (int i = 0; i < 3; i++)
         msfl_put_f64(b, f->spacing[i]);
     msfl_put_bytes(b, f->scanner, sizeof f->scanner);
+    for (int i = 0; i < 3; i++)
+        msfl_put_f64(b, r->pictures.spacing[i]);
+    msfl_put8(b, r->pictures.slices != NULL);
 }
 
 static uint32_t pictures_max(const msfl_recipe *recipe) {
@@ -145,12 +148,12 @@ static uint32_t pictures_max(const msfl_recipe *recipe) {
 }
 
 static size_t payload_bytes(const msfl_recipe *recipe, uint32_t n, bool has_masks) {
-    size_t each = msfl_recipe_picture_bytes(recipe) + sizeof(msfl_print);
+    size_t each = msfl_recipe_picture_bytes(recipe) + sizeof(msfl_print) + (recipe->volumes ? sizeof(uint32_t) : 0);
     if (has_masks) each += msfl_recipe_mask_bytes(recipe);
     return HEAD_BYTES + n * each;
 }
 
-/* Head, prints, samples, masks. Prints hold 64-bit words: little-endian. */
+/* Head, prints, samples, masks, slices. Prints hold 64-bit words: little-endian. */
 static void put_result(const msfl_recipe *recipe, const msfl_result *r, msfl_buffer *b) {
     put_head(r, b);
     while (b->status == MSFL_OK && b->length < HEAD_BYTES)
@@ -164,6 +167,8 @@ static void put_result(const msfl_recipe *recipe, const msfl_result *r, msfl_buf
     if (r->pictures.masks != NULL) {
         msfl_put_bytes(b, r->pictures.masks, r->pictures.n * msfl_recipe_mask_bytes(recipe));
     }
+    for (uint32_t i = 0; i < r->pictures.n && r->pictures.slices != NULL; i++)
+        msfl_put32(b, r->pictures.slices[i]);
 }
 
 /* Only bytes that this key has vouched for come here. */
@@ -185,10 +190,14 @@ static msfl_status take_result(const msfl_recipe *recipe, const uint8_t *bytes, 
     for (int i = 0; i < 3; i++)
         r.facts.spacing[i] = msfl_get_f64(&in);
     const uint8_t *scanner = msfl_get_bytes(&in, sizeof r.facts.scanner);
+    for (int i = 0; i < 3; i++)
+        r.pictures.spacing[i] = msfl_get_f64(&in);
+    bool has_slices = msfl_get8(&in) == 1;
     (void)msfl_get_bytes(&in, HEAD_BYTES - (size_t)(in.at - bytes));
     *found = false;
     if (in.failed || there == NULL || memcmp(there, magic, sizeof magic) != 0 || r.pictures.n == 0 ||
-        r.pictures.n > pictures_max(recipe) || length != payload_bytes(recipe, r.pictures.n, has_masks)) {
+        r.pictures.n > pictures_max(recipe) || has_slices != recipe->volumes ||
+        length != payload_bytes(recipe, r.pictures.n, has_masks)) {
         return MSFL_OK;
     }
     memcpy(r.patient, patient, sizeof r.patient);
@@ -198,7 +207,9 @@ static msfl_status take_result(const msfl_recipe *recipe, const uint8_t *bytes, 
     r.prints = msfl_alloc(r.pictures.n, sizeof *r.prints);
     r.pictures.samples = msfl_alloc(samples, 1);
     if (has_masks) r.pictures.masks = msfl_alloc(masks, 1);
-    if (r.prints == NULL || r.pictures.samples == NULL || (has_masks && r.pictures.masks == NULL)) {
+    if (has_slices) r.pictures.slices = msfl_alloc(r.pictures.n, sizeof *r.pictures.slices);
+    if (r.prints == NULL || r.pictures.samples == NULL || (has_masks && r.pictures.masks == NULL) ||
+        (has_slices && r.pictures.slices == NULL)) {
         msfl_result_clear(&r);
         return MSFL_NO_MEMORY;
     }
@@ -209,6 +220,8 @@ static msfl_status take_result(const msfl_recipe *recipe, const uint8_t *bytes, 
     }
     memcpy(r.pictures.samples, msfl_get_bytes(&in, samples), samples);
     if (has_masks) memcpy(r.pictures.masks, msfl_get_bytes(&in, masks), masks);
+    for (uint32_t i = 0; i < r.pictures.n && has_slices; i++)
+        r.pictures.slices[i] = msfl_get32(&in);
     *found = true;
     *out = r;
     return MSFL_OK;

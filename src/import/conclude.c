@@ -116,6 +116,10 @@ static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const 
     failed |= json_object_set_new(m, "samples", json_integer((json_int_t)job->n_samples));
     failed |= json_object_set_new(m, "patients", json_integer(n_patients));
     failed |= json_object_set_new(m, "clipped_share", json_real((double)job->n_clipped / values));
+    if (job->spacing[0] > 0) {
+        failed |= json_object_set_new(m, "picture_spacing",
+                                      json_pack("[f, f, f]", job->spacing[0], job->spacing[1], job->spacing[2]));
+    }
     failed |= json_object_set_new(source, "skipped", json_integer(job->n_skipped));
     failed |= json_object_set_new(source, "unlabelled", json_integer(job->items.n_unlabelled));
     failed |= json_object_set_new(source, "incomplete", json_integer(job->items.n_incomplete));

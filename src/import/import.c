@@ -7,6 +7,7 @@
 #include "base/observe.h"
 #include "import/memo.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -245,17 +246,31 @@ static msfl_status make_room(msfl_import_job *job, size_t more) {
     return status;
 }
 
+/* One spacing for the set, or none. */
+static void note_spacing(msfl_import_job *job, const msfl_pictures *p) {
+    bool same = p->slices != NULL;
+    for (int i = 0; i < 3; i++)
+        same &= p->spacing[i] > 0 && (job->n_samples == 0 || fabs(p->spacing[i] / job->spacing[i] - 1) < 1e-3);
+    for (int i = 0; i < 3 && (job->n_samples == 0 || !same); i++)
+        job->spacing[i] = same ? p->spacing[i] : 0;
+}
+
 static msfl_status take(msfl_import_job *job, size_t item_number, const msfl_outcome *o) {
     const msfl_item *item = &job->items.list[item_number];
     const msfl_pictures *p = &o->result.pictures;
     msfl_status status = make_room(job, p->n);
     if (status == MSFL_OK) status = msfl_store_add(job->store, p->samples, p->masks, p->n);
     if (status != MSFL_OK) return status;
+    note_spacing(job, p);
     uint32_t bunch = bunch_of(job, o->result.patient);
     for (uint32_t i = 0; i < p->n; i++) {
         msfl_record *r = &job->records[job->n];
         *r = (msfl_record){.bunch = bunch, .part = (uint8_t)item->part};
         memcpy(r->patient, o->result.patient, sizeof r->patient);
+        if (p->slices != NULL) {
+            r->volume = (uint32_t)job->n_samples + 1;
+            r->slice = (uint16_t)(p->slices[i] < UINT16_MAX ? p->slices[i] : UINT16_MAX); /* sides are far below */
+        }
         job->prints[job->n] = o->result.prints[i];
         job->sample_of[job->n++] = (uint32_t)job->n_samples;
     }
@@ -360,7 +375,6 @@ static void job_clear(msfl_import_job *job) {
 static msfl_status begin_store(msfl_import_job *job) {
     const msfl_recipe *r = &job->recipe;
     const msfl_store_shape shape = {.depth = r->depth,
-                                    .spacing = {r->spacing[0], r->spacing[1], r->spacing[2]},
                                     .width = r->width,
                                     .height = r->height,
                                     .channels = r->channels,

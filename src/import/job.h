@@ -44,6 +44,7 @@ typedef struct msfl_import_job {
     uint32_t n_bunches, n_skipped, n_from_cache;
     bool some_by_header;
     uint64_t n_clipped;
+    double spacing[3]; /**< of all pictures so far; 0: not known, or not the same */
 } msfl_import_job;
 
 /** Make one sample: from the cache, or from its files. Thread-safe. A sample that cannot be used is an outcome; what

@@ -4,6 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const job_schedule_words[] = {"constant", "linear", NULL};
+
+/* Where plateaus do not lower it too, a straight line from the first round's rate down to 1 / n_rounds of it. No
+ * cosine: its last bit is another in every mathematical library, and hospitals that open sums themselves must agree in
+ * all. */
+static double fall(const job_rule *rule, uint32_t n_done) {
+    if (rule->schedule == JOB_SCHEDULE_CONSTANT || n_done >= rule->n_rounds) return 1;
+    return (double)(rule->n_rounds - n_done) / (double)(rule->n_rounds - n_done + 1);
+}
+
 void job_course_init(job_course *c, const job_rule *rule) {
     *c = (job_course){.best_loss = INFINITY, .learning_rate = rule->learning_rate};
 }
@@ -14,6 +24,7 @@ bool job_course_wants_more(const job_course *c, const job_rule *rule) {
 
 bool job_course_take(job_course *c, const job_rule *rule, double loss) {
     c->n_done++;
+    c->learning_rate *= fall(rule, c->n_done);
     if (isnan(loss) || loss < c->best_loss) {
         if (!isnan(loss)) c->best_loss = loss;
         c->best_round = c->n_done;

@@ -6,12 +6,20 @@
 #include "base/bytes.h"
 #include "medsecurefl/update.h"
 
+typedef enum job_schedule {
+    JOB_SCHEDULE_CONSTANT, /**< but for plateaus */
+    JOB_SCHEDULE_LINEAR    /**< falls by the same amount every round, to 1/n_rounds of the first in the last */
+} job_schedule;
+/** "constant", "linear", NULL: in the order of job_schedule. */
+extern const char *const job_schedule_words[];
+
 typedef struct job_rule {
     uint32_t n_rounds;
     uint32_t patience;         /**< rounds without a better validation loss before a training stops; 0: never */
     uint32_t plateau_patience; /**< ... before the learning rate falls; 0: never */
     double plateau_factor;
     double learning_rate; /**< of the first round */
+    job_schedule schedule;
 } job_rule;
 
 typedef struct job_course {

@@ -102,6 +102,14 @@ void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights) {
         weights[c] = counts[c] > 0 ? (float)fmin((double)n / ((double)n_there * counts[c]), 10) : 1.0f;
 }
 
+void job_logit_offsets(const uint32_t *counts, uint32_t n_classes, double tau, float *offsets) {
+    double n = n_classes;
+    for (uint32_t c = 0; c < n_classes; c++)
+        n += counts[c];
+    for (uint32_t c = 0; c < n_classes; c++)
+        offsets[c] = (float)(tau * log((counts[c] + 1.0) / n));
+}
+
 uint64_t job_train_seed(uint64_t seed, uint32_t client) {
     msfl_seeded g;
     msfl_seeded_init(&g, seed, "train", client, 0, 0);

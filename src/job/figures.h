@@ -48,6 +48,9 @@ double job_counters_auc(const uint64_t counters[JOB_EVAL_COUNTERS]);
 /** Weights that make classes weigh alike: n / (classes that occur x counts[c]), rare ones at most tenfold, 1 for
  * classes that do not occur. */
 void job_balance(const uint32_t *counts, uint32_t n_classes, float *weights);
+/** Logit adjustment (Menon et al. 2021, equation 10): offsets[c] = tau log((counts[c] + 1) / (n + n_classes)). One more
+ *  of each class (Laplace), so that a class which a hospital does not have is improbable there and not impossible. */
+void job_logit_offsets(const uint32_t *counts, uint32_t n_classes, double tau, float *offsets);
 
 /** Seeds of a hospital's training and of its rounding, the same wherever it runs. `round` counts finished rounds. */
 uint64_t job_train_seed(uint64_t seed, uint32_t client);

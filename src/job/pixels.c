@@ -8,6 +8,10 @@
 
 msfl_status job_pixels_check(const char *name, const job_spec *spec, const msfl_model_info *network) {
     const msfl_train_options *t = &spec->train;
+    if (network != NULL && network->is_volume) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED,
+                         "%s: the network takes volumes; jobs are about pictures, slices of volumes too", name);
+    }
     if (network == NULL || !network->is_pixelwise) {
         /* Exact: it is the default or it was written down. */
         if (t->dice == msfl_train_options_default().dice) return MSFL_OK;
@@ -21,10 +25,11 @@ msfl_status job_pixels_check(const char *name, const job_spec *spec, const msfl_
             "%s: the network gives %u classes to pixels; a job counts the background and at most %d others", name,
             network->n_classes, JOB_MASK_CLASSES);
     }
-    const char *odd = spec->balance            ? "balance"
-                      : t->focal > 0           ? "focal"
-                      : t->label_smoothing > 0 ? "label_smoothing"
-                                               : NULL;
+    const char *odd = spec->balance                ? "balance"
+                      : spec->logit_adjustment > 0 ? "logit_adjustment"
+                      : t->focal > 0               ? "focal"
+                      : t->label_smoothing > 0     ? "label_smoothing"
+                                                   : NULL;
     if (odd == NULL) return MSFL_OK;
     return msfl_fail(MSFL_ERR_USAGE, "%s: %s is about classes of images, and this network gives a class to every pixel",
                      name, odd);

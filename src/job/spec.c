@@ -23,6 +23,7 @@ job_spec job_spec_default(void) {
                      .attempts_max = 5,
                      .rule = {.n_rounds = 8, .plateau_patience = 3, .plateau_factor = 0.5},
                      .aggregate = "fedavg",
+                     .server_learning_rate = JOB_SERVER_LEARNING_RATE,
                      .train = msfl_train_options_default(),
                      .normalise = "image",
                      .test_fraction = 0.2,
@@ -33,6 +34,10 @@ job_spec job_spec_default(void) {
     spec.train.augment = true;
     spec.rule.learning_rate = spec.train.learning_rate;
     return spec;
+}
+
+job_stride job_spec_stride(const job_spec *spec, uint32_t round, double learning_rate) {
+    return (job_stride){round, spec->server_learning_rate * (learning_rate / spec->rule.learning_rate)};
 }
 
 void job_spec_clear(job_spec *spec) {
@@ -140,6 +145,8 @@ static const char *const schemes[] = {"packed", "plain", NULL};
     (status = choice_field(r, what, deliveries, &k), (field) = (msfl_delivery)(k + 1), status)
 #define READ_NORMS(field, min, max)                                                                                    \
     (status = choice_field(r, what, job_norms_words, &k), (field) = (job_norms)k, status)
+#define READ_SCHEDULE(field, min, max)                                                                                 \
+    (status = choice_field(r, what, job_schedule_words, &k), (field) = (job_schedule)k, status)
 #define READ_OPTIMIZER(field, min, max)                                                                                \
     (status = choice_field(r, what, optimizers, &k), (field) = (msfl_optimizer)k, status)
 
@@ -272,16 +279,21 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         msfl_model_free(model);
         return status;
     }
-    if (spec->balance && msfl_model_info_borrow(model)->n_classes > JOB_CLASSES_MAX) {
+    if ((spec->balance || spec->logit_adjustment > 0) && msfl_model_info_borrow(model)->n_classes > JOB_CLASSES_MAX) {
         msfl_model_free(model);
-        return msfl_fail(MSFL_ERR_USAGE, "%s: balance: the network has more than %d classes", r->name, JOB_CLASSES_MAX);
+        return msfl_fail(MSFL_ERR_USAGE, "%s: %s: the network has more than %d classes", r->name,
+                         spec->balance ? "balance" : "logit_adjustment", JOB_CLASSES_MAX);
     }
     job_sent sent;
+    const job_aggregate *rule = NULL;
     status = job_sent_init(model, spec->norms, &sent);
+    const char *what = status == MSFL_OK ? "aggregate" : "norms";
+    if (status == MSFL_OK) status = job_aggregate_find(spec->aggregate, &rule);
+    if (status == MSFL_OK) status = job_aggregate_check(rule, &sent);
     job_sent_clear(&sent);
     if (status != MSFL_OK) {
         msfl_model_free(model);
-        return msfl_fail_in(status, "%s: norms", r->name);
+        return msfl_fail_in(status, "%s: %s", r->name, what);
     }
     spec->model_yaml = msfl_format("%s", msfl_model_yaml(model));
     if (spec->n_classes > 0 && msfl_model_info_borrow(model)->n_classes != spec->n_classes) {
@@ -343,8 +355,17 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);
     }
+    if (spec->train.n_steps > 0 && spec->train.n_epochs != 1) {
+        return msfl_fail(MSFL_ERR_USAGE, "%s: local_steps is said instead of local_epochs, not beside it", name);
+    }
     if (spec->n_tensors > 0) status = job_pixels_check(name, spec, NULL);
     if (status != MSFL_OK) return status;
+    for (uint32_t i = 0; i < spec->n_tensors && rule->n_moments > 0; i++) {
+        if (!spec->tensors[i].statistic) continue;
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "%s: aggregate %s and a statistic, tensor '%s': only fedavg averages it rightly", name,
+                         rule->name, spec->tensors[i].name);
+    }
     if (spec->norms != JOB_NORMS_SHARED && spec->n_tensors > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: norms needs a network, whose normalisation layers are known", name);
     }

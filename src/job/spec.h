@@ -4,6 +4,7 @@
 #define MSFL_JOB_SPEC_H
 
 #include "base/sodium.h"
+#include "job/aggregate.h"
 #include "job/course.h"
 #include "job/sent.h"
 #include "medsecurefl/dataset.h"
@@ -33,20 +34,22 @@ typedef struct job_spec {
     char scheme[16]; /**< "packed" or "plain" */
     msfl_delivery delivery;
     uint32_t value_bits, security_bits;
-    uint32_t min_cohort;      /**< 3 or more; 2 by name */
-    uint32_t target_cohort;   /**< uploads that are enough; 0: all hospitals */
-    uint32_t deadline_s;      /**< of a round */
-    uint32_t attempts_max;    /**< how often one round is tried before the job fails */
-    uint64_t samples_max;     /**< public bound on one hospital's training images; must be named */
-    double clip;              /**< 0: from public facts */
-    job_rule rule;            /**< rounds, patience, ... */
-    char aggregate[24];       /**< "fedavg": job/aggregate.h */
-    msfl_train_options train; /**< for the built-in trainer; seed, first_epoch, class_weights unused */
+    uint32_t min_cohort;         /**< 3 or more; 2 by name */
+    uint32_t target_cohort;      /**< uploads that are enough; 0: all hospitals */
+    uint32_t deadline_s;         /**< of a round */
+    uint32_t attempts_max;       /**< how often one round is tried before the job fails */
+    uint64_t samples_max;        /**< public bound on one hospital's training images; must be named */
+    double clip;                 /**< 0: from public facts */
+    job_rule rule;               /**< rounds, patience, ... */
+    char aggregate[24];          /**< "fedavg": job/aggregate.h */
+    double server_learning_rate; /**< of the first round, for rules that have one */
+    msfl_train_options train;    /**< for the built-in trainer; seed, first_epoch, class_weights unused */
     bool flip_horizontal;
-    char augmentation[200]; /**< in the words of msfl_augment_parse; empty: the default */
-    bool balance;           /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
-    job_norms norms;        /**< whether hospitals keep their own normalisation layers: job/norms.h */
-    char normalise[16];     /**< "image", "set", "none" */
+    char augmentation[200];  /**< in the words of msfl_augment_parse; empty: the default */
+    bool balance;            /**< classes weigh alike in the loss, by each hospital's own counts: job_balance */
+    double logit_adjustment; /**< tau of job_logit_offsets, by each hospital's own counts; 0: none */
+    job_norms norms;         /**< whether hospitals keep their own normalisation layers: job/norms.h */
+    char normalise[16];      /**< "image", "set", "none" */
     double test_fraction, validation_fraction;
     bool evaluate, test; /**< rounds of figures after every round; once at the end */
     uint64_t seed;
@@ -56,6 +59,8 @@ typedef struct job_spec {
     char nonce[33]; /**< 32 hexadecimal digits, set when it is submitted: two jobs never are one task */
 } job_spec;
 
+/** Where the rule of aggregation stands in a round of this learning rate: the server's falls as the hospitals' does. */
+job_stride job_spec_stride(const job_spec *spec, uint32_t round, double learning_rate);
 /** All defaults of `simulate`. */
 job_spec job_spec_default(void);
 void job_spec_clear(job_spec *spec);

@@ -22,6 +22,8 @@
     X(F32, "label_smoothing", train.label_smoothing, 0, 0.9)                                                           \
     X(F32, "learning_rate", train.learning_rate, 1e-12, 100)                                                           \
     X(U32, "local_epochs", train.n_epochs, 1, 1000)                                                                    \
+    X(U32, "local_steps", train.n_steps, 0, 1000000)                                                                   \
+    X(F64, "logit_adjustment", logit_adjustment, 0, 10)                                                                \
     X(U32, "min_cohort", min_cohort, 2, MSFL_CLIENTS_MAX)                                                              \
     X(F32, "momentum", train.momentum, 0, 0.99999)                                                                     \
     X(NAME, "name", name, 1, JOB_NAME_MAX)                                                                             \
@@ -37,9 +39,11 @@
     X(LINE, "recipe_name", recipe_name, 1, 63)                                                                         \
     X(U32, "rounds", rule.n_rounds, 1, 8000)                                                                           \
     X(U64, "samples_max", samples_max, 1, (uint64_t)1 << 34)                                                           \
+    X(SCHEDULE, "schedule", rule.schedule, 0, 0)                                                                       \
     X(SCHEME, "scheme", scheme, 0, 0)                                                                                  \
     X(U32, "security", security_bits, 128, 256)                                                                        \
     X(U64, "seed", seed, 0, (uint64_t)1 << 53)                                                                         \
+    X(F64, "server_learning_rate", server_learning_rate, 1e-12, 100)                                                   \
     X(U32, "target_cohort", target_cohort, 0, MSFL_CLIENTS_MAX)                                                        \
     X(FLAG, "test", test, 0, 1)                                                                                        \
     X(F64, "test_fraction", test_fraction, 0, 0.9)                                                                     \

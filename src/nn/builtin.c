@@ -24,6 +24,27 @@ static const char cnn_small[] = "name: cnn-small\n"
                                 "  - dropout: {rate: 0.3}\n"
                                 "  - dense: {units: classes}\n";
 
+/* The same, twice to four times as wide, for more classes and more images. */
+static const char cnn_wide[] = "name: cnn-wide\n"
+                               "input: {height: 64, width: 64, channels: 1}\n"
+                               "classes: 2\n"
+                               "layers:\n"
+                               "  - conv: {filters: 32, kernel: 3, padding: same, bias: false}\n"
+                               "  - max_pool\n"
+                               "  - group_norm: {groups: 8, activation: relu}\n"
+                               "  - conv: {filters: 64, kernel: 3, padding: same, bias: false}\n"
+                               "  - max_pool\n"
+                               "  - group_norm: {groups: 8, activation: relu}\n"
+                               "  - conv: {filters: 96, kernel: 3, padding: same, bias: false}\n"
+                               "  - max_pool\n"
+                               "  - group_norm: {groups: 8, activation: relu}\n"
+                               "  - conv: {filters: 128, kernel: 3, padding: same, bias: false}\n"
+                               "  - group_norm: {groups: 8, activation: relu}\n"
+                               "  - max_pool\n"
+                               "  - flatten\n"
+                               "  - dropout: {rate: 0.4}\n"
+                               "  - dense: {units: classes}\n";
+
 /* The network of the MedSecureFL publication: 222,722 values. */
 static const char medsecurefl_2022[] = "name: medsecurefl-2022\n"
                                        "input: {height: 256, width: 256, channels: 3}\n"
@@ -129,9 +150,9 @@ static const char unet3d[] =
 
 static const struct {
     const char *name, *yaml;
-} builtins[] = {{"cnn-small", cnn_small}, {"medsecurefl-2022", medsecurefl_2022},
-                {"resnet8", resnet8},     {"resnet18", resnet18},
-                {"unet2d", unet2d},       {"unet3d", unet3d}};
+} builtins[] = {{"cnn-small", cnn_small}, {"cnn-wide", cnn_wide}, {"medsecurefl-2022", medsecurefl_2022},
+                {"resnet8", resnet8},     {"resnet18", resnet18}, {"unet2d", unet2d},
+                {"unet3d", unet3d}};
 
 const char *nn_builtin(const char *name) {
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
@@ -141,5 +162,5 @@ const char *nn_builtin(const char *name) {
 }
 
 const char *nn_builtin_names(void) {
-    return "cnn-small, medsecurefl-2022, resnet8, resnet18, unet2d, unet3d";
+    return "cnn-small, cnn-wide, medsecurefl-2022, resnet8, resnet18, unet2d, unet3d";
 }

@@ -35,8 +35,14 @@ static double focal(const nn_loss *l, const float *logits, uint32_t label, doubl
 double nn_loss_sample(const nn_loss *l, const float *logits, uint32_t label, double scale, float *gradient,
                       float *probabilities, uint32_t *best) {
     uint32_t n = l->n_classes, top;
-    double log_sum = log_sum_exp(logits, n, &top);
-    *best = top;
+    float shifted[1024]; /* NN_CLASSES_MAX */
+    double log_sum = log_sum_exp(logits, n, best);
+    if (l->offsets != NULL) {
+        for (uint32_t c = 0; c < n; c++)
+            shifted[c] = logits[c] + l->offsets[c];
+        logits = shifted;
+        log_sum = log_sum_exp(logits, n, &top);
+    }
     if (l->focal > 0.0f) return focal(l, logits, label, log_sum, scale, gradient, probabilities);
     double even = (double)l->smoothing / n, loss = 0.0, mass = 0.0;
     for (uint32_t c = 0; c < n; c++) {

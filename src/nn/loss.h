@@ -10,6 +10,7 @@ typedef struct nn_loss {
     const float *class_weights; /**< n_classes, or NULL: all 1 */
     float focal;                /**< > 0: focal loss with this focusing parameter, without smoothing */
     float dice;                 /**< nn_loss_pixels: weight of 1 - soft Dice */
+    const float *offsets; /**< n_classes, added to the logits before the softmax, or NULL: none; not with pixels */
 } nn_loss;
 
 /** Weight of a sample of this class in the mean over a batch. */
@@ -24,6 +25,8 @@ static inline double nn_loss_weight(const nn_loss *l, uint32_t label) {
  *   loss = (1 - e) w_y (-log p_y) + e / C sum_c w_c (-log p_c)
  * Focal loss with parameter g (Lin et al. 2017, equation 5, w for alpha):
  *   loss = w_y (1 - p_y)^g (-log p_y)
+ * With offsets o, p is the softmax of logits + o in all of that (Menon et al. 2021, equation 10: o_c = tau log of how
+ * frequent c is), while `best` is that of the logits alone, which is what predicts later.
  */
 double nn_loss_sample(const nn_loss *l, const float *logits, uint32_t label, double scale, float *gradient,
                       float *probabilities, uint32_t *best);

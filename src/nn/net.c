@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     SHARDS_MAX = 16,           /* enough for the cores of a hospital's machine, few enough to add up quickly */
@@ -166,16 +166,13 @@ static void place_values(nn_net *net) {
     net->scratchpad = reserve(used, scratchpad / sizeof(float) + 1);
 }
 
-/* A description comes from elsewhere. Where memory is promised before it is there, asking for too much of it ends the
- * process later, without a word. */
+/* A description comes from elsewhere. */
 static msfl_status check_memory(const nn_net *net) {
-    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    double bytes = (double)sizeof(float) * ((double)net->workspace_floats + (double)net->gradient_floats);
-    if (machine <= 0 || bytes <= 0.75 * machine) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_LIMIT,
-                     "the network '%s' needs %.1f GiB for %u images at a time, and this machine has %.1f GiB in all: "
-                     "choose a smaller batch or smaller images",
-                     net->arch->name, bytes / 0x1p30, net->shard_images, machine / 0x1p30);
+    char what[160];
+    snprintf(what, sizeof what, "the network '%.60s', %u images at a time (choose a smaller batch or smaller images)",
+             net->arch->name, net->shard_images);
+    return msfl_memory_fits((double)sizeof(float) * ((double)net->workspace_floats + (double)net->gradient_floats),
+                            what);
 }
 
 msfl_status nn_net_new(const msfl_model *model, uint32_t batch, nn_net **out) {

@@ -47,6 +47,12 @@ static msfl_status check_options(const msfl_trainer *t, const msfl_train_options
                              (double)o->class_weights[c]);
         }
     }
+    for (uint32_t c = 0; o->logit_offsets != NULL && c < t->net->arch->n_classes; c++) {
+        if (!isfinite(o->logit_offsets[c])) {
+            return msfl_fail(MSFL_ERR_USAGE, "the logit offset of class %u is %g; it must be finite", c,
+                             (double)o->logit_offsets[c]);
+        }
+    }
     if (!(o->focal >= 0.0f && o->focal <= 10.0f) || !(o->dice >= 0.0f && o->dice <= 100.0f) ||
         !(o->proximal >= 0.0f && o->proximal <= 1000.0f)) {
         return msfl_fail(MSFL_ERR_USAGE,
@@ -55,6 +61,9 @@ static msfl_status check_options(const msfl_trainer *t, const msfl_train_options
                          (double)o->focal, (double)o->dice, (double)o->proximal);
     }
     bool plain = t->net->arch->is_pixelwise;
+    if (plain && o->logit_offsets != NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "logit adjustment is of images with one class each");
+    }
     if ((o->focal > 0.0f && (plain || o->label_smoothing > 0.0f)) || (plain && o->label_smoothing > 0.0f)) {
         return msfl_fail(MSFL_ERR_USAGE,
                          "focal loss and label smoothing exclude each other, and a network that gives a "
@@ -93,7 +102,8 @@ typedef struct totals {
 static msfl_status one_step(msfl_trainer *t, const msfl_train_options *o, const msfl_samples *samples, int current,
                             uint64_t dropout_key, float *weights, totals *sum) {
     nn_batch *batch = &t->batches[current];
-    const nn_loss loss = {t->net->arch->n_classes, o->label_smoothing, o->class_weights, o->focal, o->dice};
+    const nn_loss loss = {t->net->arch->n_classes, o->label_smoothing, o->class_weights, o->focal, o->dice,
+                          o->logit_offsets};
     double weight = t->net->arch->is_pixelwise ? batch->n : 0.0;
     for (uint32_t i = 0; i < batch->n && !t->net->arch->is_pixelwise; i++)
         weight += nn_loss_weight(&loss, batch->labels[i]);
@@ -128,7 +138,8 @@ static void tell(const msfl_observer *observer, const char *track, int32_t clien
 static msfl_status run_epochs(msfl_trainer *t, const msfl_train_options *o, const msfl_samples *samples,
                               epoch epochs[2], float *weights, const msfl_observer *observer, const char *track,
                               int32_t client, totals *sum) {
-    uint32_t per_epoch = (samples->n + o->batch - 1) / o->batch;
+    const uint32_t batches = (samples->n + o->batch - 1) / o->batch;
+    const uint32_t per_epoch = o->n_steps > 0 && o->n_steps < batches ? o->n_steps : batches;
     uint64_t total = (uint64_t)per_epoch * o->n_epochs, done = 0;
     int current = 0;
     epoch_draw(o, 0, samples->n, &epochs[0]);

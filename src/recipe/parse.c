@@ -18,8 +18,7 @@ typedef struct parser {
     bool is_turned; /* to RAS: slices may be called axial */
     bool is_sized;  /* width and height are known */
     uint32_t size[3];
-    double spacing[3]; /* mm; 0: unknown */
-    double low, high;  /* range of values; NaN: unknown */
+    double low, high; /* range of values; NaN: unknown */
 } parser;
 
 static uint32_t n_axes(const parser *p) {
@@ -108,8 +107,6 @@ static msfl_status read_orient(parser *p, const msfl_yaml *v, msfl_step *s) {
     memcpy(s->axes, v->text, 4);
     p->is_turned = strcmp(s->axes, "RAS") == 0;
     p->is_sized = false;
-    /* Axes may change places. */
-    if (p->spacing[0] != p->spacing[1] || p->spacing[1] != p->spacing[2]) memset(p->spacing, 0, sizeof p->spacing);
     return MSFL_OK;
 }
 
@@ -125,7 +122,6 @@ static msfl_status read_resample(parser *p, const msfl_yaml *v, msfl_step *s) {
     if (status == MSFL_OK && by != NULL) status = msfl_yaml_choice(p->name, by, "by", ways, &way);
     s->nearest = way == 1;
     p->is_sized = false;
-    memcpy(p->spacing, s->spacing, sizeof p->spacing);
     return status;
 }
 
@@ -206,7 +202,6 @@ static msfl_status read_resize(parser *p, const msfl_yaml *v, msfl_step *s) {
     static const char *const keys[] = {"size", NULL};
     msfl_status status = msfl_yaml_only(p->name, v, keys);
     if (status == MSFL_OK) status = read_size(p, v, "resize", s);
-    memset(p->spacing, 0, sizeof p->spacing);
     p->is_sized = true;
     memcpy(p->size, s->size, sizeof p->size);
     return status;
@@ -362,7 +357,6 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
     if (!p->is_flat && values > MSFL_RECIPE_VALUES_MAX) {
         return msfl_yaml_fail(p->name, root, "volumes of more than %d values come out", MSFL_RECIPE_VALUES_MAX);
     }
-    if (!p->is_flat) memcpy(r->spacing, p->spacing, sizeof r->spacing);
     return MSFL_OK;
 }
 

@@ -86,7 +86,6 @@ typedef struct msfl_recipe {
     uint32_t width, height, channels; /**< of the pictures that come out */
     uint32_t neighbours;              /**< of its step slices; each sequence has 2 x neighbours + 1 channels */
     uint32_t depth;                   /**< slices of the volume that comes out; 1: pictures */
-    double spacing[3];                /**< mm of that volume's voxels, columns, rows, slices; 0: not known */
     uint8_t hash[MSFL_HASH_BYTES];    /**< of the canonical text */
 } msfl_recipe;
 

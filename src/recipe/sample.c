@@ -225,6 +225,8 @@ static msfl_status slices(const char *name, const msfl_step *step, msfl_sample *
     uint32_t chosen[MSFL_RECIPE_SLICES_MAX];
     uint32_t n = choose_slices(step, &s->channels[0], chosen);
     if (n == 0) return msfl_fail(MSFL_ERR_MEMORY, "%s: no memory to choose slices", name);
+    memcpy(s->slices, chosen, n * sizeof *chosen);
+    s->between = s->channels[0].spacing[step->axis];
     msfl_status status = MSFL_OK;
     msfl_volume *v;
     for (uint32_t k = 0; (v = member(s, k)) != NULL && status == MSFL_OK; k++)
@@ -283,6 +285,7 @@ msfl_status msfl_sample_run(const msfl_recipe *r, const char *name, msfl_sample 
 void msfl_pictures_clear(msfl_pictures *p) {
     msfl_free(p->samples);
     msfl_free(p->masks);
+    msfl_free(p->slices);
     *p = (msfl_pictures){0};
 }
 
@@ -308,10 +311,16 @@ msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_p
     size_t pixels = msfl_recipe_mask_bytes(r);
     p.samples = msfl_alloc(p.n, msfl_recipe_picture_bytes(r));
     if (s->has_mask) p.masks = msfl_alloc(p.n, pixels);
-    if (p.samples == NULL || (s->has_mask && p.masks == NULL)) {
+    if (r->volumes) p.slices = msfl_alloc(p.n, sizeof *p.slices);
+    if (p.samples == NULL || (s->has_mask && p.masks == NULL) || (r->volumes && p.slices == NULL)) {
         msfl_pictures_clear(&p);
         return MSFL_NO_MEMORY;
     }
+    if (r->volumes && r->depth == 1)
+        memcpy(p.slices, s->slices, p.n * sizeof *p.slices); /* at most MSFL_RECIPE_SLICES_MAX */
+    p.spacing[0] = first->spacing[0];
+    p.spacing[1] = first->spacing[1];
+    p.spacing[2] = r->depth > 1 ? first->spacing[2] : r->volumes ? s->between : 0;
     const double top = r->bits == 8 ? 255 : 65535, scale = top / (r->high - r->low);
     for (size_t channel = 0; channel < (size_t)p.n * r->channels; channel++) {
         size_t picture = channel / r->channels, k = channel % r->channels;

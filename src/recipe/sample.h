@@ -10,6 +10,8 @@ typedef struct msfl_sample {
     msfl_volume channels[MSFL_RECIPE_SEQUENCES_MAX]; /**< all on one grid after the first step */
     uint32_t n_channels; /**< one for each sequence or colour. After a step slices with neighbours each holds, for every
                               slice that is taken, that slice between its neighbours; the mask the slice alone. */
+    uint32_t slices[MSFL_RECIPE_SLICES_MAX]; /**< after a step slices: which of the volume's were taken */
+    double between;                          /**< and how far apart those lie, mm; 0: not known */
     bool has_mask;
     msfl_volume mask; /**< takes every step that moves voxels, by the nearest one */
 } msfl_sample;
@@ -28,9 +30,11 @@ msfl_status msfl_sample_run(const msfl_recipe *recipe, const char *name, msfl_sa
 /** Pictures that a sample has become. Zero-initialise; msfl_pictures_clear when done. */
 typedef struct msfl_pictures {
     uint32_t n;
-    uint8_t *samples; /**< n x (depth x) height x width x channels of uint8_t or little-endian uint16_t by the recipe's
-                         bits */
-    uint8_t *masks;   /**< n x (depth x) height x width; NULL: none */
+    uint8_t *samples;  /**< n x (depth x) height x width x channels of uint8_t or little-endian uint16_t by the recipe's
+                          bits */
+    uint8_t *masks;    /**< n x (depth x) height x width; NULL: none */
+    uint32_t *slices;  /**< of a volume: which slice each picture is of it (0 of a whole one); NULL: of none */
+    double spacing[3]; /**< mm between columns, rows, and the volume's slices; 0: not known */
     uint64_t n_clipped; /**< values beyond the recipe's range, which became its ends */
 } msfl_pictures;
 void msfl_pictures_clear(msfl_pictures *p);

@@ -52,28 +52,25 @@ static const column columns_of_masks[] = {
     {"accuracy", "Right pixels"},
     {"loss", "Loss"},
 };
-static const column columns_of_volumes[] = {
+
+static const column columns_of_masks_mm[] = {
     {"dice", "Dice"},
     {"hausdorff95", "Hausdorff-95, mm"},
-    {"accuracy", "Right voxels"},
+    {"accuracy", "Right pixels"},
     {"loss", "Loss"},
 };
 
-/* What distances of masks are measured in; NULL: pixels of the source. */
-static const char *distance_unit(const msfl_page *page) {
-    for (size_t k = 0; k < MSFL_N_WAYS; k++) {
-        const json_t *unit = msfl_at(msfl_at(page->result, msfl_ways[k].key), "distance_unit");
-        if (json_is_string(unit)) return json_string_value(unit);
-    }
-    return NULL;
+static bool is_in_mm(const msfl_page *page) {
+    const msfl_way *way = msfl_main_way(page->result);
+    const char *unit = way == NULL ? NULL : msfl_string_at(msfl_at(page->result, way->key), "hausdorff95_unit");
+    return unit != NULL && strcmp(unit, "mm") == 0;
 }
 
 static const column *columns_of(const msfl_page *page, size_t *n) {
     bool masks = msfl_is_segmentation(page->result);
     *n = masks ? sizeof columns_of_masks / sizeof columns_of_masks[0]
                : sizeof columns_of_images / sizeof columns_of_images[0];
-    const char *unit = masks ? distance_unit(page) : NULL;
-    if (unit != NULL && strcmp(unit, "mm") == 0) return columns_of_volumes; /* as many as of masks */
+    if (masks && is_in_mm(page)) return columns_of_masks_mm;
     return masks ? columns_of_masks : columns_of_images;
 }
 
@@ -248,8 +245,10 @@ static void put_structures(msfl_page *page) {
     const json_t *list = way == NULL ? NULL : msfl_array_at(msfl_at(page->result, way->key), "structures");
     if (list == NULL) return;
     msfl_table_begin(page, "The federated model on every structure", "figures");
-    msfl_put_text(page->out, "<thead><tr><th scope=\"col\">Structure</th><th scope=\"col\">Dice</th><th "
-                             "scope=\"col\">Hausdorff-95, pixels</th></tr></thead>\n<tbody>\n");
+    msfl_put_text(page->out,
+                  "<thead><tr><th scope=\"col\">Structure</th><th scope=\"col\">Dice</th><th "
+                  "scope=\"col\">Hausdorff-95, %s</th></tr></thead>\n<tbody>\n",
+                  is_in_mm(page) ? "mm" : "pixels");
     for (size_t i = 0; i < json_array_size(list) && i < MSFL_CLASSES_SHOWN_MAX; i++) {
         static const char *const keys[2] = {"dice", "hausdorff95"};
         const json_t *one = json_array_get(list, i);
@@ -285,24 +284,27 @@ static void put_temperature(msfl_page *page) {
 }
 
 static void put_mask_help(msfl_page *page) {
-    const char *unit = distance_unit(page);
-    if (unit != NULL) {
-        msfl_put_text(
-            page->out,
-            "<p class=\"note\">Dice: twice the shared voxels by the voxels of both masks; 1 is best. "
-            "Hausdorff-95: the larger of the two 95th percentiles of distances from one surface to the other, "
-            "in %s. Both are taken for every structure of every volume, and averaged; a structure that is in "
-            "neither mask is left out. Intervals are percentile bootstraps over volumes.</p>\n",
-            strcmp(unit, "mm") == 0 ? "mm" : "voxels");
-        return;
-    }
+    const msfl_way *way = msfl_main_way(page->result);
+    const json_t *r = way == NULL ? NULL : msfl_at(page->result, way->key);
+    double volumes = msfl_number_at(r, "volumes"), by_slice = msfl_number_at(r, "volumes_by_slice");
     msfl_put_text(
         page->out,
         "<p class=\"note\">Dice: twice the shared pixels by the pixels of both masks; 1 is best. Hausdorff-95: the "
-        "larger of the two 95th percentiles of distances from one surface to the other, in pixels of the source; "
-        "slices of a patient lie one pixel apart. Both are taken for every structure of every patient, and "
-        "averaged; a structure that is in neither mask is left out. Intervals are percentile bootstraps over "
-        "patients (over images where patients are not known).</p>\n");
+        "larger of the two 95th percentiles of distances from one surface to the other, in %s. Both are taken for "
+        "every "
+        "structure of every volume, put together from the slices that the data has of it, and averaged over a "
+        "patient’s volumes and over patients; a structure that is in neither mask is left out. Where it is not known "
+        "which volume a slice is of, a patient’s slices are one volume, in the order of the data.",
+        is_in_mm(page) ? "millimetres" : "pixels of the source, as if slices were one pixel apart");
+    if (by_slice > 0) {
+        msfl_put_text(
+            page->out,
+            " <strong>The slices of %s of %s volumes do not lie at regular steps: their Hausdorff-95 is taken "
+            "within each slice, and averaged over slices.</strong>",
+            msfl_whole(by_slice).text, msfl_whole(volumes).text);
+    }
+    msfl_put_text(page->out, " Intervals are percentile bootstraps over patients (over images where patients are not "
+                             "known).</p>\n");
 }
 
 static void put_reading_help(msfl_page *page) {

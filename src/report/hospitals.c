@@ -198,7 +198,7 @@ static void put_facts(msfl_page *page, const json_t *data) {
     double width = msfl_number_at(data, "width"), height = msfl_number_at(data, "height");
     double channels = msfl_number_at(data, "channels");
     if (!isnan(width) && !isnan(height)) {
-        char several[40] = "";
+        char several[64] = "";
         bool colours = channels == 3.0 && isnan(msfl_number_at(data, "shown"));
         if (channels > 1.0 && !colours) snprintf(several, sizeof several, ", %s channels", msfl_whole(channels).text);
         msfl_put_text(out, "<div><dt>Size</dt><dd>%s × %s%s</dd></div>\n", msfl_whole(width).text,

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { COLUMNS_SHOWN_MAX = 16, RUNS_SHOWN_MAX = 200, WARNINGS_SHOWN_MAX = 20, N_ROWS = 3, PATH_MAX_BYTES = 96 };
+enum { RUNS_SHOWN_MAX = 200, WARNINGS_SHOWN_MAX = 20, N_ROWS = 3, PATH_MAX_BYTES = 96 };
 
 /* In the order of the tables: what is aimed at first. */
 static const msfl_way *const rows[N_ROWS] = {&msfl_ways[MSFL_WAY_CENTRAL], &msfl_ways[MSFL_WAY_PLAIN],
@@ -38,7 +38,7 @@ static const json_t *cell_at(const msfl_page *page, const char *key, const msfl_
 
 static size_t n_columns(const msfl_page *page) {
     const size_t n = json_array_size(msfl_array_at(page->result, "clients"));
-    return n < COLUMNS_SHOWN_MAX ? n : COLUMNS_SHOWN_MAX;
+    return n < MSFL_TABLES_COLUMNS_MAX ? n : MSFL_TABLES_COLUMNS_MAX;
 }
 
 static void put_way(msfl_buffer *out, const msfl_way *way) {
@@ -128,10 +128,10 @@ static void put_chart(msfl_page *page, const char *key, const char *title) {
                                                   &msfl_ways[MSFL_WAY_ENCRYPTED]};
     const json_t *clients = msfl_array_at(page->result, "clients");
     const size_t n = n_columns(page);
-    msfl_point points[N_ROWS][COLUMNS_SHOWN_MAX];
-    double x[COLUMNS_SHOWN_MAX], low[COLUMNS_SHOWN_MAX], high[COLUMNS_SHOWN_MAX];
+    msfl_point points[N_ROWS][MSFL_TABLES_COLUMNS_MAX];
+    double x[MSFL_TABLES_COLUMNS_MAX], low[MSFL_TABLES_COLUMNS_MAX], high[MSFL_TABLES_COLUMNS_MAX];
     double x_min = INFINITY, x_max = -INFINITY, y_min = INFINITY, y_max = -INFINITY;
-    size_t by_size[COLUMNS_SHOWN_MAX];
+    size_t by_size[MSFL_TABLES_COLUMNS_MAX];
     for (size_t i = 0; i < n; i++) { /* columns stand as they were named; a line goes from left to right */
         size_t k = i;
         for (; k > 0 && msfl_number_in(clients, by_size[k - 1]) > msfl_number_in(clients, i); k--)
@@ -242,8 +242,8 @@ static void put_figure(msfl_page *page, const figure *f, bool with_published) {
     msfl_table_end(page);
 }
 
-static void put_source(msfl_page *page, const char *path) {
-    msfl_put_text(page->out, "<p class=\"note\">Source of the publication’s: ");
+void msfl_tables_source(msfl_page *page, const char *whose, const char *path) {
+    msfl_put_text(page->out, "<p class=\"note\">Source of the %s figures: ", whose);
     msfl_html_text_max(page->out, msfl_string_at(page->result, path), 600);
     msfl_put_text(page->out, ".</p>\n");
 }
@@ -261,7 +261,7 @@ static void section_publication(msfl_page *page) {
                   "<p class=\"note\">Small, below each mean: the 95 %% interval of the mean over seeds (Student’s "
                   "distribution, cut at 0 and 1), none for one seed. A seed decides split, partition, initial "
                   "weights and order together; with two or three seeds the interval is wide.</p>\n");
-    put_source(page, "prototype.figures_from");
+    msfl_tables_source(page, "publication’s", "prototype.figures_from");
     msfl_section_end(page);
 }
 
@@ -319,97 +319,6 @@ static void section_runs(msfl_page *page) {
     msfl_section_end(page);
 }
 
-/* --- costs --- */
-
-static void put_bytes_bar(msfl_page *page, const char *style, const char *name, double clients, double bytes,
-                          double longest, double per_weight) {
-    msfl_buffer *out = page->out;
-    if (!(bytes >= 0) || !(longest > 0)) return;
-    msfl_put_text(out, "<tr><th scope=\"row\">%s", name);
-    if (clients > 0) msfl_put_text(out, "%s hospitals", msfl_whole(clients).text);
-    /* Nine orders of magnitude: on a linear scale all but one would be a hair. */
-    msfl_put_text(
-        out,
-        "</th><td class=\"plot\"><svg aria-hidden=\"true\"><rect class=\"%s\" width=\"%.2f%%\" height=\"100%%\"/>"
-        "</svg></td><td>%s</td><td>%s</td></tr>\n",
-        style, 100 * log10(fmax(bytes, 1)) / log10(longest), msfl_bytes_text(bytes).text,
-        per_weight >= 1000 ? msfl_whole(per_weight).text : msfl_significant(per_weight).text);
-}
-
-static void put_bytes(msfl_page *page, const json_t *costs, double proto_bytes, double proto_weight) {
-    msfl_table_begin(page, "Bytes that one hospital sends in one round; bars on a logarithmic scale", "bars bytes");
-    msfl_put_text(page->out,
-                  "<thead><tr><th scope=\"col\">What</th><th scope=\"col\"><span class=\"hidden\">Bar</span></th>"
-                  "<th scope=\"col\">Bytes</th><th scope=\"col\">For each weight</th></tr></thead>\n<tbody>\n");
-    double plain = NAN, values = NAN, longest = proto_bytes;
-    for (size_t i = 0; i < json_array_size(costs); i++) {
-        const json_t *c = json_array_get(costs, i);
-        plain = fmax(plain, msfl_number_at(c, "bytes_float32"));
-        values = fmax(values, msfl_number_at(c, "values"));
-        longest = fmax(longest, msfl_number_at(c, "bytes_up"));
-    }
-    put_bytes_bar(page, "plain", "Plain float32, for comparison", 0, plain, longest, plain / values);
-    for (size_t i = 0; i < json_array_size(costs) && i < COLUMNS_SHOWN_MAX; i++) {
-        const json_t *c = json_array_get(costs, i);
-        const double up = msfl_number_at(c, "bytes_up");
-        put_bytes_bar(page, "encrypted", "Encrypted, ", msfl_number_at(c, "clients"), up, longest, up / values);
-    }
-    put_bytes_bar(page, "down", "The prototype", 0, proto_bytes, longest, proto_weight);
-    msfl_put_text(page->out, "</tbody>");
-    msfl_table_end(page);
-}
-
-static void put_times(msfl_page *page, const json_t *costs) {
-    msfl_buffer *out = page->out;
-    const double slow = msfl_number_in(msfl_array_at(page->result, "prototype.ms_per_weight"), 0);
-    const double slowest = msfl_number_in(msfl_array_at(page->result, "prototype.ms_per_weight"), 1);
-    const double n = msfl_number_at(page->result, "prototype.values");
-    msfl_table_begin(page, "Time, on average", "figures");
-    msfl_put_text(
-        out, "<thead><tr><th scope=\"col\">Federation</th><th scope=\"col\">Weights</th><th scope=\"col\">Encrypting, "
-             "one hospital and round</th><th scope=\"col\">For each weight</th><th scope=\"col\">Adding and opening, "
-             "one round</th><th scope=\"col\">Encryption, of a round’s time</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < json_array_size(costs) && i < COLUMNS_SHOWN_MAX; i++) {
-        const json_t *c = json_array_get(costs, i);
-        const double ms = msfl_number_at(c, "ms_encrypt"), values = msfl_number_at(c, "values");
-        msfl_put_text(
-            out,
-            "<tr><th scope=\"row\">%s hospitals</th><td>%s</td><td>%s</td><td>%s ns</td><td>%s</td><td>%s</td></tr>\n",
-            msfl_whole(msfl_number_at(c, "clients")).text, msfl_whole(values).text, msfl_ms_text(ms).text,
-            msfl_significant(1e6 * ms / values).text, msfl_ms_text(msfl_number_at(c, "ms_combine")).text,
-            msfl_percent(msfl_number_at(c, "crypto_share"), 1).text);
-    }
-    if (!isnan(slow * slowest * n)) {
-        msfl_put_text(
-            out,
-            "<tr><th scope=\"row\">The prototype</th><td>%s</td><td>%s to %s</td><td>%s to %s ns</td><td>–</td>"
-            "<td>–</td></tr>\n",
-            msfl_whole(n).text, msfl_ms_text(slow * n).text, msfl_ms_text(slowest * n).text,
-            msfl_whole(1e6 * slow).text, msfl_whole(1e6 * slowest).text);
-    }
-    msfl_put_text(out, "</tbody>");
-    msfl_table_end(page);
-}
-
-static void section_costs(msfl_page *page) {
-    const json_t *costs = msfl_array_at(page->result, "costs");
-    const double bytes = msfl_number_at(page->result, "prototype.bytes_per_client_round");
-    msfl_section_begin(page, "costs", "Costs");
-    if (costs == NULL) {
-        msfl_html_missing(page->out, "costs");
-    } else {
-        put_bytes(page, costs, bytes, msfl_number_at(page->result, "prototype.bytes_per_weight"));
-        put_times(page, costs);
-        msfl_put_text(
-            page->out,
-            "<p class=\"note\">Encrypting includes quantising. Times were taken while all hospitals of the "
-            "simulation worked on this machine’s cores; they are not repeated when a run is taken as it is, and "
-            "unlike every other number on this page they differ when a run is made again.</p>\n");
-        put_source(page, "prototype.costs_from");
-    }
-    msfl_section_end(page);
-}
-
 /* --- how it was made --- */
 
 static void put_fact(msfl_page *page, const char *name, const char *path) {
@@ -454,12 +363,10 @@ typedef struct section {
     const char *id, *link;
     void (*write)(msfl_page *page);
 } section;
-static const section sections[] = {{"charts", "By hospitals", section_charts},
-                                   {"publication", "The publication’s figures", section_publication},
-                                   {"further", "Further figures", section_further},
-                                   {"runs", "Run by run", section_runs},
-                                   {"costs", "Costs", section_costs},
-                                   {"made", "How it was made", section_made}};
+static const section sections[] = {
+    {"charts", "By hospitals", section_charts},      {"publication", "The publication’s figures", section_publication},
+    {"further", "Further figures", section_further}, {"runs", "Run by run", section_runs},
+    {"costs", "Costs", msfl_tables_costs},           {"made", "How it was made", section_made}};
 enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 
 msfl_status msfl_tables_render(const json_t *tables, msfl_buffer *out) {

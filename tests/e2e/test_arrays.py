@@ -262,6 +262,71 @@ class Arrays(CliTest):
                          "mask", "--set", self.path("run.set"), "--part", "test", "--validation-fraction", 0.2, "--bootstrap", 0)
         self.assertAlmostEqual(e["dice"], r["encrypted"]["dice"], places=6)
 
+    def test_figures_by_volume(self):
+        """A model that marks what is bright, so that what it finds is known: figures of whole volumes, against SciPy."""
+        try:
+            import h5py
+            from scipy import ndimage
+        except ImportError:
+            self.skipTest("h5py and SciPy are needed")
+        with open(self.path("bright.yaml"), "w") as f:
+            f.write("name: bright\ninput: {height: 10, width: 12, channels: 1}\nclasses: 2\nlayers:\n"
+                    "  - conv: {filters: classes, kernel: 1}\n")
+        self.ok("model", "init", self.path("bright.yaml"), "--out", self.path("bright.h5"))
+        with h5py.File(self.path("bright.h5"), "r+") as f:
+            f["model_weights/conv1/conv1/kernel:0"][...] = np.array([0, 1], np.float32).reshape(1, 1, 1, 2)
+            f["model_weights/conv1/conv1/bias:0"][...] = 0
+        rng = np.random.default_rng(8)
+        # Pictures are normalised one by one, so each needs both: dark and bright.
+        smooth = ndimage.gaussian_filter(rng.normal(size=(2, 7, 12, 10, 8)), (0, 0, 1.5, 1.5, 1.5))
+        truth, found = smooth > 0.5 * smooth.std()
+        truth[3, :, :, :] = False  # a structure that one volume lacks
+        found[:, 0, 0], found[:, -1, -1] = False, True
+        patients = np.array([4, 4, 4, 1, 2, 2, 9])
+        one = np.array([0.8, 1.5, 2.5])
+
+        def surface(m):
+            return m & ~(ndimage.binary_erosion(m) if m.shape[0] > 1 else ndimage.binary_erosion(m[0])[None])
+
+        def distance(a, b, spacing):
+            if not a.any() or not b.any():
+                return np.nan
+            sa, sb = surface(a), surface(b)
+            return max(np.percentile(ndimage.distance_transform_edt(~y, sampling=spacing)[x], 95)
+                       for x, y in ((sa, sb), (sb, sa)))
+
+        def mean(values):
+            values = [v for v in values if not np.isnan(v)]
+            return np.mean(values) if values else np.nan
+
+        each = one * (1 + np.arange(7)[:, None])
+        cases = [("axial", range(8), one, one, 1), ("axial, count: 4", [1, 3, 5, 7], one, one, 2),
+                 ("axial, count: 3", [1, 4, 6], one, one, 0), ("axial", range(8), each, np.ones(3), 1)]
+        for k, (slices, chosen, spacing, mm, step) in enumerate(cases):
+            file = self.save(x=found.astype(np.uint8) * 200, m=truth, group=patients, axes="RAS", spacing=spacing)
+            recipe = self.recipe("recipe: 1\ninput: volume\nsteps:\n  - orient: RAS\n  - window: {low: 0, high: 200}\n"
+                                 f"  - slices: {{axis: {slices}}}\n  - fit: {{size: [12, 10]}}\n")
+            e = self.ok_json("evaluate", "--model", self.path("bright.h5"), "--data", file, "--recipe", recipe, "--masks", "m",
+                             "--set", self.path(f"set{k}"), "--bootstrap", 20)
+            with self.subTest(slices):
+                self.assertEqual((e["volumes"], e["patients"], e["volumes_by_slice"]), (7, 4, 0 if step else 7))
+                self.assertEqual(e["hausdorff95_unit"], "pixels" if spacing is each else "mm")
+                dice, far, right = [], [], []
+                for v in range(7):
+                    a, b = (m[v][:, :, chosen].transpose(2, 1, 0)[:, ::-1] for m in (truth, found))
+                    dice.append(2 * (a & b).sum() / (a.sum() + b.sum()) if a.any() or b.any() else np.nan)
+                    right.append((a == b).mean())
+                    if step:
+                        far.append(distance(a, b, (mm[2] * step, mm[1], mm[0])))
+                    else:
+                        far.append(mean([distance(a[i:i + 1], b[i:i + 1], mm[::-1]) for i in range(len(a))]))
+                for name, values in (("dice", dice), ("hausdorff95", far), ("accuracy", right)):
+                    want = mean([mean([x for x, p in zip(values, patients) if p == q]) for q in np.unique(patients)])
+                    self.assertAlmostEqual(e[name], want, places=9, msg=name)
+                self.assertEqual(e["structures"][0]["hausdorff95"], e["hausdorff95"])
+        text = self.ok("evaluate", "--model", self.path("bright.h5"), "--data", self.path("set0"), "--bootstrap", 20).stdout
+        self.assertIn("Hausdorff-95, mm", text)
+
     @unittest.skipIf(data_folder() is None, "no folder of real images (MSFL_TEST_DATA)")
     def test_real_volumes(self):
         file = os.path.join(data_folder(), "mri3d_hippocampus", "dev", "hippo_40x56x44.npz")

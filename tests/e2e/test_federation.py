@@ -192,6 +192,32 @@ class TestThree(Federation):
             z.extractall(self.path("audit"))
         self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
 
+    def test_adaptive_server_same_as_simulate(self):
+        """fedadam: what the coordinator carries from round to round survives its death, and the model is that of simulate."""
+        self.start_hub()
+        job = self.submit(rounds=6, more="aggregate: fedadam\nserver_learning_rate: 0.01\nschedule: linear\nlocal_steps: 2\n"
+                          "logit_adjustment: 1\noptimizer: sgd\nmomentum: 0\nlearning_rate: 0.1\n")
+        for name in self.hospitals:
+            self.start_hospital(name)
+        deaths, end = 0, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            if found["round"] < 2 + deaths or deaths == 3:
+                time.sleep(0.01)
+                continue
+            self.stop("hub", signal.SIGKILL)
+            self.start_hub()
+            deaths += 1
+        self.assertEqual(self.job(job)["state"], "done", self.logs())
+        self.assertEqual(deaths, 3)
+        simulated = self.simulate(6, "--aggregate", "fedadam", "--server-lr", 0.01, "--schedule", "linear", "--local-steps", 2,
+                                  "--logit-adjust", 1, "--optimizer", "sgd", "--momentum", 0, "--lr", 0.1)
+        self.same_model(self.fetch(job), simulated)
+        kept = os.listdir(self.path("kits", "hub", "state", "jobs", job, "models"))
+        self.assertLessEqual(len([f for f in kept if f.endswith(".moments")]), 2, kept)
+
     def test_norms_that_stay_same_as_simulate(self):
         """FedBN over the network, hospitals killed between rounds: their normalisation layers are kept at home, the model
         and each hospital's own model are those of simulate; an update is shorter by them."""

@@ -250,5 +250,5 @@ class Leakage(CliTest):
 if __name__ == "__main__":
     if "--long" in sys.argv:
         sys.argv.remove("--long")
-        SEEDS, ROUNDS = 400, 60
+        SEEDS, ROUNDS = 200, 24
     main()

@@ -1,11 +1,15 @@
 """The tables of `reproduce` against results of its runs put together here; going on after a stop; what it refuses."""
 import csv
+import fcntl
 import html.parser
 import json
 import os
+import pty
 import signal
 import statistics
+import struct
 import subprocess
+import termios
 import time
 
 import numpy
@@ -296,6 +300,27 @@ class Reproduce(common.CliTest):
     def test_phantom(self):
         t, _ = self.check_quick("--data", "phantom")
         self.assertTrue(t["config"]["synthetic"])
+
+    def test_on_a_terminal(self):
+        """What is left of all runs stands behind the progress of each training."""
+        args = [str(a) for a in (*PHANTOM, "--rounds", 2, "--clients", 3, "--seeds", 1, "--out", self.path("out"))]
+        child, fd = pty.fork()
+        if child == 0:
+            os.execve(common.CLI, [common.CLI, *args], {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"})
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        data = b""
+        while True:
+            try:
+                part = os.read(fd, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            data += part
+        os.close(fd)
+        self.assertEqual(os.waitpid(child, 0)[1], 0, data)
+        self.assertRegex(data.decode(), r"plain.* · all runs about \d+:\d\d")
+        self.assertIn("run 1 of 1 is done", data.decode())
 
     def test_what_cannot_work(self):
         """Said before anything is trained or written."""

@@ -132,14 +132,14 @@ class TestThree(Segmentation):
         recipe = self.imported("set", self.path("data"), self.by_recipe(RECIPE))
         self.share(self.path("set"))
         self.start_hub()
-        job = self.submit_masks(recipe, 1, "delivery: clients\nlocal_norms: true\n")
+        job = self.submit_masks(recipe, 1, "delivery: clients\nnorms: local\n")
         for name in self.hospitals:
             self.start_hospital(name)
         found = self.wait(job)
         self.assertEqual(found["state"], "done", self.logs())
         self.assertEqual((found["judged_by"], found["history"][0]["validation_dice"]), ("dice", None))
         self.assertEqual([s["dice"] for s in found["test"]["structures"]], [None, None])
-        out, rounds = self.simulate_masks(1, "--local-norms")
+        out, rounds = self.simulate_masks(1, "--norms", "local")
         for name in self.hospitals:
             self.stop(name)
             folder = self.path("kits", name, "state", "jobs", job)

@@ -169,7 +169,7 @@ def close(what, ours, theirs, bound):
     assert error < bound, f"{what}: relative error {error:.3g}, bound {bound:g}"
 
 
-def check(shape, classes, layers, n, seed=0, smoothing=0.0, class_weights=None, steps=5):
+def check(shape, classes, layers, n, seed=0, smoothing=0.0, class_weights=None, offsets=None, steps=5):
     rng = np.random.RandomState(seed)
     net = Net(shape, classes, layers, rng)
     x = rng.randn(n, *shape).astype(np.float32)
@@ -181,6 +181,7 @@ def check(shape, classes, layers, n, seed=0, smoothing=0.0, class_weights=None, 
             array.tofile(file)
     X, Y = torch.tensor(x.astype(np.float64)), torch.tensor(y.astype(np.int64))
     w = None if class_weights is None else torch.tensor(class_weights)
+    o = 0.0 if offsets is None else torch.tensor(offsets, dtype=torch.float64)
 
     net.load(net.vector)
     with torch.no_grad():
@@ -188,8 +189,9 @@ def check(shape, classes, layers, n, seed=0, smoothing=0.0, class_weights=None, 
     close("prediction", np.frombuffer(probe("predict"), "<f4").reshape(theirs.shape), theirs, 5e-6)
 
     options = [f"smoothing={smoothing}"] + [f"weight{i}={v}" for i, v in enumerate(class_weights or [])]
+    options += [f"offset{i}={v}" for i, v in enumerate(offsets or [])]
     net.load(net.vector)
-    loss = F.cross_entropy(net.forward(X, True), Y, weight=w, label_smoothing=smoothing)
+    loss = F.cross_entropy(net.forward(X, True) + o, Y, weight=w, label_smoothing=smoothing)
     loss.backward()
     out = probe("gradient", *options)
     close("loss", np.frombuffer(out[:8], "<f8"), loss.detach().numpy(), 5e-6)
@@ -223,7 +225,7 @@ def check(shape, classes, layers, n, seed=0, smoothing=0.0, class_weights=None, 
             extra = ["optimizer=1", "rate=0.003", "momentum=0.85"]
         for _ in range(steps):
             stepper.zero_grad()
-            F.cross_entropy(net.forward(X, True), Y, weight=w, label_smoothing=smoothing).backward()
+            F.cross_entropy(net.forward(X, True) + o, Y, weight=w, label_smoothing=smoothing).backward()
             stepper.step()
         ours = np.frombuffer(probe("train", f"steps={steps}", "decay=0.01", *extra, *options), "<f4")
         # Measured on what was learned, where there was something: Adam divides a gradient by its own size, and would
@@ -251,6 +253,7 @@ check(S, 3, [conv(8, (3, 3), bias=False), batch_norm(), FLATTEN, END], 19)
 check(S, 3, [batch_norm(momentum=0.5), conv(8, (3, 3)), batch_norm(relu=True), pool("max_pool", (2, 2)), FLATTEN,
              dense(9), batch_norm(relu=True), END], 37)
 check(S, 4, [conv(8, (3, 3), relu=True), FLATTEN, END], 19, smoothing=0.1, class_weights=[1.0, 0.25, 3.0, 0.0])
+check(S, 4, [conv(8, (3, 3), relu=True), FLATTEN, END], 19, smoothing=0.1, offsets=[-0.1, -5.0, -2.5, 1.0])
 check((64, 64, 1), 2, [conv(16, (3, 3), padding="same", bias=False), pool("max_pool", (2, 2)), group_norm(4, relu=True),
                        conv(32, (3, 3), padding="same", bias=False), pool("max_pool", (2, 2)), group_norm(4, relu=True),
                        conv(32, (3, 3), padding="same", bias=False), pool("max_pool", (2, 2)), group_norm(4, relu=True),

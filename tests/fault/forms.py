@@ -14,6 +14,7 @@ import zlib
 DEPTH = 4
 UNPACKED_MAX = 64 << 20
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+DIGITS, WIDE_DIGITS = re.compile(rb"[0-9]{6,}"), re.compile(rb"(?:[0-9]\0){6,}")
 ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|PK\x03\x04")
 
 
@@ -49,14 +50,16 @@ class Words:
                 table[form.lower()] = f"{word} ({name})"
         # Letters of either case count as the same, in base64 too: more is found, never less.
         self.table = table
-        dates = [w.encode() for w in lone]
-        dates += [w.encode("utf-16-le") for w in lone]
-        self.lone = re.compile(rb"(?<![0-9.])(?<![0-9]\0)(" + b"|".join(map(re.escape, dates)) + rb")(?!\0?[0-9])" if dates else b"(?!)")
+        self.lone = {w.encode() for w in lone}
 
     def plain(self, data):
         low = data.lower()
         found = {name for form, name in self.table.items() if form in low}
-        return found | {m.group(1).replace(b"\0", b"").decode() + " (lone digits)" for m in self.lone.finditer(data)}
+        if self.lone:
+            runs = [(m.group(), m.start()) for m in DIGITS.finditer(data)]
+            runs += [(m.group()[::2], m.start()) for m in WIDE_DIGITS.finditer(data)]
+            found |= {f"{run.decode()} (lone digits)" for run, at in runs if run in self.lone and (at == 0 or data[at - 1] != ord("."))}
+        return found
 
     def find(self, data, depth=DEPTH):
         """All that is found in `data` and in what is packed in it."""

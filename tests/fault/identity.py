@@ -279,7 +279,6 @@ class Trial:
         with Federation(root, n=3, seed=self.o.seed, sites=site, env=self.env) as fed:
             lines = {name: Recorder(fed, name) for name in fed.names}
             fed.start()
-            self.no_core(fed)
             jobs = [dict(name=VISIBLE, rounds=2)]
             if self.o.long:
                 jobs += [dict(name="long", rounds=12), dict(name="delivered", rounds=3, delivery="clients")]
@@ -287,6 +286,7 @@ class Trial:
                 job_id = fed.submit(classes=classes, test=True, deadline_s=60, **job)
                 ended = fed.wait_end(job_id, 180)
                 assert ended["state"] == "done", fed.fail(f"the job ended as {ended['state']}: {ended['why']}")
+            self.no_core(fed)
             captured = [("status", json.dumps(fed.status()).encode())]
             for path in ("/", "/app.js", "/v1/status", "/v1/jobs", "/v1/roster", f"/v1/jobs/{job_id}/files"):
                 status, body, _ = fed.ask("ops", "GET", path)

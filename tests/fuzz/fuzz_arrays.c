@@ -1,7 +1,7 @@
 /* layer: import */
 /* Volumes out of .npz files, whose checksums of stored entries are put right first: an error, or volumes of the sides
  * that were named, in order, whose content does not change between two looks. */
-#include "base/bytes.h"
+#include "archive.h"
 #include "base/mem.h"
 #include "import/arrays.h"
 
@@ -10,29 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static uint32_t crc_of(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-    }
-    return ~crc;
-}
-
-static void mend(uint8_t *p, size_t n) {
-    for (size_t at = 0; at + 46 <= n; at++) {
-        if (msfl_load32(p + at) != 0x02014b50 || msfl_load16(p + at + 10) != 0) continue;
-        size_t bytes = msfl_load32(p + at + 24), local = msfl_load32(p + at + 42);
-        if (local + 30 > n || msfl_load32(p + local) != 0x04034b50) continue;
-        size_t begin = local + 30 + msfl_load16(p + local + 26) + msfl_load16(p + local + 28);
-        if (begin > n || bytes > n - begin) continue;
-        uint32_t crc = crc_of(p + begin, bytes);
-        msfl_store32(p + at + 16, crc);
-        msfl_store32(p + local + 14, crc);
-    }
-}
 
 static msfl_status look(msfl_arrays *arrays, size_t n) {
     msfl_status status = MSFL_OK;

@@ -1,6 +1,6 @@
 /* layer: dataset */
 /* Whole data sets out of .npz files, whose checksums of stored entries are put right first. */
-#include "base/bytes.h"
+#include "archive.h"
 #include "base/mem.h"
 #include "medsecurefl/dataset.h"
 
@@ -8,29 +8,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static uint32_t crc_of(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-    }
-    return ~crc;
-}
-
-static void mend(uint8_t *p, size_t n) {
-    for (size_t at = 0; at + 46 <= n; at++) {
-        if (msfl_load32(p + at) != 0x02014b50 || msfl_load16(p + at + 10) != 0) continue;
-        size_t bytes = msfl_load32(p + at + 24), local = msfl_load32(p + at + 42);
-        if (local + 30 > n || msfl_load32(p + local) != 0x04034b50) continue;
-        size_t begin = local + 30 + msfl_load16(p + local + 26) + msfl_load16(p + local + 28);
-        if (begin > n || bytes > n - begin) continue;
-        uint32_t crc = crc_of(p + begin, bytes);
-        msfl_store32(p + at + 16, crc);
-        msfl_store32(p + local + 14, crc);
-    }
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,19 +1,10 @@
 /* layer: image */
 /* PNG files whose checksums are put right first, so that what is inside the chunks is reached. */
+#include "../unit/image/crc.h"
 #include "image/png.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static uint32_t crc_of(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-    }
-    return ~crc;
-}
 
 static void mend(uint8_t *p, size_t n) {
     for (size_t at = 8; at + 12 <= n;) {

@@ -126,6 +126,14 @@ static int run(const char *mode, int argc, char **argv) {
         snprintf(name, sizeof name, "weight%u", c);
         class_weights[c] = (float)key(argc, argv, name, 1.0);
     }
+    float logit_offsets[NN_CLASSES_MAX];
+    for (uint32_t c = 0; c < info->n_classes; c++) {
+        char name[32];
+        snprintf(name, sizeof name, "offset%u", c);
+        logit_offsets[c] = (float)key(argc, argv, name, 0.0);
+    }
+    /* Pixels take none. */
+    const float *offsets = info->is_pixelwise ? NULL : logit_offsets;
     msfl_trainer *t;
     TRY(msfl_trainer_new(model, in.n, (uint32_t)key(argc, argv, "threads", 0), NULL, &t));
     float smoothing = (float)key(argc, argv, "smoothing", 0);
@@ -136,8 +144,12 @@ static int run(const char *mode, int argc, char **argv) {
         write_raw(argv[2], probabilities, (size_t)in.n * info->n_targets * info->n_classes * sizeof *probabilities);
         msfl_free(probabilities);
     } else if (strcmp(mode, "gradient") == 0) {
-        nn_loss loss = {info->n_classes, smoothing, class_weights, (float)key(argc, argv, "focal", 0),
-                        (float)key(argc, argv, "dice", 0)};
+        nn_loss loss = {info->n_classes,
+                        smoothing,
+                        class_weights,
+                        (float)key(argc, argv, "focal", 0),
+                        (float)key(argc, argv, "dice", 0),
+                        offsets};
         uint8_t *out = msfl_alloc(2 * n + sizeof(double), 1);
         double value = gradient(t, &samples, &loss, in.weights);
         memcpy(out, &value, sizeof value);
@@ -154,6 +166,7 @@ static int run(const char *mode, int argc, char **argv) {
                                 .n_epochs = (uint32_t)key(argc, argv, "steps", 5),
                                 .label_smoothing = smoothing,
                                 .class_weights = class_weights,
+                                .logit_offsets = offsets,
                                 .focal = (float)key(argc, argv, "focal", 0),
                                 .dice = (float)key(argc, argv, "dice", 0),
                                 .proximal = (float)key(argc, argv, "proximal", 0)};

@@ -43,8 +43,8 @@ static void what_is_left(void **state) {
     (void)state;
     char text[80];
     /* Two runs of four rounds; the first has the central training as well. */
-    reproduce_progress p = {.n_rounds = 4, .n_runs = 2, .left = {8, 8, 4}};
-    reproduce_progress_begin(&p, 1, true);
+    reproduce_progress p = {.n_rounds = 4, .left = {8, 8, 4}};
+    reproduce_progress_begin(&p, true);
     assert_true(p.left[0] == 4 && p.left[1] == 4 && p.left[2] == 0);
     assert_true(isnan(reproduce_progress_left(&p)));
     reproduce_progress_text(&p, text);
@@ -66,7 +66,7 @@ static void what_is_left(void **state) {
     round_done(&p, "central", 4);
     p.seconds[2] = 2;
     near(reproduce_progress_left(&p), 4 * 10 + 4 * 5);
-    reproduce_progress_begin(&p, 2, false);
+    reproduce_progress_begin(&p, false);
     near(reproduce_progress_left(&p), 4 * 10 + 4 * 5);
     assert_true(p.left[0] == 0 && p.here[2] == 0);
     /* Hospitals alone are no part of it. */

@@ -26,7 +26,8 @@ static void one_round(fake *f, uint32_t round) {
     assert_int_equal(counters[JOB_SEEN], counters[JOB_SAMPLES]);
     f->models[round] = msfl_alloc(f->shape->n_values, sizeof(float));
     ok(job_aggregate_find("fedavg", &rule));
-    rule->apply(f->models[round - 1], mean, f->shape->n_values, f->models[round]);
+    const job_stride stride = {round, 1};
+    rule->apply(f->models[round], NULL, f->models[round - 1], mean, f->shape->n_values, &stride);
     assert_memory_not_equal(f->models[round - 1], f->models[round], 64);
     msfl_free(mean);
     fake_open(f, JOB_EVALUATE, round);

@@ -2,6 +2,8 @@
 #ifndef TEST_ARCHIVE_H
 #define TEST_ARCHIVE_H
 
+#include "crc.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +48,6 @@ static inline void put_local_header(archive *a, size_t i) {
     put16(a, (uint16_t)strlen(a->entries[i].name));
     put16(a, 0);
     put_bytes(a, a->entries[i].name, strlen(a->entries[i].name));
-}
-
-static inline uint32_t crc_of(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-    }
-    return ~crc;
 }
 
 /** An entry with these bytes, stored or as one deflate block that packs nothing. The recorded sizes may be changed

@@ -1,5 +1,6 @@
 /* PNG: every colour type and depth, damage of every kind, and want of memory. */
 #include "base/mem.h"
+#include "crc.h"
 #include "image/decode.h"
 #include "image/png.h"
 #include "medsecurefl/status.h"
@@ -142,16 +143,6 @@ static void put_be32(uint8_t *p, uint32_t v) {
     p[1] = (uint8_t)(v >> 16);
     p[2] = (uint8_t)(v >> 8);
     p[3] = (uint8_t)v;
-}
-
-static uint32_t crc_of(const uint8_t *p, size_t n) {
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
-    }
-    return ~crc;
 }
 
 static msfl_status read_with_size(bytes b, uint32_t width, uint32_t height) {

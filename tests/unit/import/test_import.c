@@ -1,4 +1,5 @@
 /* Imports where memory runs out, or writing fails, at every place: either a whole set is there afterwards, or none. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/output.h"
 #include "dataset/hospital.h"
@@ -99,6 +100,33 @@ static void a_set_survives_a_failed_replacement(void **state) {
     assert_true(is_whole(out));
 }
 
+/* Copies among them, with a cache that all threads share; under the thread sanitizer also a search for races. */
+static void threads_make_no_difference(void **state) {
+    (void)state;
+    prepare();
+    for (int i = 0; i < 40; i++)
+        put_png(at("data/%s/%d.png", i % 2 == 0 ? "a" : "b", 10 + i), 9, 7, (uint8_t)(i / 4 * 20));
+    static const char *const files[] = {"pixels.bin", "records.bin"};
+    for (uint32_t threads = 1; threads <= 4; threads += 3) {
+        char out[128], cache[128];
+        snprintf(out, sizeof out, "%s", at("set%u", threads));
+        snprintf(cache, sizeof cache, "%s", at("cache%u", threads));
+        const msfl_import_options o = {
+            .data = data, .recipe = recipe, .out = out, .key = key, .cache = cache, .n_threads = threads};
+        assert_int_equal(msfl_import(&o, NULL), MSFL_OK);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t *one = NULL, *four = NULL;
+        size_t n_one = 0, n_four = 0;
+        assert_int_equal(msfl_file_read(at("set1/%s", files[i]), 1 << 20, &one, &n_one), MSFL_OK);
+        assert_int_equal(msfl_file_read(at("set4/%s", files[i]), 1 << 20, &four, &n_four), MSFL_OK);
+        assert_int_equal(n_one, n_four);
+        assert_memory_equal(one, four, n_one);
+        msfl_free(one);
+        msfl_free(four);
+    }
+}
+
 static void prints_of_alike_pictures(void **state) {
     (void)state;
     const char *text = "recipe: 1\ninput: picture\nsteps: [{resize: {size: [40, 40]}}]";
@@ -185,6 +213,7 @@ int main(void) {
         TREE_TEST(every_allocation_may_fail),
         TREE_TEST(every_step_of_writing_may_fail),
         TREE_TEST(a_set_survives_a_failed_replacement),
+        TREE_TEST(threads_make_no_difference),
         TREE_TEST(prints_of_alike_pictures),
         TREE_TEST(keys_are_checked),
     };

@@ -128,6 +128,9 @@ static void classes_of_pixels(void **state) {
                                                               : "dice"));
         job_spec_clear(&spec);
     }
+    static const char volumes[] = "format: medsecurefl-job\nversion: 1\nname: a\nmodel: unet3d\nsamples_max: 9\n";
+    assert_int_equal(parse(volumes, true, &spec), MSFL_ERR_UNSUPPORTED);
+    job_spec_clear(&spec);
     /* As many structures as are counted, and one more. */
     for (int n = JOB_MASK_CLASSES + 1; n <= JOB_MASK_CLASSES + 2; n++) {
         snprintf(longer, sizeof longer, "%sclasses: [c0", PIXELS);

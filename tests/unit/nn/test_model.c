@@ -34,7 +34,7 @@ static void built_in_networks(void **state) {
     assert_null(model);
     assert_non_null(strstr(msfl_error_message(), "use larger images"));
     assert_int_equal(msfl_model_new("cnn-smal", 0, 0, 0, 0, &model), MSFL_ERR_MISSING);
-    assert_non_null(strstr(msfl_error_message(), "cnn-small, medsecurefl-2022, resnet8, resnet18, unet2d"));
+    assert_non_null(strstr(msfl_error_message(), "cnn-small, cnn-wide, medsecurefl-2022, resnet8, resnet18, unet2d"));
     assert_int_equal(msfl_model_new("cnn-small", 0, 0, 0, 1, &model), MSFL_ERR_LIMIT);
     assert_int_equal(msfl_model_new("cnn-small", 5000, 0, 0, 0, &model), MSFL_ERR_LIMIT);
 }

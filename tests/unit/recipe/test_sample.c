@@ -89,12 +89,12 @@ static void whole_volumes(void **state) {
                              "  - percentiles: {low: 1, high: 99}\n  - fit: {size: [10, 12, 8]}\n";
     msfl_recipe r = parsed(text);
     assert_int_equal(r.depth, D);
-    assert_true(r.spacing[0] == 1 && r.spacing[1] == 2 && r.spacing[2] == 1);
     assert_int_equal(msfl_recipe_mask_bytes(&r), W * H * D);
     assert_int_equal(msfl_recipe_picture_bytes(&r), 4 * W * H * D);
     msfl_pictures p = {0};
     assert_int_equal(whole_way(text, &p), MSFL_OK);
     assert_int_equal(p.n, 1);
+    assert_true(p.spacing[0] == 1 && p.spacing[1] == 2 && p.spacing[2] == 1);
     size_t inside[D] = {0};
     for (size_t i = 0; i < W * H * D; i++) {
         inside[i / (W * H)] += p.masks[i];

@@ -188,11 +188,29 @@ static void writing_is_all_or_nothing(void **state) {
     unlink(path);
 }
 
+static void the_page_survives_lack_of_memory(void **state) {
+    (void)state;
+    static const int clients[] = {2, 3};
+    json_t *tables = sample(clients, 2, 2);
+    for (long k = 1;; k++) {
+        msfl_buffer out = {0};
+        msfl_alloc_fail_at(k);
+        msfl_status status = msfl_tables_render(tables, &out);
+        msfl_alloc_fail_at(0);
+        msfl_buffer_clear(&out);
+        if (status == MSFL_OK) {
+            assert_true(k > 2);
+            break;
+        }
+        assert_int_equal(status, MSFL_ERR_MEMORY);
+    }
+    json_decref(tables);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_tables_make_a_full_page),
-        cmocka_unit_test(the_page_does_not_flatter),
-        cmocka_unit_test(any_field_may_be_anything),
+        cmocka_unit_test(full_tables_make_a_full_page), cmocka_unit_test(the_page_does_not_flatter),
+        cmocka_unit_test(any_field_may_be_anything),    cmocka_unit_test(the_page_survives_lack_of_memory),
         cmocka_unit_test(writing_is_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
