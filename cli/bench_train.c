@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 static void print(const msfl_bench_train *r) {
-    printf("%s (%llu values) on %u x %u x %u, %u classes, batches of %u, %u threads\n\n", r->model,
-           (unsigned long long)r->values, r->height, r->width, r->channels, r->n_classes, r->batch, r->threads);
+    printf("%s (%llu values) on ", r->model, (unsigned long long)r->values);
+    if (r->depth != 0) printf("%u x ", r->depth);
+    printf("%u x %u x %u, %u classes, batches of %u, %u threads\n\n", r->height, r->width, r->channels, r->n_classes,
+           r->batch, r->threads);
     printf("training     %s images per second (forward, backward, Adam; best of %u runs)\n",
            bench_number(r->train_ips).text, r->n_runs);
     printf("             %s by processor time\n", bench_number(r->train_cpu_ips).text);
@@ -21,15 +23,23 @@ msfl_status bench_train(int argc, char **argv) {
     uint32_t size = 0;
     bool json = false, quiet = false;
     const cli_option options[] = {
-        {"model", CLI_TEXT, &o.model, 0, 0},       {"size", CLI_U32, &size, 1, 4096},
-        {"channels", CLI_U32, &o.channels, 1, 8},  {"classes", CLI_U32, &o.n_classes, 2, 1024},
-        {"batch", CLI_U32, &o.batch, 1, 1024},     {"threads", CLI_U32, &o.n_threads, 0, 256},
-        {"seconds", CLI_F64, &o.seconds, 0, 3600}, {"json", CLI_FLAG, &json, 0, 0},
-        {"quiet", CLI_FLAG, &quiet, 0, 0},         {0},
+        {"model", CLI_TEXT, &o.model, 0, 0},
+        {"size", CLI_U32, &size, 1, 4096},
+        {"channels", CLI_U32, &o.channels, 1, 8},
+        {"classes", CLI_U32, &o.n_classes, 2, 1024},
+        {"batch", CLI_U32, &o.batch, 1, 1024},
+        {"threads", CLI_U32, &o.n_threads, 0, 256},
+        {"seconds", CLI_F64, &o.seconds, 0, 3600},
+        {"json", CLI_FLAG, &json, 0, 0},
+        {"quiet", CLI_FLAG, &quiet, 0, 0},
+        {"depth", CLI_U32, &o.depth, 2, 4096},
+        {"height", CLI_U32, &o.height, 1, 4096},
+        {"width", CLI_U32, &o.width, 1, 4096},
+        {0},
     };
     msfl_status status = cli_parse(argc, argv, options, NULL, 0, NULL);
     if (status != MSFL_OK) return status;
-    o.height = o.width = size;
+    if (size != 0) o.height = o.width = size;
     msfl_bench_train report;
     bench_watch watch;
     bench_watch_begin(&watch, quiet);

@@ -36,7 +36,9 @@ static bool is_model_file(const char *path) {
 static void print_table(const subject *s) {
     const msfl_model_info *info = msfl_model_info_borrow(s->model);
     cli_print_safely(stdout, info->name);
-    printf(": %u x %u x %u -> %u classes\n\n", info->height, info->width, info->channels, info->n_classes);
+    printf(": ");
+    if (info->is_volume) printf("%u x ", info->depth);
+    printf("%u x %u x %u -> %u classes\n\n", info->height, info->width, info->channels, info->n_classes);
     for (uint32_t i = 0; i < info->n_layers; i++) {
         printf("%4u  ", i + 1);
         cli_print_safely(stdout, msfl_model_layer_text(s->model, i));
@@ -105,6 +107,7 @@ static msfl_status print_json(const subject *s) {
                   (json_int_t)info->n_values, "n_trainable", (json_int_t)info->n_trainable, "hash", hex, "has_weights",
                   s->weights != NULL, "class_names", names, "normalise", s->extra.normalise, "recipe", s->extra.recipe,
                   "recipe_name", s->extra.recipe_name, "layers", layers, "tensors", tensors);
+    if (root != NULL && info->is_volume) json_object_set_new(root, "depth", json_integer(info->depth));
     if (root == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory, or a name that is not UTF-8");
     char *text;
     msfl_status status = msfl_json_text(root, false, &text);
@@ -118,26 +121,23 @@ static msfl_status print_json(const subject *s) {
 
 static msfl_status run_info(int argc, char **argv) {
     bool json = false, yaml = false;
-    uint32_t height = 0, width = 0, channels = 0, classes = 0;
-    const cli_option options[] = {{"json", CLI_FLAG, &json, 0, 0},
-                                  {"yaml", CLI_FLAG, &yaml, 0, 0},
-                                  {"height", CLI_U32, &height, 1, 4096},
-                                  {"width", CLI_U32, &width, 1, 4096},
-                                  {"channels", CLI_U32, &channels, 1, 8192},
-                                  {"classes", CLI_U32, &classes, 2, 1024},
-                                  {0}};
+    uint32_t depth = 0, height = 0, width = 0, channels = 0, classes = 0;
+    const cli_option options[] = {{"json", CLI_FLAG, &json, 0, 0},         {"yaml", CLI_FLAG, &yaml, 0, 0},
+                                  {"depth", CLI_U32, &depth, 2, 4096},     {"height", CLI_U32, &height, 1, 4096},
+                                  {"width", CLI_U32, &width, 1, 4096},     {"channels", CLI_U32, &channels, 1, 8192},
+                                  {"classes", CLI_U32, &classes, 2, 1024}, {0}};
     subject s = {0};
     size_t n;
     msfl_status status = cli_parse(argc, argv, options, &s.source, 1, &n);
     if (status != MSFL_OK) return status;
     if (n != 1) return msfl_fail(MSFL_ERR_USAGE, "model info takes a model file, a description or a name; see --help");
     if (is_model_file(s.source)) {
-        if (height != 0 || width != 0 || channels != 0 || classes != 0) {
+        if (depth != 0 || height != 0 || width != 0 || channels != 0 || classes != 0) {
             return msfl_fail(MSFL_ERR_USAGE, "the sizes of a model file are fixed");
         }
         status = msfl_model_load(s.source, &s.model, &s.weights, &s.extra);
     } else {
-        status = msfl_model_new(s.source, height, width, channels, classes, &s.model);
+        status = msfl_model_new_volume(s.source, depth, height, width, channels, classes, &s.model);
     }
     if (status == MSFL_OK && json) {
         status = print_json(&s);
@@ -153,16 +153,14 @@ static msfl_status run_info(int argc, char **argv) {
 }
 
 static msfl_status run_init(int argc, char **argv) {
-    uint32_t height = 0, width = 0, channels = 0, classes = 0;
+    uint32_t depth = 0, height = 0, width = 0, channels = 0, classes = 0;
     uint64_t seed = 1;
     const char *out = NULL, *source = NULL;
-    const cli_option options[] = {{"out", CLI_TEXT, &out, 0, 0},
-                                  {"seed", CLI_U64, &seed, 0, 9007199254740992.0},
-                                  {"height", CLI_U32, &height, 1, 4096},
-                                  {"width", CLI_U32, &width, 1, 4096},
-                                  {"channels", CLI_U32, &channels, 1, 8192},
-                                  {"classes", CLI_U32, &classes, 2, 1024},
-                                  {0}};
+    const cli_option options[] = {
+        {"out", CLI_TEXT, &out, 0, 0},           {"seed", CLI_U64, &seed, 0, 9007199254740992.0},
+        {"depth", CLI_U32, &depth, 2, 4096},     {"height", CLI_U32, &height, 1, 4096},
+        {"width", CLI_U32, &width, 1, 4096},     {"channels", CLI_U32, &channels, 1, 8192},
+        {"classes", CLI_U32, &classes, 2, 1024}, {0}};
     size_t n;
     msfl_status status = cli_parse(argc, argv, options, &source, 1, &n);
     if (status != MSFL_OK) return status;
@@ -170,7 +168,7 @@ static msfl_status run_init(int argc, char **argv) {
         return msfl_fail(MSFL_ERR_USAGE, "model init takes a description or a name, and --out FILE.h5; see --help");
     }
     msfl_model *model;
-    status = msfl_model_new(source, height, width, channels, classes, &model);
+    status = msfl_model_new_volume(source, depth, height, width, channels, classes, &model);
     if (status != MSFL_OK) return status;
     float *weights = msfl_alloc(msfl_model_info_borrow(model)->n_values, sizeof *weights);
     if (weights == NULL) {

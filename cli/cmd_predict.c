@@ -16,6 +16,19 @@ static void print_class(const json_t *v) {
     }
 }
 
+static void print_structures(const json_t *list) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one) {
+        const json_t *ml = json_object_get(one, "millilitres");
+        printf("%s", i == 0 ? "" : "\t");
+        print_class(json_object_get(one, "class"));
+        printf(" %lld voxels", (long long)json_integer_value(json_object_get(one, "voxels")));
+        if (ml != NULL) printf(" (%.3f ml)", json_real_value(ml));
+    }
+    printf("\n");
+}
+
 static void print_lines(const json_t *list) {
     size_t i;
     const json_t *one;
@@ -29,6 +42,11 @@ static void print_lines(const json_t *list) {
         }
         cli_print_safely(stdout, json_string_value(json_object_get(one, "file")));
         putchar('\t');
+        const json_t *structures = json_object_get(one, "structures");
+        if (structures != NULL) {
+            print_structures(structures);
+            continue;
+        }
         print_class(json_object_get(one, "class"));
         printf("\t%.4f\n", json_number_value(json_object_get(one, "probability")));
     }

@@ -165,7 +165,7 @@ static int by_hash(const void *a, const void *b) {
 
 static msfl_status count_copies(const msfl_dataset *set, cli_data_facts *f) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
-    size_t bytes = (size_t)info->width * info->height * info->channels;
+    size_t bytes = (size_t)info->depth * info->width * info->height * info->channels;
     print *prints = msfl_alloc(info->n_images, sizeof *prints);
     uint8_t *pixels = msfl_alloc(bytes, 1);
     msfl_status status = prints == NULL || pixels == NULL ? MSFL_ERR_MEMORY : MSFL_OK;

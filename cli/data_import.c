@@ -23,10 +23,12 @@ static void print_import(const json_t *m, const char *out) {
     printf("set         ");
     cli_print_safely(stdout, out);
     const json_t *range = json_object_get(m, "range"), *source = json_object_get(m, "source"), *v;
-    printf("%s\npictures    %lld of %lld samples, %lld x %lld x %lld of %lld bits, %g to %g\n",
-           json_is_true(json_object_get(m, "unchanged")) ? " (unchanged)" : "", whole(m, "images"), whole(m, "samples"),
-           whole(m, "width"), whole(m, "height"), whole(m, "channels"), whole(m, "bits"),
-           json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
+    const bool volumes = json_object_get(m, "depth") != NULL;
+    printf("%s\n%s %lld of %lld samples, ", json_is_true(json_object_get(m, "unchanged")) ? " (unchanged)" : "",
+           volumes ? "volumes    " : "pictures   ", whole(m, "images"), whole(m, "samples"));
+    if (volumes) printf("%lld slices of ", whole(m, "depth"));
+    printf("%lld x %lld x %lld of %lld bits, %g to %g\n", whole(m, "width"), whole(m, "height"), whole(m, "channels"),
+           whole(m, "bits"), json_number_value(json_array_get(range, 0)), json_number_value(json_array_get(range, 1)));
     printf("recipe      ");
     print_text(json_object_get(m, "recipe_hash"));
     printf(", laterality ");

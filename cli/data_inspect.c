@@ -111,6 +111,7 @@ static msfl_status print_json(const msfl_dataset *set, const cli_data_facts *f, 
     json_object_set_new(root, "images", json_integer(info->n_images));
     json_object_set_new(root, "width", json_integer(info->width));
     json_object_set_new(root, "height", json_integer(info->height));
+    if (info->depth > 1) json_object_set_new(root, "depth", json_integer(info->depth));
     json_object_set_new(root, "channels", json_integer(info->channels));
     json_object_set_new(root, "bits", json_integer(info->bits));
     json_object_set_new(root, "conversion", msfl_json_string(info->conversion));
@@ -204,11 +205,12 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     const msfl_intensity *m = msfl_dataset_intensity_borrow(set);
     print_line("data", info->source);
-    char channels[32];
+    char channels[32], slices[24] = "";
+    if (info->depth > 1) snprintf(slices, sizeof slices, " x %u", info->depth);
     snprintf(channels, sizeof channels, "of %u channels", info->channels);
     const char *what = info->channels == 1 ? "grey" : info->channels == 3 && info->shown == 0 ? "RGB" : channels;
-    printf("%-12s%u, as %u x %u %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height, what,
-           info->bits, info->kind);
+    printf("%-12s%u, as %u x %u%s %s of %u bits (%s)\n", "images", info->n_images, info->width, info->height, slices,
+           what, info->bits, info->kind);
     print_line("classes by", info->label_key);
     if (info->group_key == NULL) {
         print_line("patients", "unknown; every image stands alone");

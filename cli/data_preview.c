@@ -22,7 +22,7 @@ typedef struct sheet {
 static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t *rgb) {
     const msfl_dataset_info *info = s->info;
     const msfl_augment *augment = seed == 0 ? NULL : &s->augment;
-    size_t n = (size_t)info->width * info->height;
+    size_t slice = (size_t)info->width * info->height, n = info->depth * slice;
     msfl_status status = info->has_masks
                              ? msfl_dataset_pixels_mask(s->set, image, NULL, augment, seed, s->pixels, s->classes)
                              : msfl_dataset_pixels(s->set, image, augment, seed, s->pixels);
@@ -40,9 +40,11 @@ static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t 
     }
     for (size_t i = 0; info->has_masks && i < n; i++)
         s->mask[i] = (uint8_t)s->classes[i];
-    uint32_t channels = msfl_dataset_shown(info, s->bytes);
-    msfl_overlay_paint(s->bytes, info->height, info->width, channels,
-                       &(msfl_overlay){.outline = info->has_masks ? s->mask : NULL}, s->factor, rgb);
+    uint8_t *middle = s->bytes + info->depth / 2 * slice * info->channels; /* of a volume the middle slice is shown */
+    const uint8_t *outline = info->has_masks ? s->mask + info->depth / 2 * slice : NULL;
+    uint32_t channels = msfl_dataset_shown(info, middle);
+    msfl_overlay_paint(middle, info->height, info->width, channels, &(msfl_overlay){.outline = outline}, s->factor,
+                       rgb);
     return MSFL_OK;
 }
 
@@ -88,10 +90,11 @@ msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_opt
         "Augmentation '%.200s'. On the left each image as it is, then as training may see it. This page holds images: "
         "unless they are public, it must not leave the hospital they come from.",
         o->augment);
-    s.pixels = msfl_alloc(size * info->channels, sizeof *s.pixels);
-    s.bytes = msfl_alloc(size * info->channels, 1);
-    s.classes = msfl_alloc(size, sizeof *s.classes);
-    s.mask = msfl_alloc(size, 1);
+    const size_t all = size * info->depth;
+    s.pixels = msfl_alloc(all * info->channels, sizeof *s.pixels);
+    s.bytes = msfl_alloc(all * info->channels, 1);
+    s.classes = msfl_alloc(all, sizeof *s.classes);
+    s.mask = msfl_alloc(all, 1);
     uint8_t *rgb = msfl_alloc(n, bytes);
     msfl_report_picture *pictures = msfl_alloc(n, sizeof *pictures);
     char(*names)[40] = msfl_alloc(n, sizeof *names);

@@ -25,7 +25,9 @@ static void print_content(const msfl_content *c) {
     const msfl_model_info *info = msfl_model_info_borrow(model);
     printf("  holds        the model ");
     cli_print_safely(stdout, info->name);
-    printf(", %u x %u x %u -> %u classes, %llu values\n", info->height, info->width, info->channels, info->n_classes,
+    printf(", ");
+    if (info->is_volume) printf("%u x ", info->depth);
+    printf("%u x %u x %u -> %u classes, %llu values\n", info->height, info->width, info->channels, info->n_classes,
            (unsigned long long)c->n_values);
     if (c->recipe != NULL) printf("  recipe       %s\n", c->recipe);
     msfl_model_free(model);
@@ -132,7 +134,9 @@ msfl_status inspect_model(const char *path, json_t **json) {
         printf("%s: a model, not encrypted\n", path);
         printf("  network      ");
         cli_print_safely(stdout, info->name);
-        printf(", %u x %u x %u -> %u classes\n", info->height, info->width, info->channels, info->n_classes);
+        printf(", ");
+        if (info->is_volume) printf("%u x ", info->depth);
+        printf("%u x %u x %u -> %u classes\n", info->height, info->width, info->channels, info->n_classes);
         printf("  values       %llu, the largest %.6g; a key must be made with a --clip of at least that\n",
                (unsigned long long)info->n_values, (double)largest);
         if (extra.recipe != NULL) {

@@ -38,6 +38,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_bench_machine_measure(double seconds, m
 typedef struct msfl_bench_train_options {
     const char *model;                           /**< as msfl_model_new */
     uint32_t height, width, channels, n_classes; /**< 0: the model's own */
+    uint32_t depth;                              /**< of volumes; 0: the model's own */
     uint32_t batch;                              /**< 1 to 1024 */
     uint32_t n_threads;                          /**< 0: all cores */
     double seconds;                              /**< for training, and half of it for prediction, about */
@@ -46,6 +47,7 @@ typedef struct msfl_bench_train_options {
 typedef struct msfl_bench_train {
     char model[48];
     uint32_t height, width, channels, n_classes, batch, threads;
+    uint32_t depth; /**< 0: pictures */
     uint64_t values;
     double train_ips;       /**< images per second: forward, backward, Adam; the best run of a few batches */
     double train_cpu_ips;   /**< by processor time of all threads, which neighbours on the machine do not take away */

@@ -57,6 +57,7 @@ typedef struct msfl_dataset_info {
     bool synthetic;     /**< drawn by this program */
     uint32_t n_images, n_classes;
     uint32_t width, height, channels;
+    uint32_t depth;          /**< slices of a volume; 1: pictures. A volume is one image: depth x height x width */
     uint32_t bits;           /**< of the stored pixels: 8 or 16 */
     uint32_t n_groups;       /**< distinct patients (or whatever the key was) */
     const char *group_key;   /**< "patient_key in labels.csv", "array 'group'", or NULL: every image stands alone */
@@ -66,10 +67,11 @@ typedef struct msfl_dataset_info {
     const char *recipe;      /**< imported: hash of the recipe, hexadecimal; else NULL */
     const char *recipe_name; /**< imported: what it is called; NULL: nothing */
     msfl_laterality laterality;
-    double spacing[3]; /**< imported volumes: mm between a picture's columns, its rows, a volume's slices; 0: not known */
-    uint32_t shown;     /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
-    bool has_masks;     /**< every image comes with a mask */
-    bool has_split;     /**< the source comes with its own train/test split */
+    double
+        spacing[3]; /**< imported volumes: mm between a picture's columns, its rows, a volume's slices; 0: not known */
+    uint32_t shown; /**< imported, channels that are no colours: 1 + the one that a picture shows; else 0 */
+    bool has_masks; /**< every image comes with a mask */
+    bool has_split; /**< the source comes with its own train/test split */
     uint32_t n_ignored; /**< hidden files and files that are no pictures, in a folder */
     const char
         *conversion; /**< how samples became `bits`, when they are neither 8 nor 16 bits at the source; or NULL */
@@ -152,13 +154,13 @@ MSFL_API msfl_augment msfl_augment_default(void);
  *  ERR_USAGE says what is wrong; `*out` is then unchanged. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_augment_parse(const char *text, msfl_augment *out);
 
-/** Image as height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an imported set,
- *  the recipe's values. `augment` NULL: as it is; else drawn from
- *  `augment_seed`. Thread-safe. `pixels` holds height*width*channels floats. */
+/** Image as (depth x) height x width x channels floats (HWC), normalised; without normalisation 0 to 1, or, of an
+ * imported set, the recipe's values. `augment` NULL: as it is; else drawn from `augment_seed`. Thread-safe. `pixels`
+ * holds depth*height*width*channels floats. Of volumes every slice is moved by the same draw, within its plane. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels(const msfl_dataset *dataset, uint32_t image,
                                                         const msfl_augment *augment, uint64_t augment_seed,
                                                         float *pixels);
-/** Mask of an image, height x width of uint8_t; NULL without. */
+/** Mask of an image, (depth x) height x width of uint8_t; NULL without. */
 MSFL_API const uint8_t *msfl_dataset_mask(const msfl_dataset *dataset, uint32_t image);
 /** Whether a folder holds what data import wrote: its pictures have the recipe's size. */
 MSFL_API bool msfl_dataset_is_imported(const char *path);
@@ -168,7 +170,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_laterality(const char *path, ms
  *  here: who asks for it must know. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_augment_allowed(const msfl_augment *augment, msfl_laterality laterality,
                                                          const char *source);
-/** Stored pixels scaled to 0..255, HWC, for pictures in a report. */
+/** Stored pixels scaled to 0..255, (D)HWC, for pictures in a report. */
 MSFL_API void msfl_dataset_preview(const msfl_dataset *dataset, uint32_t image, uint8_t *pixels);
 /** What can be looked at of such pixels, in place: where channels are sequences or slices (`info->shown`, or 2 and more
  *  than 3 of them), one of them alone. Returns the number of channels left: 1 or 3. */
@@ -202,8 +204,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_preview_shifted(const msfl_data
                                                                  const msfl_shift *shift, uint8_t *pixels);
 /** Largest value in any mask, plus one; 0 without masks. Looks at all of them. */
 MSFL_API uint32_t msfl_dataset_mask_classes(const msfl_dataset *dataset);
-/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as height x width numbers
- * in `mask`. ERR_DATA without masks. */
+/** As msfl_dataset_pixels_shifted, and the mask moved like the image (by the nearest pixel) as (depth x) height x width
+ * numbers in `mask`. ERR_DATA without masks. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image,
                                                              const msfl_shift *shift, const msfl_augment *augment,
                                                              uint64_t augment_seed, float *pixels, uint32_t *mask);

@@ -150,6 +150,11 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         o.channels = m->channels;
     }
     status = msfl_dataset_open(site->path, &o, &out->dataset);
+    const uint32_t depth = shape->model != NULL ? msfl_model_info_borrow(shape->model)->depth : 0;
+    if (status == MSFL_OK && depth != 0 && msfl_dataset_info_borrow(out->dataset)->depth != depth) {
+        status = msfl_fail(MSFL_ERR_MISMATCH, "%s holds images of %u slices, and the job's network takes %u",
+                           site->path, msfl_dataset_info_borrow(out->dataset)->depth, depth);
+    }
     if (status == MSFL_OK) status = same_recipe(spec, msfl_dataset_info_borrow(out->dataset)->recipe);
     if (status == MSFL_OK) {
         status = shape->n_structures > 0 ? check_masks(shape, site, out->dataset) : map_labels(shape, out);

@@ -198,7 +198,8 @@ static bool is_named(const char *name, const msfl_model *model, const char *hex)
     if (strcmp(info->name, name) != 0 || strchr(name, '/') != NULL || strchr(name, '.') != NULL) return false;
     msfl_model *ours;
     uint8_t a[MSFL_HASH_BYTES], b[MSFL_HASH_BYTES];
-    if (msfl_model_new(name, info->height, info->width, info->channels, info->n_classes, &ours) != MSFL_OK) {
+    if (msfl_model_new_volume(name, info->depth, info->height, info->width, info->channels, info->n_classes, &ours) !=
+        MSFL_OK) {
         return false;
     }
     msfl_model_hash(ours, a);

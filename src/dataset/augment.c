@@ -118,9 +118,10 @@ static inline void source_of(const msfl_change *c, const frame *f, uint32_t x, u
     } while (0)
 
 msfl_status msfl_pixels_augment(const void *samples, uint32_t bits, uint32_t height, uint32_t width, uint32_t channels,
-                                const msfl_augment *augment, uint64_t seed, float *pixels) {
+                                const msfl_augment *augment, uint64_t seed, uint32_t slice, float *pixels) {
     msfl_change c;
     msfl_change_draw(augment, height, width, seed, &c);
+    c.noise_key += slice * 0xd1342543de82ef95u; /* odd: another key for each slice */
     const frame f = frame_of(height, width);
     float scale = c.gain / (bits == 8 ? 255.0f : 65535.0f), *out = pixels;
     for (uint32_t y = 0; y < height; y++) {

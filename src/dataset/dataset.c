@@ -110,14 +110,14 @@ uint32_t msfl_dataset_group(const msfl_dataset *set, uint32_t image) {
 
 const uint8_t *msfl_dataset_mask(const msfl_dataset *set, uint32_t image) {
     if (set->masks == NULL) return NULL;
-    return (const uint8_t *)set->masks + (size_t)image * set->info.width * set->info.height;
+    return (const uint8_t *)set->masks + image * msfl_set_pixels(set);
 }
 
 uint32_t msfl_dataset_mask_classes(const msfl_dataset *set) {
     if (set->masks == NULL) return 0;
     const uint8_t *masks = set->masks;
     uint8_t most = 0;
-    for (size_t i = 0; i < (size_t)set->info.n_images * set->info.width * set->info.height; i++)
+    for (size_t i = 0; i < set->info.n_images * msfl_set_pixels(set); i++)
         most = masks[i] > most ? masks[i] : most;
     return (uint32_t)most + 1;
 }

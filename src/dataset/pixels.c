@@ -114,9 +114,10 @@ msfl_status msfl_set_prepare(const msfl_dataset *dataset, const void *samples, u
     const msfl_intensity *m = &dataset->intensity;
     if (msfl_augment_changes(augment)) {
         msfl_status status = msfl_augment_check(augment);
-        if (status == MSFL_OK) {
-            status = msfl_pixels_augment(samples, bits, info->height, info->width, info->channels, augment,
-                                         augment_seed, pixels);
+        const size_t slice = dataset->image_samples / info->depth;
+        for (uint32_t z = 0; z < info->depth && status == MSFL_OK; z++) {
+            status = msfl_pixels_augment((const uint8_t *)samples + z * slice * (bits / 8), bits, info->height,
+                                         info->width, info->channels, augment, augment_seed, z, pixels + z * slice);
         }
         if (status != MSFL_OK) return status;
         msfl_pixels_normalise_floats(pixels, dataset->image_samples, dataset->normalise, m->mean, m->deviation);
@@ -153,9 +154,12 @@ msfl_status msfl_dataset_pixels_mask(const msfl_dataset *dataset, uint32_t image
     if (status != MSFL_OK) return status;
     const uint8_t *stored = msfl_dataset_mask(dataset, image);
     if (msfl_augment_changes(augment)) {
-        msfl_mask_augment(stored, info->height, info->width, augment, augment_seed, mask);
+        const size_t slice = (size_t)info->height * info->width;
+        for (uint32_t z = 0; z < info->depth; z++) {
+            msfl_mask_augment(stored + z * slice, info->height, info->width, augment, augment_seed, mask + z * slice);
+        }
     } else {
-        for (size_t i = 0; i < (size_t)info->height * info->width; i++)
+        for (size_t i = 0; i < msfl_set_pixels(dataset); i++)
             mask[i] = stored[i];
     }
     return MSFL_OK;

@@ -19,9 +19,11 @@ void msfl_pixels_normalise_floats(float *values, size_t n, msfl_normalise how, d
 void msfl_pixels_preview(const void *samples, uint32_t bits, size_t n, double low, double high, uint8_t *out);
 
 /** Turn, move, zoom and mirror a picture about its middle by what `seed` draws, then change its intensity; values from
- * 0 to 1 (noise may lead beyond). Beyond the edge the edge pixel repeats. ERR_MEMORY. */
+ * 0 to 1 (noise may lead beyond). Beyond the edge the edge pixel repeats. `slice` of a
+ * volume: the same change for all of them, but noise of its own; 0 for pictures. ERR_MEMORY. */
 msfl_status msfl_pixels_augment(const void *samples, uint32_t bits, uint32_t height, uint32_t width, uint32_t channels,
-                                const msfl_augment *augment, uint64_t seed, float *pixels) MSFL_NODISCARD;
+                                const msfl_augment *augment, uint64_t seed, uint32_t slice,
+                                float *pixels) MSFL_NODISCARD;
 
 /** The same movement of a mask, by the nearest pixel. */
 void msfl_mask_augment(const uint8_t *mask, uint32_t height, uint32_t width, const msfl_augment *augment, uint64_t seed,

@@ -52,7 +52,8 @@ msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) {
     if (n > MSFL_IMAGES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: %zu images; at most %d are accepted", set->source, n, MSFL_IMAGES_MAX);
     }
-    set->image_samples = (size_t)set->info.width * set->info.height * set->info.channels;
+    if (set->info.depth == 0) set->info.depth = 1;
+    set->image_samples = msfl_set_pixels(set) * set->info.channels;
     uint32_t sample_bytes = set->info.bits / 8;
     double bytes = (double)n * (double)set->image_samples * sample_bytes;
     char purpose[100];
@@ -69,6 +70,10 @@ msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) {
     }
     set->info.n_images = (uint32_t)n;
     return MSFL_OK;
+}
+
+size_t msfl_set_pixels(const msfl_dataset *set) {
+    return (size_t)set->info.depth * set->info.height * set->info.width;
 }
 
 void *msfl_set_samples(const msfl_dataset *set, size_t image) {
@@ -107,7 +112,7 @@ msfl_status msfl_set_compact(msfl_dataset *set, const bool *broken, msfl_texts *
         if (kept != i) {
             memcpy(msfl_set_samples(set, kept), msfl_set_samples(set, i), bytes);
             set->origins[kept] = set->origins[i];
-            size_t size = (size_t)set->info.width * set->info.height;
+            size_t size = msfl_set_pixels(set);
             uint8_t *masks = set->masks;
             if (masks != NULL) memcpy(masks + kept * size, masks + i * size, size);
         }

@@ -18,10 +18,10 @@ enum {
 struct msfl_dataset {
     msfl_dataset_info info;
     msfl_normalise normalise;
-    size_t image_samples; /* height x width x channels */
+    size_t image_samples; /* depth x height x width x channels */
     size_t mapped_bytes;  /* not 0: `samples` are pages of a file, not to be written */
     size_t masks_mapped_bytes;
-    void *masks;      /* n_images x height x width of uint8_t; NULL: none */
+    void *masks;      /* n_images x depth x height x width of uint8_t; NULL: none */
     double low, high; /* what 0 and full scale stand for; both 0: 0 to 1 */
     void *samples;    /* n_images x image_samples of uint8_t or uint16_t by info.bits */
     uint32_t *labels, *groups;
@@ -50,6 +50,8 @@ msfl_status msfl_set_check_memory(const msfl_dataset *set, double bytes, const c
 /** Room for `n` images; the size and depth in `set->info` must be set. ERR_LIMIT by msfl_set_check_memory. */
 msfl_status msfl_set_allocate(msfl_dataset *set, size_t n) MSFL_NODISCARD;
 
+/** Pixels of an image, all slices. */
+size_t msfl_set_pixels(const msfl_dataset *set);
 /** Stored samples of an image. */
 void *msfl_set_samples(const msfl_dataset *set, size_t image);
 

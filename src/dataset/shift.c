@@ -126,7 +126,7 @@ static void to_samples(const float *v, size_t n, uint16_t *out) {
 
 static msfl_status shift_samples(const msfl_dataset *set, uint32_t image, const msfl_shift *s, uint16_t *out) {
     const msfl_dataset_info *info = &set->info;
-    size_t n = set->image_samples;
+    size_t n = set->image_samples, slice = n / info->depth;
     float *v = msfl_alloc(n, 2 * sizeof *v);
     if (v == NULL) return MSFL_NO_MEMORY;
     msfl_pixels_normalise(msfl_set_samples(set, image), info->bits, n, MSFL_NORMALISE_NONE, 0, 1, v);
@@ -135,12 +135,13 @@ static msfl_status shift_samples(const msfl_dataset *set, uint32_t image, const 
             v[i] = powf(v[i], s->gamma);
     if (s->blur > 0) {
         uint32_t side = info->height > info->width ? info->height : info->width;
-        blur(v, v + n, info->height, info->width, info->channels, (double)s->blur * side);
+        for (uint32_t z = 0; z < info->depth; z++) /* of volumes slice by slice */
+            blur(v + z * slice, v + n, info->height, info->width, info->channels, (double)s->blur * side);
     }
     to_samples(v, n, out);
     msfl_status status = MSFL_OK;
-    if (s->resolution < 1) {
-        status = coarsen(out, info->height, info->width, info->channels, (double)s->resolution);
+    for (uint32_t z = 0; z < info->depth && s->resolution < 1 && status == MSFL_OK; z++) {
+        status = coarsen(out + z * slice, info->height, info->width, info->channels, (double)s->resolution);
     }
     if (s->noise > 0 && status == MSFL_OK) {
         msfl_seeded g;

@@ -59,6 +59,7 @@ msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, co
     if (s == NULL) return MSFL_NO_MEMORY;
     s->folder = msfl_strdup(folder);
     s->shape = *shape;
+    if (s->shape.depth == 0) s->shape.depth = 1;
     s->key = key;
     if (key != NULL) s->seal = msfl_store_seal(key);
     if (s->folder == NULL || (key != NULL && s->seal == NULL)) status = MSFL_NO_MEMORY;
@@ -88,7 +89,7 @@ void msfl_store_free(msfl_store *s) {
 msfl_status msfl_store_add(msfl_store *s, const void *samples, const uint8_t *masks, uint32_t n) {
     msfl_status status = msfl_stored_write(s->files[STORE_PIXELS], samples, n * msfl_store_picture_bytes(&s->shape));
     if (status == MSFL_OK && s->shape.has_masks) {
-        status = msfl_stored_write(s->files[STORE_MASKS], masks, (size_t)n * s->shape.width * s->shape.height);
+        status = msfl_stored_write(s->files[STORE_MASKS], masks, n * msfl_store_mask_bytes(&s->shape));
     }
     if (status == MSFL_OK) s->n += n;
     return status;
@@ -123,6 +124,7 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes,
     failed |= json_object_set_new(m, "images", json_integer((json_int_t)s->n));
     failed |= json_object_set_new(m, "width", json_integer(p->width));
     failed |= json_object_set_new(m, "height", json_integer(p->height));
+    if (p->depth > 1) failed |= json_object_set_new(m, "depth", json_integer(p->depth));
     failed |= json_object_set_new(m, "channels", json_integer(p->channels));
     failed |= json_object_set_new(m, "bits", json_integer(p->bits));
     failed |= json_object_set_new(m, "range", json_pack("[f, f]", p->low, p->high));

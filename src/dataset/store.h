@@ -7,7 +7,12 @@
 #include "medsecurefl/dataset.h"
 #include "text/json.h"
 
-enum { MSFL_STORE_VERSION = 1, MSFL_STORE_RECORD_BYTES = 32, MSFL_STORE_MANIFEST_BYTES_MAX = 16 << 20 };
+enum {
+    MSFL_STORE_VERSION = 1,
+    MSFL_STORE_RECORD_BYTES = 32,
+    MSFL_STORE_MANIFEST_BYTES_MAX = 16 << 20,
+    MSFL_STORE_VOLUME_VALUES_MAX = 1 << 26 /* samples of one volume */
+};
 
 /** What is kept of a picture beside its samples. */
 typedef struct msfl_record {
@@ -22,6 +27,7 @@ typedef struct msfl_record {
 /** Of all pictures of a set alike. */
 typedef struct msfl_store_shape {
     uint32_t width, height, channels, bits;
+    uint32_t depth;   /**< slices of a volume; 1: pictures */
     double low, high; /**< what the smallest and the largest sample stand for */
     bool has_masks;
     double spacing[3]; /**< read from a manifest: mm between columns, rows and a volume's slices; 0: not known */

@@ -44,6 +44,7 @@ static msfl_status take_pixels(load *l) {
     info->height = o->height != 0 ? o->height : l->shape.height;
     info->channels = o->channels != 0 ? o->channels : l->shape.channels;
     info->bits = l->shape.bits;
+    info->depth = l->shape.depth;
     info->shown = l->shape.shown;
     bool colours = l->shape.shown == 0 && (l->shape.channels == 1 || l->shape.channels == 3) &&
                    (info->channels == 1 || info->channels == 3);
@@ -53,9 +54,16 @@ static msfl_status take_pixels(load *l) {
     }
     bool as_is =
         info->width == l->shape.width && info->height == l->shape.height && info->channels == l->shape.channels;
+    if (!as_is && info->depth > 1) {
+        return msfl_fail(
+            MSFL_ERR_MISMATCH,
+            "%s holds volumes of %u x %u x %u voxels and %u channels, and others were asked for; volumes are "
+            "brought to a size by a recipe",
+            set->source, l->shape.depth, l->shape.height, l->shape.width, l->shape.channels);
+    }
     void *pixels = NULL;
     bool mapped = false;
-    size_t bytes = l->n * l->shape.width * l->shape.height * l->shape.channels * (l->shape.bits / 8);
+    size_t bytes = l->n * l->shape.depth * l->shape.width * l->shape.height * l->shape.channels * (l->shape.bits / 8);
     msfl_status status = msfl_store_pixels(set->source, l->manifest, l->key, &pixels, &mapped);
     if (status != MSFL_OK) return status;
     status = msfl_set_allocate(set, as_is ? 0 : l->n);
@@ -88,7 +96,7 @@ static msfl_status take_masks(load *l) {
     msfl_status status = msfl_store_masks(set->source, l->manifest, l->key, &set->masks, &mapped);
     if (status != MSFL_OK) return status;
     set->info.has_masks = true;
-    if (mapped) set->masks_mapped_bytes = l->n * l->shape.width * l->shape.height;
+    if (mapped) set->masks_mapped_bytes = l->n * l->shape.depth * l->shape.width * l->shape.height;
     return MSFL_OK;
 }
 

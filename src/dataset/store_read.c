@@ -17,7 +17,11 @@ const char *const msfl_store_files[STORE_FILES] = {"pixels.bin", "records.bin", 
 const char *const msfl_store_keys[STORE_FILES] = {"pixels", "records", "masks"};
 
 size_t msfl_store_picture_bytes(const msfl_store_shape *s) {
-    return (size_t)s->width * s->height * s->channels * (s->bits / 8);
+    return msfl_store_mask_bytes(s) * s->channels * (s->bits / 8);
+}
+
+size_t msfl_store_mask_bytes(const msfl_store_shape *s) {
+    return (size_t)s->depth * s->height * s->width;
 }
 
 uint8_t *msfl_store_seal(const msfl_hospital *key) {
@@ -71,6 +75,17 @@ static bool is_hash(const json_t *v) {
            strspn(text, "0123456789abcdef") == (size_t)2 * MSFL_HASH_BYTES;
 }
 
+/* Sides of volumes multiply to sizes that fit. */
+static bool is_sane_volume(const json_t *m) {
+    if (json_object_get(m, "depth") == NULL) return true;
+    if (!whole(m, "depth", 2, MSFL_IMAGE_SIDE_MAX)) return false;
+    static const char *const sides[] = {"depth", "height", "width", "channels"};
+    uint64_t values = 1;
+    for (int i = 0; i < 4; i++)
+        values *= (uint64_t)json_integer_value(json_object_get(m, sides[i])); /* sides below 2^15, channels 16 */
+    return values <= MSFL_STORE_VOLUME_VALUES_MAX;
+}
+
 static bool is_sane(const json_t *m) {
     const char *format = json_string_value(json_object_get(m, "format"));
     if (format == NULL || strcmp(format, MSFL_STORE_FORMAT) != 0) return false;
@@ -78,7 +93,7 @@ static bool is_sane(const json_t *m) {
                 whole(m, "height", 1, MSFL_IMAGE_SIDE_MAX) && whole(m, "channels", 1, 16) && whole(m, "bits", 8, 16) &&
                 json_is_boolean(json_object_get(m, "masks")) && json_is_boolean(json_object_get(m, "sealed"));
     const json_t *classes = json_object_get(m, "classes"), *range = json_object_get(m, "range");
-    sane = sane && json_array_size(classes) <= MSFL_CLASSES_MAX && json_array_size(range) == 2 &&
+    sane = sane && is_sane_volume(m) && json_array_size(classes) <= MSFL_CLASSES_MAX && json_array_size(range) == 2 &&
            json_is_number(json_array_get(range, 0)) && json_is_number(json_array_get(range, 1)) &&
            json_number_value(json_array_get(range, 0)) < json_number_value(json_array_get(range, 1));
     for (size_t i = 0; sane && i < json_array_size(classes); i++) {
@@ -145,7 +160,9 @@ bool msfl_store_is_there(const char *folder, const json_t *m) {
 
 msfl_store_shape msfl_store_shape_of(const json_t *m) {
     const json_t *range = json_object_get(m, "range"), *shown = json_object_get(m, "shown");
+    const json_t *depth = json_object_get(m, "depth");
     msfl_store_shape shape = {.width = (uint32_t)json_integer_value(json_object_get(m, "width")),
+                              .depth = depth == NULL ? 1 : (uint32_t)json_integer_value(depth),
                               .height = (uint32_t)json_integer_value(json_object_get(m, "height")),
                               .channels = (uint32_t)json_integer_value(json_object_get(m, "channels")),
                               .bits = (uint32_t)json_integer_value(json_object_get(m, "bits")),
@@ -263,7 +280,7 @@ msfl_status msfl_store_masks(const char *folder, const json_t *m, const msfl_hos
     msfl_status status = check_key(folder, m, key);
     return status != MSFL_OK
                ? status
-               : open_file(folder, m, key, STORE_MASKS, n * shape.width * shape.height, true, out, mapped);
+               : open_file(folder, m, key, STORE_MASKS, n * msfl_store_mask_bytes(&shape), true, out, mapped);
 }
 
 void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapped) {
@@ -271,7 +288,7 @@ void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapp
     msfl_store_shape shape = msfl_store_shape_of(m);
     size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
     if (mapped) {
-        munmap(samples, n * (is_masks ? (size_t)shape.width * shape.height : msfl_store_picture_bytes(&shape)));
+        munmap(samples, n * (is_masks ? msfl_store_mask_bytes(&shape) : msfl_store_picture_bytes(&shape)));
     } else {
         msfl_free(samples);
     }

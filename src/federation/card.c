@@ -75,6 +75,7 @@ static void put_basics(card *c) {
     put(c, c->out, "patients", json_integer(info->n_groups));
     put(c, c->out, "width", json_integer(info->width));
     put(c, c->out, "height", json_integer(info->height));
+    if (info->depth > 1) put(c, c->out, "depth", json_integer(info->depth));
     put(c, c->out, "channels", json_integer(info->channels));
     put(c, c->out, "bits", json_integer(info->bits));
     put(c, c->out, "label_key", msfl_json_string(info->label_key));
@@ -150,8 +151,9 @@ static msfl_status add_picture(card *c, uint32_t image, const char *hospital, co
     const msfl_dataset_info *info = msfl_dataset_info_borrow(c->set);
     size_t pixels = (size_t)info->width * info->height;
     if (c->n_pictures == MSFL_REPORT_PICTURES_MAX) return MSFL_OK;
-    uint8_t *at = c->pixels + c->n_pictures * pixels * info->channels;
+    uint8_t *at = c->pixels + c->n_pictures * info->depth * pixels * info->channels;
     msfl_status status = msfl_dataset_preview_shifted(c->set, image, shift, at);
+    at += info->depth / 2 * pixels * info->channels; /* a volume's middle slice */
     uint32_t shown = msfl_dataset_shown(info, at);
     char *name = c->names[c->n_pictures];
     if (hospital != NULL) snprintf(name, sizeof c->names[0], "%s", hospital);
@@ -196,7 +198,7 @@ static msfl_status add_some(card *c, const msfl_indices *list, uint32_t wanted, 
 
 static msfl_status measure(const card *c, const msfl_indices *list, const msfl_shift *shift, uint64_t *bins) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(c->set);
-    size_t n = (size_t)info->width * info->height * info->channels;
+    size_t n = (size_t)info->depth * info->width * info->height * info->channels;
     uint8_t *pixels = msfl_alloc(n, 1);
     if (pixels == NULL) return MSFL_NO_MEMORY;
     uint32_t step = list->n / HISTOGRAM_IMAGES_MAX + 1;
@@ -275,7 +277,7 @@ static msfl_status put_hospitals(card *c, const msfl_indices *all) {
 static msfl_status fill(card *c) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(c->set);
     msfl_indices all = {msfl_alloc(info->n_images, sizeof *all.at), info->n_images};
-    c->pixels = msfl_alloc(MSFL_REPORT_PICTURES_MAX, (size_t)info->width * info->height * info->channels);
+    c->pixels = msfl_alloc(MSFL_REPORT_PICTURES_MAX, (size_t)info->depth * info->width * info->height * info->channels);
     msfl_status status = all.at == NULL || c->pixels == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     for (uint32_t i = 0; i < all.n && status == MSFL_OK; i++)
         all.at[i] = i;

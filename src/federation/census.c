@@ -15,7 +15,7 @@ _Static_assert(CLASSES + FED_CENSUS_CLASSES <= JOB_EVAL_COUNTERS, "all of it fit
 static msfl_status count_images(const fed_job *job, const msfl_indices *list, const msfl_shift *shift, uint8_t *pixels,
                                 uint64_t *counters) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
-    size_t n = (size_t)info->width * info->height * info->channels;
+    size_t n = (size_t)info->depth * info->width * info->height * info->channels;
     for (uint32_t i = 0; i < list->n; i++) {
         msfl_status status = msfl_dataset_preview_shifted(job->dataset, list->at[i], shift, pixels);
         if (status != MSFL_OK) return status;
@@ -64,7 +64,7 @@ msfl_status fed_census(const fed_job *job, json_t **out) {
     config.model = name;
     config.channel = job->encrypts ? &job->evaluation : NULL;
     config.number = (uint64_t)1 << 62; /* rounds have small ones */
-    uint8_t *pixels = msfl_alloc((size_t)info->width * info->height, info->channels);
+    uint8_t *pixels = msfl_alloc((size_t)info->depth * info->width * info->height, info->channels);
     msfl_status status = pixels == NULL ? MSFL_NO_MEMORY : fed_sum_new(&config, &sum);
     for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++)
         status = submit(job, k, pixels, sum);

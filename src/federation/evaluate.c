@@ -52,7 +52,11 @@ msfl_status fed_recipe_fits(const char *path, const msfl_model_extra *extra, con
 static msfl_status same_classes(const char *path, const msfl_model *model, const msfl_model_extra *extra,
                                 const msfl_dataset *dataset, bool by_position) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
-    const uint32_t n = msfl_model_info_borrow(model)->n_classes;
+    const uint32_t n = msfl_model_info_borrow(model)->n_classes, depth = msfl_model_info_borrow(model)->depth;
+    if (depth != info->depth) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s takes images of %u slices, and those of %s have %u", path, depth,
+                         info->source, info->depth);
+    }
     if (msfl_model_info_borrow(model)->is_pixelwise) {
         if (n <= MSFL_CLASSES_MAX && msfl_dataset_mask_classes(dataset) <= n) return MSFL_OK;
         return msfl_fail(MSFL_ERR_MISMATCH, "%s gives %u classes to pixels, and the masks of %s have %u (at most %d)",
@@ -170,7 +174,7 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     }
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
-    if (status == MSFL_OK) status = fed_workers_new(job.model, 32, options->n_threads, &job.workers);
+    if (status == MSFL_OK) status = fed_workers_new(job.model, m->is_volume ? 4 : 32, options->n_threads, &job.workers);
     if (status != MSFL_OK) goto done;
     msfl_trainer *trainer = fed_workers_acquire(job.workers);
     status = fed_score(&job, trainer, weights, part, &scores);

@@ -186,8 +186,8 @@ msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dat
         return msfl_fail(MSFL_ERR_LIMIT, "%s has %u classes; at most %d are possible", info->source, info->n_classes,
                          MSFL_CLASSES_MAX);
     }
-    msfl_status status = msfl_model_new(name_or_path, info->height, info->width, info->channels,
-                                        info->n_classes < 2 ? 2 : info->n_classes, out);
+    msfl_status status = msfl_model_new_volume(name_or_path, info->depth, info->height, info->width, info->channels,
+                                               info->n_classes < 2 ? 2 : info->n_classes, out);
     if (status != MSFL_OK || !msfl_model_info_borrow(*out)->is_pixelwise) {
         return status != MSFL_OK || info->n_classes >= 2 ? status : one_class(info, out);
     }
@@ -205,7 +205,7 @@ msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dat
                             : "too many classes",
             MSFL_CLASSES_MAX - 1);
     }
-    return msfl_model_new(name_or_path, info->height, info->width, info->channels, n_classes, out);
+    return msfl_model_new_volume(name_or_path, info->depth, info->height, info->width, info->channels, n_classes, out);
 }
 
 /* By a recipe: imported beside the run's folder, so that a run that is continued finds it done. */

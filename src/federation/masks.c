@@ -62,8 +62,8 @@ void fed_masks_counters(const fed_scores *s, uint64_t counters[JOB_EVAL_COUNTERS
 
 /* --- figures --- */
 
-/* One volume: its slices in their order. Of a patient whose slices say of no volume which they are, all of them, in the
- * order of the data. */
+/* One volume: its slices in their order, or, where images are volumes, one image. Of a patient whose slices say of no
+ * volume which they are, all of them, in the order of the data. */
 typedef struct volume {
     uint8_t *truth, *found;
     uint32_t n_slices, step; /* step: slices lie so many apart; 0: not evenly */
@@ -188,7 +188,7 @@ static msfl_status distance_by_slice(const fed_scores *s, const volume *v, const
 
 static msfl_status distance_of(const fed_scores *s, const volume *v, uint32_t image, uint32_t c, double *out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(s->dataset);
-    const uint32_t shape[3] = {v->n_slices, info->height, info->width};
+    const uint32_t shape[3] = {v->n_slices * info->depth, info->height, info->width};
     double spacing[3];
     spacing_of(s, image, v, spacing);
     if (v->step == 0) return distance_by_slice(s, v, spacing, c, out);

@@ -50,13 +50,16 @@ static uint32_t factor_for(const msfl_dataset_info *info) {
 typedef struct strip {
     const msfl_dataset_info *info;
     uint32_t factor, n_panels, channels;
-    uint8_t *panel, *source; /* scratch: one panel; the picture itself */
+    uint8_t *panel, *source; /* scratch: one panel; the picture itself, of a volume all slices */
+    uint32_t slice;          /* of a volume: which one is shown */
     uint8_t *out;
 } strip;
 
 static void put_panel(const strip *s, uint32_t which, const msfl_overlay *overlay) {
     size_t height = (size_t)s->info->height * s->factor, row = (size_t)s->info->width * s->factor * 3;
-    msfl_overlay_paint(s->source, s->info->height, s->info->width, s->channels, overlay, s->factor, s->panel);
+    const size_t pixels = (size_t)s->info->height * s->info->width;
+    msfl_overlay_paint(s->source + s->slice * pixels * s->info->channels, s->info->height, s->info->width, s->channels,
+                       overlay, s->factor, s->panel);
     for (size_t y = 0; y < height; y++)
         memcpy(s->out + (y * s->n_panels + which) * row, s->panel + y * row, row);
 }
@@ -64,7 +67,7 @@ static void put_panel(const strip *s, uint32_t which, const msfl_overlay *overla
 static msfl_status explain(const fed_job *job, msfl_trainer *trainer, const float *weights, uint32_t image,
                            uint32_t class_index, const strip *s) {
     const msfl_dataset_info *info = s->info;
-    size_t n = (size_t)info->width * info->height;
+    size_t n = (size_t)info->depth * info->width * info->height;
     float *pixels = msfl_alloc(n * info->channels, sizeof *pixels), *map = msfl_alloc(n, sizeof *map);
     msfl_status status = pixels == NULL || map == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
     const msfl_indices one = {.at = &image, .n = 1};
@@ -106,11 +109,31 @@ static void mask_example(const fed_scores *scores, uint32_t i, const strip *s, c
         both += found[k] != 0 && found[k] == truth[k];
         either += (size_t)(found[k] != 0) + (truth[k] != 0);
     }
-    put_panel(s, 0, &(msfl_overlay){.outline = truth});
-    put_panel(s, 1, &(msfl_overlay){.fill = found, .outline = found});
+    const size_t at = (size_t)s->slice * s->info->height * s->info->width;
+    put_panel(s, 0, &(msfl_overlay){.outline = truth + at});
+    put_panel(s, 1, &(msfl_overlay){.fill = found + at, .outline = found + at});
     snprintf(words, 32, "Dice %.2f", either > 0 ? 2.0 * (double)both / (double)either : 1.0);
     out->predicted = words;
     out->probability = NAN;
+}
+
+/* Of a volume: the slice in which the mask is largest, since in the middle one there may be nothing to see. */
+static uint32_t slice_of(const msfl_dataset *dataset, uint32_t image) {
+    const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
+    const uint8_t *mask = msfl_dataset_mask(dataset, image);
+    const size_t pixels = (size_t)info->height * info->width;
+    uint32_t best = info->depth / 2;
+    size_t most = 0;
+    for (uint32_t z = 0; mask != NULL && z < info->depth; z++) {
+        size_t inside = 0;
+        for (size_t i = 0; i < pixels; i++)
+            inside += mask[z * pixels + i] != 0;
+        if (inside > most) {
+            most = inside;
+            best = z;
+        }
+    }
+    return best;
 }
 
 static msfl_status draw_all(const fed_job *job, const float *weights, const uint32_t *chosen, const fed_scores *scores,
@@ -120,14 +143,19 @@ static msfl_status draw_all(const fed_job *job, const float *weights, const uint
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; i < out->n && status == MSFL_OK; i++) {
         s->out = out->pixels + i * bytes;
+        s->slice = slice_of(job->dataset, chosen[i]);
         snprintf(out->names[i], sizeof out->names[i], "test image %u", chosen[i]);
+        if (s->info->depth > 1) {
+            snprintf(out->names[i], sizeof out->names[i], "test volume %u, slice %u", chosen[i], s->slice + 1);
+        }
         out->list[i] = (msfl_report_picture){.pixels = s->out,
                                              .width = s->info->width * s->factor * s->n_panels,
                                              .height = s->info->height * s->factor,
                                              .channels = 3,
                                              .name = out->names[i]};
         msfl_dataset_preview(job->dataset, chosen[i], s->source);
-        s->channels = msfl_dataset_shown(s->info, s->source);
+        const size_t slice = (size_t)s->info->height * s->info->width * s->info->channels;
+        s->channels = msfl_dataset_shown(s->info, s->source + s->slice * slice);
         if (job->is_pixelwise) {
             mask_example(scores, i, s, out->words[i], &out->list[i]);
         } else {
@@ -149,7 +177,7 @@ msfl_status fed_pictures_choose(const fed_job *job, const float *weights, fed_pi
     if (status != MSFL_OK) return status;
     out->pixels = msfl_alloc(size * s.n_panels, FED_PICTURES);
     s.panel = msfl_alloc(size, 1);
-    s.source = msfl_alloc((size_t)info->width * info->height, info->channels);
+    s.source = msfl_alloc((size_t)info->depth * info->width * info->height, info->channels);
     const msfl_indices list = {.at = chosen, .n = out->n};
     status = out->pixels == NULL || s.panel == NULL || s.source == NULL
                  ? MSFL_ERR_MEMORY

@@ -16,7 +16,8 @@
 typedef struct input {
     float *pixels;
     uint32_t n;
-    size_t each; /* floats of one picture */
+    size_t each;       /* floats of one picture */
+    double spacing[3]; /* mm between voxels of a volume; 0: not known */
 } input;
 
 static msfl_status load_one(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
@@ -36,7 +37,14 @@ static msfl_status check_recipe(const msfl_recipe *r, const char *recipe_path, c
             "and 'evaluate'",
             recipe_path);
     }
-    if (r->width == m->width && r->height == m->height && r->channels == m->channels) return MSFL_OK;
+    if (r->depth == m->depth && r->width == m->width && r->height == m->height && r->channels == m->channels) {
+        return MSFL_OK;
+    }
+    if (r->depth > 1 || m->is_volume) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s makes images of %u x %u x %u x %u, and %s takes %u x %u x %u x %u",
+                         recipe_path, r->depth, r->width, r->height, r->channels, model_path, m->depth, m->width,
+                         m->height, m->channels);
+    }
     return msfl_fail(MSFL_ERR_MISMATCH, "%s makes pictures of %u x %u x %u, and %s takes %u x %u x %u", recipe_path,
                      r->width, r->height, r->channels, model_path, m->width, m->height, m->channels);
 }
@@ -67,6 +75,7 @@ static msfl_status load_by_recipe(const msfl_recipe *r, const char *path, msfl_n
         out->pixels = msfl_alloc(pictures.n * out->each, sizeof *out->pixels);
         if (out->pixels == NULL) status = MSFL_NO_MEMORY;
     }
+    memcpy(out->spacing, pictures.spacing, sizeof out->spacing);
     if (status == MSFL_OK) normalise_all(r, &pictures, how, out);
     msfl_pictures_clear(&pictures);
     return status;
@@ -98,6 +107,36 @@ static json_t *prediction_json(const char *path, const float *p, uint32_t n_clas
                      "probability", (double)p[best], "probabilities", probabilities);
 }
 
+/* How much of a volume each structure is: voxels of the recipe's grid, and millilitres where their size is known. */
+static json_t *structures_json(const char *path, const float *p, const msfl_model_info *m, const input *in,
+                               const msfl_model_extra *extra) {
+    uint64_t counts[MSFL_CLASSES_MAX] = {0};
+    for (uint32_t i = 0; i < m->n_targets; i++, p += m->n_classes) {
+        uint32_t best = 0;
+        for (uint32_t c = 1; c < m->n_classes; c++) {
+            if (p[c] > p[best]) best = c;
+        }
+        counts[best]++;
+    }
+    const double ml = in->spacing[0] * in->spacing[1] * in->spacing[2] / 1000;
+    json_t *list = json_array();
+    for (uint32_t c = 1; c < m->n_classes; c++) {
+        json_t *one = json_pack("{s:o, s:I}", "class", class_name(extra, c), "voxels", (json_int_t)counts[c]);
+        if (ml > 0) json_object_set_new(one, "millilitres", json_real(ml * (double)counts[c]));
+        json_array_append_new(list, one);
+    }
+    return json_pack("{s:o, s:o}", "file", msfl_json_string(path), "structures", list);
+}
+
+/* Networks whose answer on single files can be told here. */
+static msfl_status check_answer(const char *model_path, const msfl_model_info *m, bool by_recipe) {
+    if (m->n_classes <= MSFL_CLASSES_MAX && (!m->is_pixelwise || (m->is_volume && by_recipe))) return MSFL_OK;
+    return msfl_fail(MSFL_ERR_UNSUPPORTED,
+                     "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks, and of "
+                     "volumes prepared with --recipe the structures' sizes are told here",
+                     model_path, MSFL_CLASSES_MAX);
+}
+
 msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, bool any_recipe,
                                   const char *const *paths, size_t n_paths, size_t *n_failed, char **result_json) {
     msfl_model *model = NULL;
@@ -118,12 +157,7 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
                            "'evaluate' on a folder",
                            model_path);
     }
-    if (status == MSFL_OK &&
-        (msfl_model_info_borrow(model)->is_pixelwise || msfl_model_info_borrow(model)->n_classes > MSFL_CLASSES_MAX)) {
-        status = msfl_fail(MSFL_ERR_UNSUPPORTED,
-                           "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks",
-                           model_path, MSFL_CLASSES_MAX);
-    }
+    if (status == MSFL_OK) status = check_answer(model_path, msfl_model_info_borrow(model), recipe_path != NULL);
     if (status == MSFL_OK && recipe_path != NULL) status = msfl_recipe_read(recipe_path, &recipe);
     if (status == MSFL_OK && recipe_path != NULL) {
         status = check_recipe(&recipe, recipe_path, model_path, msfl_model_info_borrow(model));
@@ -134,16 +168,17 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
         status = fed_recipe_fits(model_path, &extra, recipe_path != NULL ? hash : NULL,
                                  recipe_path != NULL ? recipe_path : "a single file", any_recipe);
     }
-    if (status == MSFL_OK && msfl_model_info_borrow(model)->is_pixelwise) {
-        status = msfl_fail(MSFL_ERR_UNSUPPORTED, "%s gives classes to pixels; 'evaluate' judges masks", model_path);
+    if (status == MSFL_OK && recipe_path == NULL && msfl_model_info_borrow(model)->is_volume) {
+        status = msfl_fail(MSFL_ERR_USAGE, "%s takes volumes: say with --recipe how they are prepared", model_path);
     }
     if (status == MSFL_OK) status = msfl_trainer_new(model, 1, 1, NULL, &trainer);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(model);
-    in.each = (size_t)m->height * m->width * m->channels;
+    in.each = (size_t)m->depth * m->height * m->width * m->channels;
     in.n = 1;
     in.pixels = msfl_alloc(in.each, sizeof *in.pixels);
-    probabilities = msfl_alloc(MSFL_RECIPE_SLICES_MAX, m->n_classes * sizeof *probabilities);
+    probabilities =
+        msfl_alloc(m->is_pixelwise ? m->n_targets : MSFL_RECIPE_SLICES_MAX, m->n_classes * sizeof *probabilities);
     if (in.pixels == NULL || probabilities == NULL) {
         status = MSFL_ERR_MEMORY;
         goto done;
@@ -161,6 +196,10 @@ msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_pat
         const msfl_samples samples = {.n = in.n, .ctx = &in, .load = load_one};
         status = msfl_predict(trainer, weights, &samples, probabilities, NULL, NULL);
         if (status != MSFL_OK) goto done;
+        if (m->is_pixelwise) { /* one volume */
+            json_array_append_new(list, structures_json(paths[i], probabilities, m, &in, &extra));
+            continue;
+        }
         average(probabilities, in.n, m->n_classes);
         json_t *one = prediction_json(paths[i], probabilities, m->n_classes, &extra);
         if (recipe_path != NULL) json_object_set_new(one, "pictures", json_integer(in.n));

@@ -124,6 +124,7 @@ static json_t *data_json(const fed_job *job) {
                   (int)info->width, "height", (int)info->height, "channels", (int)info->channels, "groups",
                   (int)info->n_groups, "group_key", msfl_json_string(info->group_key), "label_key",
                   msfl_json_string(info->label_key), "split_rule", job->split.how);
+    if (info->depth > 1) json_object_set_new(data, "depth", json_integer(info->depth));
     if (info->shown > 0) json_object_set_new(data, "shown", json_integer(info->shown - 1));
     json_object_set_new(data, "train", json_integer(job->split.train.n));
     json_object_set_new(data, "validation", json_integer(job->split.validation.n));

@@ -187,7 +187,7 @@ static msfl_status make_absolute(const char **path, char **owner) {
 static msfl_status bind_to_data(const run *r, uint8_t hash[MSFL_HASH_BYTES]) {
     const msfl_dataset *dataset = r->job.dataset;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
-    const size_t bytes = (size_t)info->width * info->height * info->channels;
+    const size_t voxels = (size_t)info->depth * info->width * info->height, bytes = voxels * info->channels;
     uint8_t *pixels = msfl_alloc(bytes, 1);
     if (pixels == NULL) return MSFL_ERR_MEMORY;
     msfl_hash h;
@@ -200,7 +200,7 @@ static msfl_status bind_to_data(const run *r, uint8_t hash[MSFL_HASH_BYTES]) {
         msfl_hash_add_u64(&h, msfl_dataset_group(dataset, i));
         msfl_hash_add(&h, pixels, bytes);
         const uint8_t *mask = msfl_dataset_mask(dataset, i);
-        if (mask != NULL && r->job.is_pixelwise) msfl_hash_add(&h, mask, (size_t)info->width * info->height);
+        if (mask != NULL && r->job.is_pixelwise) msfl_hash_add(&h, mask, voxels);
     }
     msfl_hash_final(&h, hash);
     msfl_free(pixels);
@@ -352,10 +352,13 @@ static msfl_status begin_all(run *r) {
 static void tell_setup(const run *r) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(r->job.dataset);
     const msfl_observer *observer = &r->job.observer;
+    char slices[16] = "";
+    if (info->depth > 1) snprintf(slices, sizeof slices, "%ux", info->depth);
     msfl_observe_text(observer, MSFL_EVENT_INFO, "data",
-                      "%u images of %ux%ux%u in %u classes; split %s: %u to train, %u validation, %u test",
-                      info->n_images, info->width, info->height, info->channels, info->n_classes, r->job.split.how,
-                      r->job.split.train.n, r->job.split.validation.n, r->job.split.test.n);
+                      "%u %s of %s%ux%ux%u in %u classes; split %s: %u to train, %u validation, %u test",
+                      info->n_images, info->depth > 1 ? "volumes" : "images", slices, info->width, info->height,
+                      info->channels, info->n_classes, r->job.split.how, r->job.split.train.n,
+                      r->job.split.validation.n, r->job.split.test.n);
     if (info->n_skipped > 0) {
         msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "%u broken images were left out; the report names them",
                           info->n_skipped);

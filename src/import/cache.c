@@ -143,9 +143,13 @@ static void put_head(const msfl_result *r, msfl_buffer *b) {
     msfl_put8(b, r->pictures.slices != NULL);
 }
 
+static uint32_t pictures_max(const msfl_recipe *recipe) {
+    return recipe->depth > 1 ? 1 : MSFL_RECIPE_SLICES_MAX;
+}
+
 static size_t payload_bytes(const msfl_recipe *recipe, uint32_t n, bool has_masks) {
     size_t each = msfl_recipe_picture_bytes(recipe) + sizeof(msfl_print) + (recipe->volumes ? sizeof(uint32_t) : 0);
-    if (has_masks) each += (size_t)recipe->width * recipe->height;
+    if (has_masks) each += msfl_recipe_mask_bytes(recipe);
     return HEAD_BYTES + n * each;
 }
 
@@ -161,7 +165,7 @@ static void put_result(const msfl_recipe *recipe, const msfl_result *r, msfl_buf
     }
     msfl_put_bytes(b, r->pictures.samples, r->pictures.n * msfl_recipe_picture_bytes(recipe));
     if (r->pictures.masks != NULL) {
-        msfl_put_bytes(b, r->pictures.masks, (size_t)r->pictures.n * recipe->width * recipe->height);
+        msfl_put_bytes(b, r->pictures.masks, r->pictures.n * msfl_recipe_mask_bytes(recipe));
     }
     for (uint32_t i = 0; i < r->pictures.n && r->pictures.slices != NULL; i++)
         msfl_put32(b, r->pictures.slices[i]);
@@ -192,14 +196,14 @@ static msfl_status take_result(const msfl_recipe *recipe, const uint8_t *bytes, 
     (void)msfl_get_bytes(&in, HEAD_BYTES - (size_t)(in.at - bytes));
     *found = false;
     if (in.failed || there == NULL || memcmp(there, magic, sizeof magic) != 0 || r.pictures.n == 0 ||
-        r.pictures.n > MSFL_RECIPE_SLICES_MAX || has_slices != recipe->volumes ||
+        r.pictures.n > pictures_max(recipe) || has_slices != recipe->volumes ||
         length != payload_bytes(recipe, r.pictures.n, has_masks)) {
         return MSFL_OK;
     }
     memcpy(r.patient, patient, sizeof r.patient);
     memcpy(r.facts.scanner, scanner, sizeof r.facts.scanner);
     size_t samples = r.pictures.n * msfl_recipe_picture_bytes(recipe);
-    size_t masks = has_masks ? (size_t)r.pictures.n * recipe->width * recipe->height : 0;
+    size_t masks = has_masks ? r.pictures.n * msfl_recipe_mask_bytes(recipe) : 0;
     r.prints = msfl_alloc(r.pictures.n, sizeof *r.prints);
     r.pictures.samples = msfl_alloc(samples, 1);
     if (has_masks) r.pictures.masks = msfl_alloc(masks, 1);
@@ -241,7 +245,7 @@ msfl_status msfl_cache_get(const msfl_cache *c, const msfl_recipe *recipe, const
     if (path == NULL) return MSFL_NO_MEMORY;
     uint8_t *bytes = NULL, *opened = NULL, check[MSFL_HASH_BYTES];
     size_t length = 0, extra = c->seal ? MSFL_AEAD_NONCE_BYTES + MSFL_AEAD_TAG_BYTES : MSFL_HASH_BYTES;
-    size_t most = payload_bytes(recipe, MSFL_RECIPE_SLICES_MAX, true) + extra;
+    size_t most = payload_bytes(recipe, pictures_max(recipe), true) + extra;
     msfl_status status = msfl_file_exists(path) ? msfl_file_read(path, most, &bytes, &length) : MSFL_ERR_MISSING;
     msfl_free(path);
     if (status == MSFL_ERR_MEMORY) return status;

@@ -110,7 +110,7 @@ static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const 
     json_t *source = json_object();
     if (source == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory");
     msfl_status status = msfl_traits_source(job->facts, job->n_samples, source);
-    double values = (double)job->n * job->recipe.width * job->recipe.height * job->recipe.channels;
+    double values = (double)job->n * (double)msfl_recipe_mask_bytes(&job->recipe) * job->recipe.channels;
     int failed = json_object_set_new(m, "label_key", msfl_json_string(job->items.label_key));
     failed |= json_object_set_new(m, "patient_key", msfl_json_string(patient_key(job)));
     failed |= json_object_set_new(m, "samples", json_integer((json_int_t)job->n_samples));
@@ -170,7 +170,7 @@ static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, 
             warn(warnings, "near copies are not known: more than %d pictures, or so many alike that it tells nothing",
                  MSFL_PRINTS_MAX);
     }
-    double values = (double)job->n * job->recipe.width * job->recipe.height * job->recipe.channels;
+    double values = (double)job->n * (double)msfl_recipe_mask_bytes(&job->recipe) * job->recipe.channels;
     if ((double)job->n_clipped > 0.01 * values) {
         failed |= warn(warnings, "%.1f %% of the values lie beyond the recipe's range of %g to %g and became its ends",
                        100 * (double)job->n_clipped / values, job->recipe.low, job->recipe.high);

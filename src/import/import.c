@@ -44,6 +44,7 @@ msfl_status msfl_recipe_describe(const char *path, char **json) {
     if (status != MSFL_OK) return status;
     json_t *out = json_pack("{s:i, s:i, s:i, s:i, s:[f, f]}", "width", (int)r.width, "height", (int)r.height,
                             "channels", (int)r.channels, "bits", (int)r.bits, "range", r.low, r.high);
+    if (out != NULL && r.depth > 1) json_object_set_new(out, "depth", json_integer(r.depth));
     status = out == NULL ? MSFL_NO_MEMORY : put_recipe(&r, out, "text", "hash");
     if (status == MSFL_OK) status = msfl_json_text(out, false, json);
     json_decref(out);
@@ -106,6 +107,9 @@ static msfl_status find_in_dataset(msfl_import_job *job) {
     msfl_status status = msfl_dataset_open(o->data, &d, &job->dataset);
     if (status != MSFL_OK) return status;
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
+    if (info->depth > 1) {
+        return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s is a set of volumes, and a set is not imported again", o->data);
+    }
     msfl_items *items = &job->items;
     bool is_array = strncmp(info->kind, "npz", 3) == 0;
     if (job->recipe.volumes || (!is_array && (o->masks != NULL || o->labels != NULL || o->patient != NULL))) {
@@ -370,7 +374,8 @@ static void job_clear(msfl_import_job *job) {
 
 static msfl_status begin_store(msfl_import_job *job) {
     const msfl_recipe *r = &job->recipe;
-    const msfl_store_shape shape = {.width = r->width,
+    const msfl_store_shape shape = {.depth = r->depth,
+                                    .width = r->width,
                                     .height = r->height,
                                     .channels = r->channels,
                                     .bits = r->bits,

@@ -34,6 +34,7 @@ static void shrink(const msfl_recipe *r, const uint8_t *picture, size_t n, doubl
 
 void msfl_print_of(const msfl_recipe *r, const msfl_pictures *pictures, uint32_t index, msfl_print *out) {
     const uint8_t *picture = pictures->samples + index * msfl_recipe_picture_bytes(r);
+    if (r->depth > 1) picture += r->depth / 2 * (msfl_recipe_picture_bytes(r) / r->depth); /* its middle slice */
     double areas[SIDE * ACROSS];
     *out = (msfl_print){0};
     /* Where a picture is flat, noise would decide. */

@@ -71,13 +71,14 @@ msfl_status msfl_bench_train_run(const msfl_bench_train_options *o, const msfl_o
     *out = (msfl_bench_train){0};
     msfl_model *model;
     msfl_trainer *trainer = NULL;
-    msfl_status status = msfl_model_new(o->model, o->height, o->width, o->channels, o->n_classes, &model);
+    msfl_status status =
+        msfl_model_new_volume(o->model, o->depth, o->height, o->width, o->channels, o->n_classes, &model);
     if (status != MSFL_OK) return status;
     const msfl_model_info *info = msfl_model_info_borrow(model);
     noise n = {.batch = o->batch,
                .n_classes = info->n_classes,
                .n_targets = info->n_targets,
-               .size = (size_t)info->height * info->width * info->channels};
+               .size = (size_t)info->depth * info->height * info->width * info->channels};
     const msfl_samples samples = {.n = STEPS * o->batch, .ctx = &n, .load = load};
     float *weights = msfl_alloc(info->n_values, sizeof *weights);
     float *probabilities = NULL;
@@ -94,7 +95,8 @@ msfl_status msfl_bench_train_run(const msfl_bench_train_options *o, const msfl_o
     for (size_t i = 0; i < o->batch * n.size; i++)
         n.pixels[i] = (float)msfl_seeded_normal(&g);
     msfl_model_init(model, 1, weights);
-    msfl_bench_train r = {.height = info->height,
+    msfl_bench_train r = {.depth = info->is_volume ? info->depth : 0,
+                          .height = info->height,
                           .width = info->width,
                           .channels = info->channels,
                           .n_classes = info->n_classes,
@@ -116,12 +118,15 @@ done:
 }
 
 msfl_status msfl_bench_train_json(const msfl_bench_train *r, char **text) {
-    return measure_json_take(json_pack("{s:s,s:[i,i,i],s:i,s:i,s:i,s:I,s:f,s:f,s:f,s:I,s:I,s:i}", "model", r->model,
-                                       "input", (int)r->height, (int)r->width, (int)r->channels, "classes",
-                                       (int)r->n_classes, "batch", (int)r->batch, "threads", (int)r->threads, "values",
-                                       (json_int_t)r->values, "train_images_per_second", r->train_ips,
-                                       "train_images_per_cpu_second", r->train_cpu_ips, "predict_images_per_second",
-                                       r->predict_ips, "trainer_bytes", (json_int_t)r->trainer_bytes, "peak_bytes",
-                                       (json_int_t)r->peak_bytes, "runs", (int)r->n_runs),
-                             text);
+    json_t *input = r->depth == 0 ? json_array() : json_pack("[i]", (int)r->depth);
+    json_array_append_new(input, json_integer(r->height));
+    json_array_append_new(input, json_integer(r->width));
+    json_array_append_new(input, json_integer(r->channels));
+    return measure_json_take(
+        json_pack("{s:s,s:o,s:i,s:i,s:i,s:I,s:f,s:f,s:f,s:I,s:I,s:i}", "model", r->model, "input", input, "classes",
+                  (int)r->n_classes, "batch", (int)r->batch, "threads", (int)r->threads, "values",
+                  (json_int_t)r->values, "train_images_per_second", r->train_ips, "train_images_per_cpu_second",
+                  r->train_cpu_ips, "predict_images_per_second", r->predict_ips, "trainer_bytes",
+                  (json_int_t)r->trainer_bytes, "peak_bytes", (json_int_t)r->peak_bytes, "runs", (int)r->n_runs),
+        text);
 }

@@ -15,6 +15,7 @@ enum {
     NN_CLASSES_MAX = 1024,
     NN_WINDOW_MAX = 31,                 /* side of a kernel or pool, and stride */
     NN_ACTIVATION_VALUES_MAX = 1 << 28, /* values of one layer's output for one image */
+    NN_TARGETS_MAX = 1 << 24,           /* pixels of an image that get classes */
     NN_YAML_BYTES_MAX = 60000
 };
 

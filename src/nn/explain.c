@@ -57,7 +57,7 @@ msfl_status msfl_explain(msfl_trainer *t, const float *weights, const float *pix
     const nn_arch *arch = net->arch;
     uint32_t target = target_layer(arch);
     memset(map, 0, (size_t)arch->input.h * arch->input.w * sizeof *map);
-    if (arch->is_pixelwise || target + 1 >= arch->n_layers || class_index >= arch->n_classes) {
+    if (arch->is_pixelwise || arch->is_volume || target + 1 >= arch->n_layers || class_index >= arch->n_classes) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED, "%s: there is no map of places for class %u of this network", arch->name,
                          class_index);
     }

@@ -375,6 +375,9 @@ msfl_status nn_arch_resolve(const char *name, nn_arch *arch) {
         return msfl_fail(MSFL_ERR_MISMATCH, "%s: the last layer gives classes to %s %s, the image has %s", name, given,
                          arch->is_volume ? "voxels" : "pixels", there);
     }
+    if (arch->is_pixelwise && arch->n_targets > NN_TARGETS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "%s: classes for more than %d pixels of an image", name, NN_TARGETS_MAX);
+    }
     if (last->filters != arch->n_classes) {
         return msfl_fail(MSFL_ERR_MISMATCH,
                          "%s: the last layer has %u %s, but there are %u classes; write '%s: "

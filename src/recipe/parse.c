@@ -330,13 +330,15 @@ static msfl_status read_store(parser *p, const msfl_yaml *node) {
 
 static msfl_status finish(parser *p, const msfl_yaml *root) {
     msfl_recipe *r = p->r;
-    if (!p->is_flat) {
-        return msfl_yaml_fail(p->name, root, "a network takes pictures: a recipe for volumes needs a step slices");
-    }
     if (!p->is_sized) {
         return msfl_yaml_fail(p->name, root,
                               "the size of what comes out is not known: end with resize or fit, behind resample and "
-                              "orient");
+                              "orient%s",
+                              p->is_flat ? "" : "; or take slices of the volume");
+    }
+    r->depth = p->is_flat ? 1 : p->size[2];
+    if (!p->is_flat && r->depth < 2) {
+        return msfl_yaml_fail(p->name, root, "a volume of one slice comes out; use a step slices for pictures");
     }
     if (isnan(r->low)) {
         return msfl_yaml_fail(p->name, root,
@@ -350,6 +352,10 @@ static msfl_status finish(parser *p, const msfl_yaml *root) {
         return msfl_yaml_fail(p->name, root,
                               "%u sequences with %u neighbours on either side are %u channels; at most %d",
                               r->n_sequences, r->neighbours, r->channels, MSFL_RECIPE_CHANNELS_MAX);
+    }
+    uint64_t values = (uint64_t)r->width * r->height * r->depth * r->channels; /* below 2^40 */
+    if (!p->is_flat && values > MSFL_RECIPE_VALUES_MAX) {
+        return msfl_yaml_fail(p->name, root, "volumes of more than %d values come out", MSFL_RECIPE_VALUES_MAX);
     }
     return MSFL_OK;
 }

@@ -14,8 +14,9 @@ enum {
     MSFL_RECIPE_NEIGHBOURS_MAX = (MSFL_RECIPE_CHANNELS_MAX - 1) / 2,
     MSFL_RECIPE_NAME_BYTES = 64,
     MSFL_RECIPE_BYTES_MAX = 1 << 16,
-    MSFL_RECIPE_SIDE_MAX = 4096,  /**< pixels of a side after `fit` or `resize` */
-    MSFL_RECIPE_SLICES_MAX = 1024 /**< of one volume */
+    MSFL_RECIPE_SIDE_MAX = 4096,     /**< pixels of a side after `fit` or `resize` */
+    MSFL_RECIPE_SLICES_MAX = 1024,   /**< of one volume */
+    MSFL_RECIPE_VALUES_MAX = 1 << 26 /**< of a volume that comes out */
 };
 
 typedef enum msfl_step_kind {
@@ -84,6 +85,7 @@ typedef struct msfl_recipe {
     double low, high;                 /**< values that the smallest and the largest sample stand for */
     uint32_t width, height, channels; /**< of the pictures that come out */
     uint32_t neighbours;              /**< of its step slices; each sequence has 2 x neighbours + 1 channels */
+    uint32_t depth;                   /**< slices of the volume that comes out; 1: pictures */
     uint8_t hash[MSFL_HASH_BYTES];    /**< of the canonical text */
 } msfl_recipe;
 

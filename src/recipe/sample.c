@@ -290,7 +290,11 @@ void msfl_pictures_clear(msfl_pictures *p) {
 }
 
 size_t msfl_recipe_picture_bytes(const msfl_recipe *r) {
-    return (size_t)r->width * r->height * r->channels * (r->bits / 8);
+    return msfl_recipe_mask_bytes(r) * r->channels * (r->bits / 8);
+}
+
+size_t msfl_recipe_mask_bytes(const msfl_recipe *r) {
+    return (size_t)r->width * r->height * r->depth;
 }
 
 msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_pictures *out) {
@@ -300,8 +304,11 @@ msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_p
         return msfl_fail(MSFL_ERR_MISMATCH, "%u x %u pixels came out of a recipe for %u x %u", first->sides[0],
                          first->sides[1], r->width, r->height);
     }
-    msfl_pictures p = {.n = first->sides[2] / each};
-    size_t pixels = (size_t)r->width * r->height;
+    if (r->depth > 1 && first->sides[2] != r->depth) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%u slices came out of a recipe for %u", first->sides[2], r->depth);
+    }
+    msfl_pictures p = {.n = r->depth > 1 ? 1 : first->sides[2] / each};
+    size_t pixels = msfl_recipe_mask_bytes(r);
     p.samples = msfl_alloc(p.n, msfl_recipe_picture_bytes(r));
     if (s->has_mask) p.masks = msfl_alloc(p.n, pixels);
     if (r->volumes) p.slices = msfl_alloc(p.n, sizeof *p.slices);
@@ -309,10 +316,11 @@ msfl_status msfl_sample_store(const msfl_recipe *r, const msfl_sample *s, msfl_p
         msfl_pictures_clear(&p);
         return MSFL_NO_MEMORY;
     }
-    if (r->volumes) memcpy(p.slices, s->slices, p.n * sizeof *p.slices); /* at most MSFL_RECIPE_SLICES_MAX */
+    if (r->volumes && r->depth == 1)
+        memcpy(p.slices, s->slices, p.n * sizeof *p.slices); /* at most MSFL_RECIPE_SLICES_MAX */
     p.spacing[0] = first->spacing[0];
     p.spacing[1] = first->spacing[1];
-    p.spacing[2] = r->volumes ? s->between : 0;
+    p.spacing[2] = r->depth > 1 ? first->spacing[2] : r->volumes ? s->between : 0;
     const double top = r->bits == 8 ? 255 : 65535, scale = top / (r->high - r->low);
     for (size_t channel = 0; channel < (size_t)p.n * r->channels; channel++) {
         size_t picture = channel / r->channels, k = channel % r->channels;

@@ -30,16 +30,18 @@ msfl_status msfl_sample_run(const msfl_recipe *recipe, const char *name, msfl_sa
 /** Pictures that a sample has become. Zero-initialise; msfl_pictures_clear when done. */
 typedef struct msfl_pictures {
     uint32_t n;
-    uint8_t *samples;   /**< n x height x width x channels of uint8_t or little-endian uint16_t by the recipe's bits */
-    uint8_t *masks;     /**< n x height x width; NULL: none */
-    uint32_t *slices;   /**< of a volume: which slice each picture is of it; NULL: of none */
-    double spacing[3];  /**< mm between columns, rows, and the volume's slices; 0: not known */
+    uint8_t *samples;  /**< n x (depth x) height x width x channels of uint8_t or little-endian uint16_t by the recipe's
+                          bits */
+    uint8_t *masks;    /**< n x (depth x) height x width; NULL: none */
+    uint32_t *slices;  /**< of a volume: which slice each picture is of it (0 of a whole one); NULL: of none */
+    double spacing[3]; /**< mm between columns, rows, and the volume's slices; 0: not known */
     uint64_t n_clipped; /**< values beyond the recipe's range, which became its ends */
 } msfl_pictures;
 void msfl_pictures_clear(msfl_pictures *p);
 
-/** Bytes of one picture's samples. */
+/** Bytes of one picture's (or volume's) samples, and of its mask. */
 size_t msfl_recipe_picture_bytes(const msfl_recipe *recipe);
+size_t msfl_recipe_mask_bytes(const msfl_recipe *recipe);
 
 /** Values to samples: round((v - low) / (high - low) x full scale), halves up. The sample must have run. Channels are
  *  sequence after sequence, and of each the slices in their order, the picture's own in the middle. */

@@ -85,8 +85,9 @@ def ours_is_theirs(model):
                 read |= sources
             assert before - read == {layers[-1]["name"]} == {config["config"]["output_layers"][0][0]}
             assert config["config"]["input_layers"] == [[layers[0]["name"], 0, 0]]
-        assert layers[0]["config"]["batch_input_shape"] == [None, info["height"], info["width"], info["channels"]]
-        assert layers[-1]["class_name"] in ("Dense", "Conv2D") and layers[-1]["config"]["activation"] == "softmax"
+        sides = [info[side] for side in ("depth", "height", "width", "channels") if side in info]
+        assert layers[0]["config"]["batch_input_shape"] == [None, *sides]
+        assert layers[-1]["class_name"] in ("Dense", "Conv2D", "Conv3D") and layers[-1]["config"]["activation"] == "softmax"
         assert layers[-1]["config"].get("units", layers[-1]["config"].get("filters")) == info["n_classes"]
         names = [layer["config"]["name"] for layer in layers[1:]]
         assert names == [text(n) for n in file["model_weights"].attrs["layer_names"]]
@@ -265,13 +266,19 @@ def graph_refusals():
     refuse("only Sequential and Functional", lambda c, l, by: c.update(class_name="Model2"))
 
 
-GRAPHS = ["resnet8", "unet2d"]
+GRAPHS = ["resnet8", "unet2d", "unet3d"]
 graph_refusals()
 for built_in in ["cnn-small", "medsecurefl-2022", *GRAPHS]:
     ours_is_theirs(built_in)
 with open(path("everything.yaml"), "w") as out:
     out.write(YAML)
 ours_is_theirs(path("everything.yaml"))
+with open(path("volumes.yaml"), "w") as out:
+    out.write("name: volumes\ninput: {depth: 9, height: 10, width: 8, channels: 2}\nclasses: 3\nlayers:\n"
+              "  - conv: {filters: 4, kernel: [1, 3, 2], stride: [2, 1, 1], padding: same}\n  - batch_norm\n"
+              "  - avg_pool: {size: [2, 3, 1]}\n  - upsample: {size: [1, 2, 3]}\n  - max_pool\n  - global_avg_pool\n"
+              "  - dense: {units: classes}\n")
+ours_is_theirs(path("volumes.yaml"))
 theirs_is_ours()
 refusals()
 print("ok")

@@ -354,7 +354,10 @@ class RecipeTest(CliTest):
 
     def test_refusals_say_where(self):
         cases = [("recipe: 2\ninput: picture\nsteps: [{resize: {size: [4, 4]}}]", "version 2"),
-                 ("recipe: 1\ninput: volume\nsteps: [{resize: {size: [4, 4, 4]}}]", "needs a step slices"),
+                 ("recipe: 1\ninput: volume\nsteps: [{resize: {size: [4, 4, 1]}}]", "a volume of one slice comes out"),
+                 ("recipe: 1\ninput: volume\nsteps: [{percentiles: {low: 1, high: 99}}]", "or take slices of the volume"),
+                 ("recipe: 1\ninput: volume\nsteps: [{resize: {size: [4096, 4096, 5]}}]\nstore: {range: [0, 1]}",
+                  "more than 67108864 values"),
                  ("recipe: 1\ninput: picture\nsteps: [{slices: {axis: axial}}]", "is for volumes"),
                  ("recipe: 1\ninput: picture\nsteps: [{zscore: {}}]", "the size of what comes out"),
                  ("recipe: 1\ninput: volume\nsteps: [{slices: {axis: axial}}]", "orient: RAS"),

@@ -1,4 +1,4 @@
-"""Networks that are graphs against PyTorch in double precision: the built-in residual networks and U-Net, read from their
+"""Networks that are graphs against PyTorch in double precision: the built-in residual networks and U-Nets, read from their
 canonical descriptions, under every loss; and a proximal term."""
 import os
 import re
@@ -51,14 +51,14 @@ def layers_of(yaml):
     return layers
 
 
-def numbers(text):
+def numbers(text, sides):
     values = [int(n) for n in re.findall(r"\d+", text)]
-    return values * 2 if len(values) == 1 else values
+    return values * sides if len(values) == 1 else values
 
 
 def same(x, kernel, stride):
     pads = []
-    for size, k, s in ((x.shape[3], kernel[1], stride[1]), (x.shape[2], kernel[0], stride[0])):
+    for size, k, s in reversed(list(zip(x.shape[2:], kernel, stride))):  # the last side comes first
         p = max((-(-size // s) - 1) * s + k - size, 0)
         pads += [p // 2, p - p // 2]
     return F.pad(x, pads)
@@ -84,18 +84,19 @@ class Net:
         return tensor
 
     def forward(self, x):
-        made, before = {}, x.permute(0, 3, 1, 2)
+        made, before, sides = {}, x.movedim(-1, 1), x.dim() - 2
+        conv, pool = (F.conv2d, F.max_pool2d) if sides == 2 else (F.conv3d, F.max_pool3d)
         for number, (kind, keys) in enumerate(self.layers):
             y = made[keys["from"]] if "from" in keys else before
             if kind == "conv":
-                kernel, stride = numbers(keys["kernel"]), numbers(keys["stride"])
+                kernel, stride = numbers(keys["kernel"], sides), numbers(keys["stride"], sides)
                 filters = self.classes if keys["filters"] == "classes" else int(keys["filters"])
-                fan_in = kernel[0] * kernel[1] * y.shape[1]
+                fan_in = int(np.prod(kernel)) * y.shape[1]
                 w = self.take(*kernel, y.shape[1], filters, spread=(2.0 / fan_in) ** 0.5)
                 bias = self.take(filters, spread=0.2) if keys["bias"] == "true" else None
                 if keys["padding"] == "same":
                     y = same(y, kernel, stride)
-                y = F.conv2d(y, w.permute(3, 2, 0, 1), bias, stride=stride)
+                y = conv(y, w.movedim((-1, -2), (0, 1)), bias, stride=stride)
             elif kind == "dense":
                 w = self.take(y.shape[1], self.classes, spread=(2.0 / y.shape[1]) ** 0.5)
                 y = y @ w + self.take(self.classes, spread=0.2)
@@ -104,21 +105,21 @@ class Net:
                 gamma, beta = self.take(c, spread=0.1, middle=1.0), self.take(c, spread=0.1)
                 y = F.group_norm(y, int(keys["groups"]), gamma, beta, float(keys["epsilon"]))
             elif kind == "max_pool":
-                y = F.max_pool2d(y, numbers(keys["size"]), numbers(keys["stride"]))
+                y = pool(y, numbers(keys["size"], sides), numbers(keys["stride"], sides))
             elif kind == "global_avg_pool":
-                y = y.mean((2, 3))
+                y = y.flatten(2).mean(2)
             elif kind == "add":
                 y = y + made[keys["with"]]
             elif kind == "concat":
                 y = torch.cat([y, made[keys["with"]]], 1)
             elif kind == "upsample":
-                y = F.interpolate(y, scale_factor=numbers(keys["size"]), mode="nearest")
+                y = F.interpolate(y, scale_factor=numbers(keys["size"], sides), mode="nearest")
             else:
                 raise AssertionError(kind)
             if keys.get("activation") == "relu":
                 y = F.relu(y)
             made[keys["name"]] = before = y
-        return before.permute(0, 2, 3, 1) if before.dim() == 4 else before
+        return before.movedim(1, -1)
 
 
 def loss_of(z, y, focal, weights, dice):
@@ -133,14 +134,16 @@ def loss_of(z, y, focal, weights, dice):
         log_p = F.log_softmax(logits, -1).gather(-1, labels[..., None])[..., 0]
         total = total + -(w[labels] * log_p).sum() / w[labels].sum()
         t = F.one_hot(labels, z.shape[-1])
-        d = (2 * (p * t).sum((0, 1)) + 1) / ((p + t).sum((0, 1)) + 1)
-        there = t.sum((0, 1))[1:] > 0
+        p, t = p.flatten(0, -2), t.flatten(0, -2)
+        d = (2 * (p * t).sum(0) + 1) / ((p + t).sum(0) + 1)
+        there = t.sum(0)[1:] > 0
         if there.any():
             total = total + dice * (1 - d[1:][there].mean())
     return total / len(z)
 
 
 worst = {}
+SIDES = ("depth", "height", "width", "channels")
 
 
 def close(what, ours, theirs, bound):
@@ -158,17 +161,18 @@ def probe(mode, *options):
 def check(model, shape, classes, n, focal=0.0, weights=None, dice=0.0, steps=0):
     rng = np.random.RandomState(3)
     weights = weights or [1.0] * classes
-    yaml = re.sub(r"input: .*", "input: {height: %d, width: %d, channels: %d}" % shape, description(model))
+    sizes = ", ".join(f"{k}: {v}" for k, v in zip(SIDES[-len(shape):], shape))
+    yaml = re.sub(r"input: .*", "input: {" + sizes + "}", description(model))
     yaml = re.sub(r"classes: \d+", f"classes: {classes}", yaml, count=1)
     with open(path("sized.yaml"), "w") as file:
         file.write(yaml)
     x = rng.randn(n, *shape).astype(np.float32)
     X = torch.tensor(x.astype(np.float64))
-    first = Net(yaml, shape[2], classes, rng=rng)
+    first = Net(yaml, shape[-1], classes, rng=rng)
     z = first.forward(X)
     vector = np.concatenate(first.made)
     y = rng.randint(0, classes, z.shape[:-1]).astype(np.uint32)
-    if z.dim() == 4:
+    if z.dim() > 2:
         y = np.where(rng.rand(*y.shape) < 0.5, 0, y).astype(np.uint32)
         y[0][y[0] == classes - 1] = 0  # a class that is not in this image
         y[1][...] = 0  # nothing
@@ -179,7 +183,7 @@ def check(model, shape, classes, n, focal=0.0, weights=None, dice=0.0, steps=0):
     options = [f"focal={focal}", f"dice={dice}"] + [f"weight{i}={v}" for i, v in enumerate(weights)]
     theirs = F.softmax(z, -1).detach().numpy()
     close("prediction", np.frombuffer(probe("predict"), "<f4").reshape(theirs.shape), theirs, 2e-5)
-    net = Net(yaml, shape[2], classes, vector)
+    net = Net(yaml, shape[-1], classes, vector)
     loss = loss_of(net.forward(X), Y, focal, weights, dice)
     loss.backward()
     out = probe("gradient", *options)
@@ -188,13 +192,13 @@ def check(model, shape, classes, n, focal=0.0, weights=None, dice=0.0, steps=0):
     close("gradient", np.frombuffer(out[8:8 + 4 * vector.size], "<f4"), gradient, 2e-4)
     if steps == 0:
         return
-    net = Net(yaml, shape[2], classes, vector)
+    net = Net(yaml, shape[-1], classes, vector)
     net.forward(X)
     start = [t.detach().clone() for t in net.tensors]
     now = vector
     velocity = np.zeros(vector.size)
     for _ in range(steps):  # SGD, with mu (w - w0) in the gradient
-        net = Net(yaml, shape[2], classes, now)
+        net = Net(yaml, shape[-1], classes, now)
         loss = loss_of(net.forward(X), Y, focal, weights, dice)
         loss = loss + 0.5 * 0.3 * sum(((t - t0) ** 2).sum() for t, t0 in zip(net.tensors, start))
         loss.backward()
@@ -210,5 +214,7 @@ check("resnet18", (33, 28, 3), 2, 2)
 check("unet2d", (16, 24, 1), 3, 9, dice=1.0, steps=2)
 check("unet2d", (24, 16, 3), 2, 4, weights=[0.5, 2.0])
 check("unet2d", (8, 16, 1), 4, 3, dice=2.0, weights=[0.5, 2.0, 1.0, 1.0])
+check("unet3d", (8, 16, 8, 1), 3, 5, dice=1.0, steps=2)
+check("unet3d", (16, 8, 8, 2), 2, 3, weights=[0.5, 2.0], dice=0.5)
 for what, error in worst.items():
     print(f"{what}: largest relative error {error:.2g}")

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (text == NULL) return 0;
     if (msfl_augment_parse(text, &a) == MSFL_OK) {
         if (msfl_augment_check(&a) != MSFL_OK) abort();
-        if (msfl_pixels_augment(picture, 8, SIDE, SIDE, 1, &a, size, pixels) != MSFL_OK) abort();
+        if (msfl_pixels_augment(picture, 8, SIDE, SIDE, 1, &a, size, 0, pixels) != MSFL_OK) abort();
         msfl_mask_augment(picture, SIDE, SIDE, &a, size, mask);
         for (int i = 0; i < SIDE * SIDE; i++) {
             if (!(pixels[i] > -5 && pixels[i] < 5)) abort();

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     if (text == NULL) return 0;
     if (msfl_store_parse("fuzz", text, n, &m) == MSFL_OK) {
         msfl_store_shape s = msfl_store_shape_of(m);
-        if (s.width == 0 || s.height == 0 || s.channels == 0 || (s.bits != 8 && s.bits != 16)) abort();
+        if (s.depth == 0 || s.width == 0 || s.height == 0 || s.channels == 0 || (s.bits != 8 && s.bits != 16)) abort();
         if (!(s.high > s.low)) abort();
         n_classes = json_array_size(json_object_get(m, "classes"));
     }

@@ -110,7 +110,8 @@ static int run(const char *mode, int argc, char **argv) {
     uint8_t *bytes;
     size_t length;
     TRY(msfl_file_read(argv[1], (size_t)1 << 31, &bytes, &length));
-    input in = {.image_floats = (size_t)info->height * info->width * info->channels, .n_targets = info->n_targets};
+    input in = {.image_floats = (size_t)info->depth * info->height * info->width * info->channels,
+                .n_targets = info->n_targets};
     memcpy(&in.n, bytes, sizeof in.n);
     in.labels = (const uint32_t *)(const void *)(bytes + 4);
     in.images = (const float *)(const void *)(in.labels + in.n * in.n_targets);

@@ -23,7 +23,7 @@ static void draw(uint8_t picture[N]) {
 static void augment(const char *words, uint64_t seed, const uint8_t *picture, float *out) {
     msfl_augment a;
     assert_int_equal(msfl_augment_parse(words, &a), MSFL_OK);
-    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, out), MSFL_OK);
+    assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 0, out), MSFL_OK);
 }
 
 static double mean_of(const float *x) {
@@ -143,7 +143,7 @@ static void masks_move_with_pictures(void **state) {
         MSFL_OK);
     for (uint64_t seed = 1; seed <= 30; seed++) {
         int n = 0, wrong = 0;
-        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &words, seed, a), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &words, seed, 0, a), MSFL_OK);
         msfl_mask_augment(mask, H, W, &words, seed, moved);
         for (int i = 0; i < N; i++) {
             n += moved[i] == 1;
@@ -156,6 +156,30 @@ static void masks_move_with_pictures(void **state) {
     msfl_mask_augment(mask, H, W, &nothing, 1, moved);
     for (int i = 0; i < N; i++)
         assert_int_equal(moved[i], mask[i]);
+}
+
+/* Of a volume every slice is moved alike, and has noise of its own. */
+static void slices_move_together(void **state) {
+    (void)state;
+    uint8_t picture[N];
+    float first[N], third[N];
+    msfl_augment a;
+    draw(picture);
+    assert_int_equal(msfl_augment_parse("strong,noise=0", &a), MSFL_OK);
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 0, first), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 2, third), MSFL_OK);
+        assert_memory_equal(first, third, sizeof first);
+    }
+    /* How much noise there is, is drawn too: in most pictures enough to be seen. */
+    a.noise = 0.2f;
+    int different = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 0, first), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(picture, 8, H, W, 1, &a, seed, 2, third), MSFL_OK);
+        different += distance(first, third) > 0.02;
+    }
+    assert_in_range(different, 14, 20);
 }
 
 static void words_are_checked(void **state) {
@@ -193,8 +217,9 @@ static void words_are_checked(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_kind_repeats_and_differs), cmocka_unit_test(intensities),
-                                       cmocka_unit_test(cutout_is_one_grey_rectangle),
-                                       cmocka_unit_test(masks_move_with_pictures), cmocka_unit_test(words_are_checked)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_repeats_and_differs), cmocka_unit_test(intensities),
+        cmocka_unit_test(cutout_is_one_grey_rectangle),   cmocka_unit_test(masks_move_with_pictures),
+        cmocka_unit_test(slices_move_together),           cmocka_unit_test(words_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

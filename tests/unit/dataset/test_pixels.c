@@ -85,7 +85,7 @@ static void geometry_is_what_it_says(void **state) {
     for (size_t c = 0; c < 3; c++) {
         for (uint64_t seed = 0; seed < 10; seed++) {
             float out[SIDE * SIDE];
-            assert_int_equal(msfl_pixels_augment(p, 8, SIDE, SIDE, 1, &cases[c].augment, seed, out), MSFL_OK);
+            assert_int_equal(msfl_pixels_augment(p, 8, SIDE, SIDE, 1, &cases[c].augment, seed, 0, out), MSFL_OK);
             double best = 1e9;
             enum { STEPS = 200 };
             for (int u = -STEPS; u <= STEPS; u++) {
@@ -110,7 +110,7 @@ static void geometry_is_what_it_says(void **state) {
     int mirrored = 0;
     for (uint64_t seed = 0; seed < 64; seed++) {
         float out[SIDE * SIDE];
-        assert_int_equal(msfl_pixels_augment(p, 8, SIDE, SIDE, 1, &mirror, seed, out), MSFL_OK);
+        assert_int_equal(msfl_pixels_augment(p, 8, SIDE, SIDE, 1, &mirror, seed, 0, out), MSFL_OK);
         bool same = true, flipped = true;
         for (int i = 0; i < SIDE * SIDE; i++) {
             same &= fabs((double)out[i] - p[i] / 255.0) < 1e-5;

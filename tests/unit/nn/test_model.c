@@ -124,9 +124,9 @@ static void graphs_round_trip(void **state) {
     assert_non_null(
         strstr(msfl_error_message(), "layer 'concat1' cannot join 8 x 12 x 6 with 'a', which is 9 x 12 x 4"));
     msfl_model_free(model);
-    static const char *const names[] = {"resnet8", "resnet18", "unet2d"};
-    static const uint64_t values[] = {77234, 11171266, 487730};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"resnet8", "resnet18", "unet2d", "unet3d"};
+    static const uint64_t values[] = {77234, 11171266, 487730, 365546};
+    for (int i = 0; i < 4; i++) {
         assert_ok(msfl_model_new(names[i], 0, 0, 0, 0, &model));
         assert_int_equal(msfl_model_info_borrow(model)->n_values, values[i]);
         again = model_of(msfl_model_yaml(model));
@@ -139,6 +139,39 @@ static void graphs_round_trip(void **state) {
     msfl_model_free(model);
     assert_ok(msfl_model_new("resnet8", 256, 256, 4, 2, &model));
     msfl_model_free(model);
+}
+
+static void volumes(void **state) {
+    (void)state;
+    static const char net[] =
+        "name: v\ninput: {depth: 6, height: 8, width: 10, channels: 2}\nclasses: 3\nlayers:\n"
+        "  - conv: {filters: 4, kernel: [1, 3, 5], stride: [1, 2, 1], padding: same}\n"
+        "  - max_pool\n  - upsample: {size: [2, 1, 1]}\n  - flatten\n  - dense: {units: classes}\n";
+    msfl_model *model = model_of(net), *other;
+    const msfl_model_info *info = msfl_model_info_borrow(model);
+    assert_true(info->is_volume);
+    assert_int_equal(info->depth, 6);
+    const msfl_tensor *kernel = msfl_model_tensor(model, 0);
+    static const uint32_t shape[5] = {1, 3, 5, 2, 4};
+    assert_int_equal(kernel->rank, 5);
+    assert_memory_equal(kernel->shape, shape, sizeof shape);
+    assert_string_equal(msfl_model_layer_text(model, 0), "conv 1x3x5x4 same / 1x2x1 -> 6x4x10x4, 124 values");
+    assert_string_equal(msfl_model_layer_text(model, 1), "max_pool 2x2x2 / 2x2x2 -> 3x2x5x4");
+    assert_string_equal(msfl_model_layer_text(model, 2), "upsample x 2x1x1 -> 6x2x5x4");
+    msfl_model_free(model);
+    /* The one kind of network does not take the other kind of images. */
+    assert_ok(msfl_model_new_volume("unet3d", 16, 24, 32, 2, 4, &model));
+    assert_int_equal(msfl_model_info_borrow(model)->n_targets, 16 * 24 * 32);
+    msfl_model_free(model);
+    assert_ok(msfl_model_new_volume("unet3d", 0, 0, 0, 0, 0, &model));
+    msfl_model_free(model);
+    assert_int_equal(msfl_model_new_volume("unet3d", 1, 32, 32, 1, 2, &other), MSFL_ERR_MISMATCH);
+    assert_int_equal(msfl_model_new_volume("unet2d", 8, 32, 32, 1, 2, &other), MSFL_ERR_MISMATCH);
+    assert_int_equal(msfl_model_new_volume("unet3d", 12, 32, 32, 1, 2, &other), MSFL_ERR_MISMATCH);
+    assert_int_equal(msfl_model_new_volume("unet3d", 5000, 32, 32, 1, 2, &other), MSFL_ERR_LIMIT);
+    assert_int_equal(msfl_model_new_volume("unet3d", 1024, 1024, 1024, 1, 2, &other), MSFL_ERR_LIMIT);
+    assert_ok(msfl_model_new_volume("unet2d", 1, 32, 32, 1, 2, &other));
+    msfl_model_free(other);
 }
 
 /* What a hospital signed and what lies in checkpoints must stay what it is. */
@@ -310,12 +343,10 @@ static void every_allocation_may_fail(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(built_in_networks),
-                                       cmocka_unit_test(description_round_trips),
-                                       cmocka_unit_test(graphs_round_trip),
-                                       cmocka_unit_test(hashes_of_chains_stay),
-                                       cmocka_unit_test(bad_descriptions_are_explained),
-                                       cmocka_unit_test(initial_weights),
-                                       cmocka_unit_test(every_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(built_in_networks),     cmocka_unit_test(description_round_trips),
+        cmocka_unit_test(graphs_round_trip),     cmocka_unit_test(volumes),
+        cmocka_unit_test(hashes_of_chains_stay), cmocka_unit_test(bad_descriptions_are_explained),
+        cmocka_unit_test(initial_weights),       cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

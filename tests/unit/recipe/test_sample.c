@@ -81,6 +81,32 @@ static void all_steps(void **state) {
     msfl_pictures_clear(&p);
 }
 
+/* Without slices one volume comes out: slice by slice, both sequences of a voxel side by side. */
+static void whole_volumes(void **state) {
+    (void)state;
+    enum { W = 10, H = 12, D = 8 };
+    const char *const text = "recipe: 1\ninput: volume\nsequences: [a, b]\nsteps:\n  - resample: {spacing: [1, 2, 1]}\n"
+                             "  - percentiles: {low: 1, high: 99}\n  - fit: {size: [10, 12, 8]}\n";
+    msfl_recipe r = parsed(text);
+    assert_int_equal(r.depth, D);
+    assert_int_equal(msfl_recipe_mask_bytes(&r), W * H * D);
+    assert_int_equal(msfl_recipe_picture_bytes(&r), 4 * W * H * D);
+    msfl_pictures p = {0};
+    assert_int_equal(whole_way(text, &p), MSFL_OK);
+    assert_int_equal(p.n, 1);
+    assert_true(p.spacing[0] == 1 && p.spacing[1] == 2 && p.spacing[2] == 1);
+    size_t inside[D] = {0};
+    for (size_t i = 0; i < W * H * D; i++) {
+        inside[i / (W * H)] += p.masks[i];
+        assert_memory_equal(p.samples + 4 * i, p.samples + 4 * i + 2, 2);
+    }
+    /* The ball is thickest in the middle of its ten millimetres, of which the outer two are cut off. */
+    for (size_t z = 0; z < D; z++)
+        assert_int_equal(inside[z], inside[D - 1 - z]);
+    assert_true(inside[D / 2] > inside[1] && inside[1] > 0);
+    msfl_pictures_clear(&p);
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     for (long k = 1;; k++) {
@@ -169,6 +195,7 @@ static void pictures_keep_their_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_steps),
+        cmocka_unit_test(whole_volumes),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(percentiles_of_awkward_values),
         cmocka_unit_test(otsu_of_two_humps),
