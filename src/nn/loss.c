@@ -35,7 +35,7 @@ static double focal(const nn_loss *l, const float *logits, uint32_t label, doubl
 double nn_loss_sample(const nn_loss *l, const float *logits, uint32_t label, double scale, float *gradient,
                       float *probabilities, uint32_t *best) {
     uint32_t n = l->n_classes, top;
-    float shifted[1024]; /* NN_CLASSES_MAX */
+    float shifted[1024] = {0}; /* NN_CLASSES_MAX */
     double log_sum = log_sum_exp(logits, n, best);
     if (l->offsets != NULL) {
         for (uint32_t c = 0; c < n; c++)
@@ -71,9 +71,7 @@ double nn_loss_pixels(const nn_loss *l, const float *logits, const uint32_t *lab
                       float *gradient, uint32_t *n_correct) {
     uint32_t n = l->n_classes, right = 0;
     double cross = 0.0, weight = 0.0;
-    overlap o;
-    for (uint32_t c = 0; c < n; c++)
-        o.shared[c] = o.both[c] = 0.0, o.there[c] = false;
+    overlap o = {0};
     for (size_t x = 0; x < n_pixels; x++) {
         const float *z = logits + x * n;
         uint32_t top, label = labels[x];
