@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME = 16, LOOK = 48, ENTRY = NAME + LOOK + MSFL_HASH_BYTES, ENTRIES_MAX = 4 << 20 };
+enum { NAME = 16, LOOK = 16, STAT = 48, ENTRY = NAME + LOOK + MSFL_HASH_BYTES, ENTRIES_MAX = 4 << 20 };
 /* Twice the largest volume: samples, headers and whatever else a file of one holds. */
 static const off_t FILE_BYTES_MAX = 2 * (off_t)MSFL_VOLUME_BYTES_MAX;
-static const char magic[8] = "MSFLMEM1";
+static const char magic[8] = "MSFLMEM2";
 
 typedef struct entry {
     uint8_t name[NAME], look[LOOK], content[MSFL_HASH_BYTES];
@@ -142,24 +142,37 @@ void msfl_memo_close(msfl_memo *m) {
     msfl_free(m);
 }
 
-static void look_of(const struct stat *s, uint8_t out[LOOK]) {
-    const uint64_t values[LOOK / 8] = {(uint64_t)s->st_dev,
+static void stat_of(const struct stat *s, uint8_t out[STAT]) {
+    const uint64_t values[STAT / 8] = {(uint64_t)s->st_dev,
                                        (uint64_t)s->st_ino,
                                        (uint64_t)s->st_size,
                                        (uint64_t)s->st_mtim.tv_sec * 1000000000u + (uint64_t)s->st_mtim.tv_nsec,
                                        (uint64_t)s->st_ctim.tv_sec * 1000000000u + (uint64_t)s->st_ctim.tv_nsec,
                                        0};
-    for (size_t i = 0; i < LOOK / 8; i++)
+    for (size_t i = 0; i < STAT / 8; i++)
         msfl_store64(out + 8 * i, values[i]);
+}
+
+/* What is kept of it. Keyed: an archive writes a file when a patient was there, and sizes are known to those who have
+ * the same files. */
+static void look_of(const msfl_memo *m, const struct stat *s, uint8_t out[LOOK]) {
+    uint8_t values[STAT], whole[MSFL_HASH_BYTES];
+    stat_of(s, values);
+    msfl_hash h;
+    msfl_hash_init_keyed(&h, m->key, "msfl.memo.look");
+    msfl_hash_add(&h, values, sizeof values);
+    msfl_hash_final(&h, whole);
+    msfl_hash_clear(&h);
+    memcpy(out, whole, LOOK);
 }
 
 static msfl_status look_at(const char *path, msfl_hash *h) {
     struct stat s;
-    uint8_t look[LOOK];
+    uint8_t values[STAT];
     if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
-    look_of(&s, look);
+    stat_of(&s, values);
     msfl_hash_add_field(h, path, strlen(path));
-    msfl_hash_add(h, look, sizeof look);
+    msfl_hash_add(h, values, sizeof values);
     return MSFL_OK;
 }
 
@@ -172,8 +185,9 @@ msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
     return status;
 }
 
-/* Hash the file, and see that it stayed as it was meanwhile. */
-static msfl_status read_content(const char *path, entry *e, bool *lasting) {
+/* Hash the file, and see that it stayed as it was meanwhile. Keyed, since it is kept: who has an image must not be able
+ * to ask a cache whether it is among the hospital's. */
+static msfl_status read_content(const msfl_memo *m, const char *path, entry *e, bool *lasting) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
     enum { BLOCK = 1 << 16 };
@@ -181,7 +195,7 @@ static msfl_status read_content(const char *path, entry *e, bool *lasting) {
     uint8_t *block = msfl_alloc(BLOCK, 1), look[LOOK];
     msfl_status status = block == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     msfl_hash h;
-    msfl_hash_init(&h, "msfl.file.content");
+    msfl_hash_init_keyed(&h, m->key, "msfl.file.content");
     if (status == MSFL_OK && fstat(fd, &before) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
     /* Names come from tables and links lead anywhere: a device never ends. */
     if (status == MSFL_OK && !S_ISREG(before.st_mode)) {
@@ -202,10 +216,11 @@ static msfl_status read_content(const char *path, entry *e, bool *lasting) {
     if (status == MSFL_OK && fstat(fd, &after) != 0) status = msfl_fail_errno(errno, "cannot examine %s", path);
     if (status == MSFL_OK) {
         msfl_hash_final(&h, e->content);
-        look_of(&before, e->look);
-        look_of(&after, look);
+        look_of(m, &before, e->look);
+        look_of(m, &after, look);
         *lasting = memcmp(look, e->look, LOOK) == 0 && after.st_mtim.tv_sec + 2 < time(NULL);
     }
+    msfl_hash_clear(&h);
     msfl_free(block);
     close(fd);
     return status;
@@ -216,7 +231,7 @@ static msfl_status content_of(msfl_memo *m, const char *path, uint8_t out[MSFL_H
     uint8_t name[MSFL_HASH_BYTES], look[LOOK];
     struct stat s;
     if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
-    look_of(&s, look);
+    look_of(m, &s, look);
     msfl_hash h;
     msfl_hash_init_keyed(&h, m->key, "msfl.memo.path");
     msfl_hash_add(&h, path, strlen(path));
@@ -230,7 +245,7 @@ static msfl_status content_of(msfl_memo *m, const char *path, uint8_t out[MSFL_H
     pthread_mutex_unlock(&m->mutex);
     if (same) return MSFL_OK;
     bool lasting = false;
-    msfl_status status = read_content(path, &e, &lasting);
+    msfl_status status = read_content(m, path, &e, &lasting);
     if (status != MSFL_OK) return status;
     memcpy(out, e.content, MSFL_HASH_BYTES);
     if (!lasting) return MSFL_OK;
