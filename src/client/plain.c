@@ -95,6 +95,9 @@ static msfl_status step(client_part_state *p) {
         status = fetch_weights(p, &weights);
     }
     if (status == MSFL_OK) status = client_learner_run(p->learner, &p->plan, weights, &result);
+    if (status == MSFL_OK && p->plan.kind == JOB_UPDATE) {
+        status = client_policy_update(&hub->policy, &p->run->spec, result.n_samples);
+    }
     if (status == MSFL_OK) {
         client_round_say(p, "uploading", "");
         status = send(p, &result);

@@ -22,6 +22,8 @@ client_policy client_policy_default(void) {
                            .sums_per_job = 500,
                            .sums_per_day = 500,
                            .values_max = 50000000,
+                           .images_min = 1,
+                           .brought_weights = true,
                            .trainers = CLIENT_BUILTIN | CLIENT_COMMAND,
                            .any_model = true};
 }
@@ -83,9 +85,10 @@ static msfl_status read_models(const char *name, const msfl_yaml *list, client_p
 }
 
 msfl_status client_policy_parse(const char *name, const char *text, size_t length, client_policy *out) {
-    static const char *const keys[] = {"schemes",       "custody",      "delivery",     "min_cohort",
-                                       "security_bits", "sums_per_job", "sums_per_day", "values_max",
-                                       "models",        "trainers",     "second_sums",  NULL};
+    static const char *const keys[] = {
+        "schemes",      "custody",      "delivery",        "min_cohort",      "security_bits",
+        "sums_per_job", "sums_per_day", "values_max",      "models",          "trainers",
+        "second_sums",  "images_min",   "samples_max_min", "brought_weights", NULL};
     static const word schemes[] = {{"packed", 1}, {"plain", 2}, {NULL, 0}};
     static const word custodies[] = {{"committee", 1}, {"authority", 2}, {"coordinator", 4}, {NULL, 0}};
     static const word deliveries[] = {{"coordinator", 1}, {"clients", 2}, {NULL, 0}};
@@ -106,10 +109,16 @@ msfl_status client_policy_parse(const char *name, const char *text, size_t lengt
     if (status == MSFL_OK) status = number(name, root, "sums_per_job", 0, 1000000, &out->sums_per_job);
     if (status == MSFL_OK) status = number(name, root, "sums_per_day", 0, 1000000, &out->sums_per_day);
     if (status == MSFL_OK) status = number(name, root, "values_max", 1, UINT32_MAX, &values);
+    if (status == MSFL_OK) status = number(name, root, "images_min", 1, UINT32_MAX, &out->images_min);
+    if (status == MSFL_OK) status = number(name, root, "samples_max_min", 1, UINT32_MAX, &out->samples_max_min);
     if (status == MSFL_OK) status = read_models(name, msfl_yaml_get(root, "models"), out);
     const msfl_yaml *second = msfl_yaml_get(root, "second_sums");
     if (status == MSFL_OK && second != NULL) {
         status = msfl_yaml_bool(name, second, "second_sums", &out->second_sums);
+    }
+    const msfl_yaml *brought = msfl_yaml_get(root, "brought_weights");
+    if (status == MSFL_OK && brought != NULL) {
+        status = msfl_yaml_bool(name, brought, "brought_weights", &out->brought_weights);
     }
     out->packed = (scheme & 1) != 0;
     out->plain = (scheme & 2) != 0;
@@ -148,14 +157,15 @@ char *client_policy_text(const client_policy *p) {
     return msfl_format(
         "%s: schemes%s%s; custody%s%s%s; delivery%s%s; %" PRIu32 " hospitals or more; %" PRIu32
         " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64
-        " values; models: %s; trainers%s%s%s",
+        " values; models: %s; trainers%s%s%s; updates of %" PRIu32 " images or more%s",
         p->from_file ? "policy.yaml" : "no policy.yaml, so the strict defaults", p->packed ? " packed" : "",
         p->plain ? " plain (NOT encrypted)" : "", p->committee ? " committee" : "", p->authority ? " authority" : "",
         p->coordinator ? " coordinator (which could open single updates)" : "", p->to_coordinator ? " coordinator" : "",
         p->to_clients ? " clients" : "", p->min_cohort, p->security_bits, p->sums_per_job, p->sums_per_day,
         p->values_max, models, (p->trainers & CLIENT_BUILTIN) != 0 ? " built-in" : "",
         (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "",
-        p->second_sums ? "; second sums on a model (which can open single updates)" : "");
+        p->second_sums ? "; second sums on a model (which can open single updates)" : "", p->images_min,
+        p->brought_weights ? "" : "; no weights that were brought");
 }
 
 /* --- a job --- */
@@ -225,6 +235,27 @@ static msfl_status check_model(const client_policy *p, const job_shape *shape) {
                   shape->model == NULL ? "tensors" : msfl_model_info_borrow(shape->model)->name, hex);
 }
 
+/* Steps of a few images, with weights made for it, leave these images in the update as they are. */
+msfl_status client_policy_update(const client_policy *p, const job_spec *spec, uint64_t n_samples) {
+    const uint64_t steps = spec->train.n_steps, seen = steps * spec->train.batch;
+    const uint64_t n = steps > 0 && seen < n_samples ? seen : n_samples;
+    if (n >= p->images_min) return MSFL_OK;
+    return REFUSE("images_min", "an update would be made of fewer than %" PRIu32 " images", p->images_min);
+}
+
+/* Of what the job says; what of it rests on this hospital's images is asked before each update. */
+static msfl_status check_training(const client_policy *p, const job_spec *spec) {
+    static const uint8_t none[MSFL_HASH_BYTES];
+    if (spec->samples_max < p->samples_max_min) {
+        return REFUSE("samples_max_min", "the job bounds a hospital's images by %" PRIu64 ", %" PRIu32 " are wanted",
+                      spec->samples_max, p->samples_max_min);
+    }
+    if (!p->brought_weights && memcmp(spec->initial, none, sizeof none) != 0) {
+        return REFUSE("brought_weights", "the job begins with weights that somebody brought");
+    }
+    return client_policy_update(p, spec, UINT64_MAX);
+}
+
 static uint64_t sums_of(const job_spec *spec) {
     return (uint64_t)spec->rule.n_rounds * (spec->evaluate ? 2 : 1) + (spec->test ? 1 : 0);
 }
@@ -239,6 +270,8 @@ msfl_status client_policy_job(const client_policy *p, const job_shape *shape, co
         return REFUSE("values_max", "the network has %" PRIu64 " values, %" PRIu64 " are allowed", shape->n_values,
                       p->values_max);
     }
+    status = check_training(p, spec);
+    if (status != MSFL_OK) return status;
     if (sums_of(spec) > p->sums_per_job) {
         return REFUSE("sums_per_job", "the job takes %" PRIu64 " sums, %" PRIu32 " are allowed", sums_of(spec),
                       p->sums_per_job);

@@ -21,6 +21,9 @@ typedef struct client_policy {
     uint32_t sums_per_job, sums_per_day; /**< encrypted sums that this hospital takes part in: training and figures */
     uint64_t values_max;                 /**< of a network */
     uint32_t trainers;                   /**< bits of client_trainer_kind */
+    uint32_t images_min;                 /**< images that an update is made of */
+    uint32_t samples_max_min;            /**< the least `samples_max` of a job: above what this hospital has */
+    bool brought_weights;                /**< jobs may begin with weights that somebody brought */
     bool second_sums;                    /**< releases sums of two jobs on one model: see client_released_check */
     bool any_model;
     char *models[CLIENT_MODELS_MAX]; /**< n_models names, or hashes of descriptions in hexadecimal */
@@ -44,6 +47,9 @@ msfl_status client_policy_duty(const client_policy *policy, const job_spec *spec
 /** What a hospital asks of a job before anything of it is fetched or trained. ERR_POLICY, naming the rule. */
 msfl_status client_policy_job(const client_policy *policy, const job_shape *shape, const msfl_roster_info *roster,
                               client_trainer_kind trainer) MSFL_NODISCARD;
+
+/** Whether an update of `n_samples` images, of which a round takes some or all, is made of enough. ERR_POLICY. */
+msfl_status client_policy_update(const client_policy *policy, const job_spec *spec, uint64_t n_samples) MSFL_NODISCARD;
 
 /** Sums that this hospital took part in. */
 typedef struct client_tally {

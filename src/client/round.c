@@ -173,6 +173,9 @@ msfl_status client_round_take(client_part_state *p) {
     client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 " of %" PRIu32 ": %s (number %" PRIu64 ")", p->plan.round,
                p->run->spec.rule.n_rounds, job_kind_name(p->plan.kind), number);
     if (!is_trained(p, &a)) status = learn(p, &a);
+    if (status == MSFL_OK && p->plan.kind == JOB_UPDATE) {
+        status = client_policy_update(&p->run->hub->policy, &p->run->spec, p->result.n_samples);
+    }
     if (is_passing(status)) goto failed;
     if (status != MSFL_OK) {
         /* Without images of this kind nothing has failed. */

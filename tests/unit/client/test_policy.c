@@ -93,10 +93,40 @@ static void test_jobs(void **state) {
     judged("sums_per_job: 17", HEAD MODEL "rounds: 8\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
     judged("sums_per_job: 8", HEAD MODEL "rounds: 8\nevaluate: false\ntest: false\n", committee, CLIENT_BUILTIN,
            MSFL_OK, "");
+    /* updates of so few images that the images stand in them */
+    judged("images_min: 9", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee, CLIENT_BUILTIN, MSFL_ERR_POLICY,
+           "images_min");
+    judged("images_min: 8", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
+    judged("{}", HEAD MODEL "local_steps: 1\nbatch: 1\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
+    judged("images_min: 1000", HEAD MODEL "batch: 1\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
+    /* bounds that are there to find out how many images a hospital has */
+    judged("samples_max_min: 65", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "samples_max_min");
+    judged("samples_max_min: 64", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_OK, "");
+    judged("brought_weights: false", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_OK, "");
+    judged("brought_weights: false",
+           HEAD MODEL "initial: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", committee,
+           CLIENT_BUILTIN, MSFL_ERR_POLICY, "brought_weights");
     judged("trainers: [command]", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "trainers");
     judged("trainers: [built-in]", HEAD MODEL, committee, CLIENT_COMMAND, MSFL_ERR_POLICY, "trainers");
     judged("{}", HEAD "tensors: [{name: w, shape: [3]}]\n", committee, CLIENT_BUILTIN, MSFL_ERR_UNSUPPORTED, "");
     judged("{}", HEAD "tensors: [{name: w, shape: [3]}]\n", committee, CLIENT_COMMAND, MSFL_OK, "");
+}
+
+/* What rests on a hospital's images, and is known when an update is there. */
+static void test_updates(void **state) {
+    (void)state;
+    client_policy p = policy_of("images_min: 20");
+    scene s = scene_of(HEAD MODEL "batch: 4\n");
+    ok(client_policy_update(&p, &s.spec, 20));
+    assert_int_equal(client_policy_update(&p, &s.spec, 19), MSFL_ERR_POLICY);
+    s.spec.train.n_steps = 5;
+    ok(client_policy_update(&p, &s.spec, 20));
+    ok(client_policy_update(&p, &s.spec, 1000));
+    assert_int_equal(client_policy_update(&p, &s.spec, 19), MSFL_ERR_POLICY);
+    s.spec.train.n_steps = 4;
+    assert_int_equal(client_policy_update(&p, &s.spec, 1000), MSFL_ERR_POLICY);
+    clear(&s);
+    client_policy_clear(&p);
 }
 
 static void test_models(void **state) {
@@ -222,6 +252,9 @@ static void test_texts(void **state) {
                                       "min_cohort: 1",
                                       "security_bits: 64",
                                       "values_max: -1",
+                                      "images_min: 0",
+                                      "samples_max_min: none",
+                                      "brought_weights: perhaps",
                                       "sums_per_day: many",
                                       "models: some",
                                       "models: [[a]]",
@@ -302,8 +335,8 @@ static void test_site(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jobs), cmocka_unit_test(test_models),
-                                       cmocka_unit_test(test_rounds), cmocka_unit_test(test_texts),
-                                       cmocka_unit_test(test_site)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jobs),   cmocka_unit_test(test_updates),
+                                       cmocka_unit_test(test_models), cmocka_unit_test(test_rounds),
+                                       cmocka_unit_test(test_texts),  cmocka_unit_test(test_site)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
