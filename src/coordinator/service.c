@@ -8,6 +8,7 @@
 #include "pki/round.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -115,6 +116,10 @@ static msfl_status start_engine(parts *p) {
     size_t length;
     coord_members *m = NULL;
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(s->folder);
+    /* Models and what was opened lie there: for the coordinator's user alone. */
+    if (status == MSFL_OK && chmod(s->folder, 0700) != 0) {
+        status = msfl_fail(MSFL_ERR_IO, "%s: its rights cannot be set to 0700", s->folder);
+    }
     if (status == MSFL_OK) status = store_open(path, &p->store);
     if (status == MSFL_OK) status = pki_round_secret(s->kit->identity, &p->secret);
     if (status == MSFL_OK) {

@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
@@ -152,7 +153,13 @@ static msfl_status found_folder(run *r) {
  * first: from then on the folder can be resumed. */
 static msfl_status make_folder(run *r) {
     char *state = NULL, *config_path = NULL;
+    const bool is_new = !msfl_file_exists(r->options.out);
     msfl_status status = msfl_folder_make(r->options.out);
+    /* The owner's alone: the report shows images, and there are models of single hospitals. One that was there before
+     * stays as whoever made it wanted it. */
+    if (status == MSFL_OK && is_new && chmod(r->options.out, 0700) != 0) {
+        status = msfl_fail(MSFL_ERR_IO, "cannot close %s to others", r->options.out);
+    }
     if (status == MSFL_OK && !r->options.resume) {
         json_t *config = fed_config_json(&r->options);
         status = config == NULL ? MSFL_ERR_MEMORY : write_json(r, "config.json", config);

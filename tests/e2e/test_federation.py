@@ -215,6 +215,7 @@ class TestThree(Federation):
         simulated = self.simulate(6, "--aggregate", "fedadam", "--server-lr", 0.01, "--schedule", "linear", "--local-steps", 2,
                                   "--logit-adjust", 1, "--optimizer", "sgd", "--momentum", 0, "--lr", 0.1)
         self.same_model(self.fetch(job), simulated)
+        self.assertEqual(os.stat(self.path("kits", "hub", "state")).st_mode & 0o077, 0)
         kept = os.listdir(self.path("kits", "hub", "state", "jobs", job, "models"))
         self.assertLessEqual(len([f for f in kept if f.endswith(".moments")]), 2, kept)
 

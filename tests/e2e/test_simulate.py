@@ -69,6 +69,7 @@ class Simulate(common.CliTest):
         self.assertEqual(json.loads(text_of(out, "result.json")), r)
         lines = [json.loads(line) for line in text_of(out, "metrics.jsonl").splitlines()]
         self.assertEqual(lines, r["rounds"])
+        self.assertEqual(os.stat(out).st_mode & 0o077, 0)
         for name in os.listdir(os.path.join(out, "state")):
             self.assertEqual(os.stat(os.path.join(out, "state", name)).st_mode & 0o077, 0, name)
         page = text_of(out, "report.html")
