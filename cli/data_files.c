@@ -128,7 +128,10 @@ static void put_line(msfl_buffer *line, const char *file, const result *r) {
     cli_put_columns(line, file, SIZE_MAX, cli_locale_is_utf8());
     if (r->status != MSFL_OK) {
         msfl_put_text(line, ": %s (", f->error);
-        cli_put_columns(line, r->message, SIZE_MAX, cli_locale_is_utf8());
+        /* Messages begin with the file, which stands before them already. */
+        size_t length = strlen(file);
+        bool again = strncmp(r->message, file, length) == 0 && strncmp(r->message + length, ": ", 2) == 0;
+        cli_put_columns(line, r->message + (again ? length + 2 : 0), SIZE_MAX, cli_locale_is_utf8());
         msfl_put_text(line, ")");
         return;
     }

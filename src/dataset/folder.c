@@ -49,12 +49,9 @@ static msfl_status find_files(load *l) {
     if (status != MSFL_OK) return status;
     l->set->info.kind = "folder";
     l->set->info.n_ignored = l->scan.n_ignored;
-    if (l->scan.paths.n > 0) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_DATA,
-                     "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files); expected is a folder for each class, "
-                     "optionally inside "
-                     "folders Train and Test",
-                     l->set->source, l->scan.n_ignored);
+    if (l->scan.paths.n == 0) return msfl_scan_fail_empty(&l->scan, l->set->source);
+    msfl_scan_warn_of_masks(&l->scan, l->options->observer);
+    return MSFL_OK;
 }
 
 static msfl_status read_table(load *l) {

@@ -324,3 +324,58 @@ msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, 
     if (status != MSFL_OK) msfl_scan_clear(out);
     return status;
 }
+
+static bool is_archive(const char *name) {
+    size_t length = strlen(name);
+    return length > 4 && name[0] != '.' && strcasecmp(name + length - 4, ".npz") == 0;
+}
+
+msfl_status msfl_scan_fail_empty(const msfl_scan *scan, const char *source) {
+    char **names = NULL;
+    size_t n = 0, archive = 0;
+    if (msfl_folder_list(scan->root, ENTRIES_MAX, &names, &n) != MSFL_OK) n = 0;
+    while (archive < n && !is_archive(names[archive]))
+        archive++;
+    msfl_status status;
+    if (archive < n) {
+        status = msfl_fail(MSFL_ERR_DATA,
+                           "%s: no PNG, JPEG, DICOM or NIfTI files, but arrays: name the file itself, %s/%.200s",
+                           source, scan->root, names[archive]);
+    } else if (n == 0) {
+        status = msfl_fail(MSFL_ERR_DATA,
+                           "%s: no PNG, JPEG, DICOM or NIfTI files; nothing at all lies there. If it was to become an "
+                           "imported set, the import was stopped: the same import again goes on",
+                           source);
+    } else {
+        status = msfl_fail(MSFL_ERR_DATA,
+                           "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files); expected is a folder for each "
+                           "class, optionally inside folders Train and Test",
+                           source, scan->n_ignored);
+    }
+    msfl_names_free(names, n);
+    return status;
+}
+
+/* The class of the first picture whose class folder has one of these names; NULL: none. */
+static const char *class_called(const msfl_scan *scan, const char *const *names) {
+    for (size_t i = 0; i < scan->classes.n; i++) {
+        const char *class_name = msfl_texts_get(&scan->classes, i);
+        for (size_t k = 0; names[k] != NULL; k++) {
+            if (strcasecmp(class_name, names[k]) == 0) return class_name;
+        }
+    }
+    return NULL;
+}
+
+void msfl_scan_warn_of_masks(const msfl_scan *scan, const msfl_observer *observer) {
+    static const char *const images[] = {"images", "image", "imgs", "imagesTr", "imagesTs", NULL};
+    static const char *const masks[] = {"masks",    "mask",         "labels",        "label", "labelsTr",
+                                        "labelsTs", "segmentation", "segmentations", "seg",   "annotations",
+                                        NULL};
+    const char *image = class_called(scan, images), *mask = class_called(scan, masks);
+    if (image == NULL || mask == NULL) return;
+    msfl_observe_text(observer, MSFL_EVENT_WARNING, "data",
+                      "'%s' and '%s' are taken for two classes; if one holds masks of the other: --data %s/%s "
+                      "--masks %s/%s, with a recipe",
+                      image, mask, scan->root, image, scan->root, mask);
+}

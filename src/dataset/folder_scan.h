@@ -31,4 +31,11 @@ typedef struct msfl_scan {
 msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) MSFL_NODISCARD;
 void msfl_scan_clear(msfl_scan *scan);
 
+/** Fails with MSFL_ERR_DATA for a scan that found no pictures in `source`: says what lies there instead and what to
+ * name. */
+msfl_status msfl_scan_fail_empty(const msfl_scan *scan, const char *source) MSFL_NODISCARD;
+
+/** Warns when class folders are called as images and their masks usually are: they would be learned as two classes. */
+void msfl_scan_warn_of_masks(const msfl_scan *scan, const msfl_observer *observer);
+
 #endif

@@ -251,8 +251,9 @@ msfl_status msfl_labels_column(const msfl_labels *labels, const char *source, co
             status = list.status;
         }
         if (status == MSFL_OK) {
-            status = msfl_fail(MSFL_ERR_DATA, "%s: there is no label '%s'; %s has the columns %s", source, name,
-                               labels->path, (const char *)list.bytes);
+            status =
+                msfl_fail(MSFL_ERR_DATA, "%s: there is no label '%s'; name one with --label: %s has the columns %s",
+                          source, name, labels->path, (const char *)list.bytes);
         }
         msfl_buffer_clear(&list);
         return status;

@@ -127,9 +127,9 @@ static void check_table(report *r, const char *root) {
     }
     if (json_array_size(list) > 0) {
         find(r, "note",
-             "labels.csv has %zu columns whose headings sound like a person's data; an import takes the columns "
+             "labels.csv has %zu column%s a heading that sounds like a person's data; an import takes the columns "
              "of label and patient alone, and of the latter a keyed pseudonym",
-             json_array_size(list));
+             json_array_size(list), json_array_size(list) == 1 ? " with" : "s, each with");
     }
     put(r, "telling_columns", list);
     msfl_csv_free(table);
@@ -232,7 +232,7 @@ static msfl_status check_files(const msfl_check_options *o, report *r) {
     put(r, "kind", json_string("files"));
     msfl_status status = msfl_scan_folder(o->data, o->observer, &scan);
     if (status == MSFL_OK && scan.paths.n == 0) {
-        status = msfl_fail(MSFL_ERR_DATA, "%s: no PNG, JPEG, DICOM or NIfTI files", o->data);
+        status = msfl_scan_fail_empty(&scan, o->data);
     }
     if (status == MSFL_OK) status = msfl_pool_new(o->n_threads, &pool);
     if (status == MSFL_OK) {
@@ -401,7 +401,8 @@ msfl_status msfl_check(const msfl_check_options *o, char **json, uint32_t *n_pro
         status = msfl_fail(MSFL_ERR_MISSING, "%s: there is no such folder", o->data == NULL ? "" : o->data);
     }
     if (status == MSFL_OK && o->for_federation && !is_set) {
-        status = msfl_fail(MSFL_ERR_USAGE, "%s is no imported set; --for-federation is about sets", o->data);
+        status = msfl_fail(MSFL_ERR_USAGE,
+                           "%s is no imported set; --for-federation is about sets, which 'data import' makes", o->data);
     }
     if (status == MSFL_OK) status = is_set ? check_set(o, &r) : check_files(o, &r);
     if (status == MSFL_OK) {

@@ -60,6 +60,10 @@ typedef struct finder {
 static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
     *column = msfl_csv_find(f->table.table, name);
     if (*column < msfl_csv_columns(f->table.table)) return MSFL_OK;
+    if (f->o->masks != NULL && strcmp(name, f->o->masks) == 0) {
+        return msfl_fail(MSFL_ERR_DATA, "%s has no column '%s', and no folder of that name is there (--masks)",
+                         f->table.path, name);
+    }
     return msfl_fail(MSFL_ERR_DATA, "%s has no column '%s'", f->table.path, name);
 }
 
@@ -301,9 +305,9 @@ static msfl_status find_files(finder *f) {
     msfl_status status = msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
     f->items->n_ignored = f->scan.n_ignored;
     if (status == MSFL_OK && f->scan.paths.n == 0) {
-        status = msfl_fail(MSFL_ERR_DATA, "%s: no PNG, JPEG, DICOM or NIfTI files (%u other files)", f->o->data,
-                           f->scan.n_ignored);
+        status = msfl_scan_fail_empty(&f->scan, f->o->data);
     }
+    if (status == MSFL_OK && f->o->masks == NULL) msfl_scan_warn_of_masks(&f->scan, f->o->observer);
     if (status == MSFL_OK) status = leave_out_masks(f);
     if (status == MSFL_OK) status = open_table(f, f->scan.root);
     if (status == MSFL_OK && f->o->masks != NULL && f->table.table == NULL && !msfl_is_folder(f->o->masks)) {

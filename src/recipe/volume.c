@@ -40,7 +40,9 @@ static msfl_status check_values(const char *name, const msfl_volume *v, bool is_
         float x = v->values[i];
         if (!isfinite(x)) return msfl_fail(MSFL_ERR_NUMERIC, "%s: a value that is not a finite number", name);
         if (is_mask && !(x >= 0 && x <= 255 && x == floorf(x))) {
-            return msfl_fail(MSFL_ERR_DATA, "%s: a mask holds whole numbers of 0 to 255, and this one does not", name);
+            return msfl_fail(MSFL_ERR_DATA,
+                             "%s: a mask holds whole numbers of 0 to 255, and this one does not; is it an image?",
+                             name);
         }
     }
     return MSFL_OK;

@@ -231,7 +231,17 @@ class Sources(CliTest):
         for recipe in ("p.yaml", None):
             self.refused(DATA, "of one class", self.path("c"), recipe)
             self.refused(DATA, "no PNG, JPEG, DICOM or NIfTI files", self.path("c", "empty"), recipe)
+            self.refused(DATA, "nothing at all lies there", self.path("c", "empty"), recipe)
             self.refused(MISSING, "there is no such", self.path("absent"), recipe)
+        self.put("arrays", "a.npz", b"")
+        for recipe in ("p.yaml", None):
+            self.refused(DATA, "name the file itself, " + self.path("arrays", "a.npz"), self.path("arrays"), recipe)
+        # Masks beside images are no second class.
+        for folder in ("images", "labels"):
+            for i in range(18):
+                self.put("m", folder, f"{i}.png", png(self.picture(i)))
+        for recipe in ("p.yaml", None):
+            self.assertIn("are taken for two classes", self.simulate(self.path("m"), recipe).stderr)
         # A folder of notes beside films and their table is no class.
         data = self.films()
         self.put("d", "notes", "readme.txt", b"x")
