@@ -218,11 +218,11 @@ static double ratio(uint64_t a, uint64_t b, double unit) {
 }
 
 /* As coord_round_done: a round of the course is finished. */
-static msfl_status finish(const job_shape *shape, sealed_state *s, double validation_loss) {
+static msfl_status finish(const job_shape *shape, sealed_state *s, double judgement) {
     msfl_status status = msfl_grow((void **)&s->rounds, &s->capacity, (size_t)s->n_rounds + 1, sizeof *s->rounds);
     if (status != MSFL_OK) return status;
     s->awaits = false;
-    if (job_course_take(&s->course, &shape->spec->rule, validation_loss)) {
+    if (job_course_take(&s->course, &shape->spec->rule, judgement)) {
         memcpy(s->best_name, s->newest_name, MSFL_HASH_BYTES);
         memcpy(s->best_hash, s->newest_hash, MSFL_HASH_BYTES);
     }
@@ -262,5 +262,5 @@ msfl_status sealed_apply(const job_shape *shape, sealed_state *s, const sealed_o
         return MSFL_OK;
     }
     s->current.validation = scores;
-    return finish(shape, s, scores.loss);
+    return finish(shape, s, job_judgement(shape->n_structures > 0, scores.loss, scores.rank));
 }

@@ -140,9 +140,9 @@ static double ratio(uint64_t a, uint64_t b, double unit) {
     return b == 0 ? NAN : (double)a / unit / (double)b;
 }
 
-void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms) {
+void coord_round_done(coord_entry *j, double judgement, uint64_t now_ms) {
     coord_job *job = j->job;
-    const bool best = job_course_take(&job->course, &job->spec.rule, validation_loss);
+    const bool best = job_course_take(&job->course, &job->spec.rule, judgement);
     if (best) memcpy(job->best_hash, job->newest_hash, MSFL_HASH_BYTES);
     job->current.ended_ms = now_ms;
     job->history[job->n_history++] = job->current; /* room was made when the update was taken */
@@ -187,7 +187,7 @@ static void take_figures(coord_entry *j, const job_plan *plan, const opened *o, 
         return;
     }
     job->current.validation = scores;
-    coord_round_done(j, scores.loss, now_ms);
+    coord_round_done(j, job_judgement(job->shape->n_structures > 0, scores.loss, scores.rank), now_ms);
 }
 
 static void count(coord_engine *e, const coord_view *v, double open_ms) {

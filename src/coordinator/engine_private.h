@@ -129,7 +129,7 @@ msfl_status coord_run(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t
 /** The round of the job's stage is open: make of its sum what follows, and end it. */
 msfl_status coord_open_sum(coord_engine *e, coord_entry *j, uint64_t now_ms) MSFL_NODISCARD;
 /** With the lock: the round is over with this figure of the newest weights; what comes next. */
-void coord_round_done(coord_entry *j, double validation_loss, uint64_t now_ms);
+void coord_round_done(coord_entry *j, double judgement, uint64_t now_ms);
 
 /* --- engine_parties.c --- */
 /** Without a driver: ERR_CANCELLED while there will be one soon, else ERR_POLICY. */

@@ -300,7 +300,7 @@ static void take(coord_entry *j, const job_plan *plan, const coord_delivery *d, 
     if (claim->more) return;
     if (job_course_wants_more(&job->course, &job->spec.rule)) {
         job->course.stopped = true;
-        (void)snprintf(job->course.why, sizeof job->course.why, "the hospitals see no better validation loss any more");
+        (void)snprintf(job->course.why, sizeof job->course.why, "the hospitals see no better validation any more");
     }
     job->stage = job->spec.test ? JOB_TEST : JOB_UPDATE;
     if (claim->best == 0) return;

@@ -52,6 +52,7 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
     t->n_tensors = job->sent.n_tensors;
     t->n_rounds = job->options->n_rounds;
     t->rule = fed_course_rule(job->options);
+    t->is_pixelwise = job->is_pixelwise;
     job_course_init(&t->course, &t->rule);
     t->members = msfl_alloc(t->n_members, sizeof *t->members);
     t->weights = msfl_alloc(t->n_values, sizeof *t->weights);
@@ -110,7 +111,8 @@ bool fed_track_wants_more(const fed_track *t) {
 
 void fed_track_record(fed_track *t, const fed_record *record) {
     t->records[t->n_records++] = *record;
-    if (job_course_take(&t->course, &t->rule, record->validation_loss)) {
+    const double judgement = job_judgement(t->is_pixelwise, record->validation_loss, record->validation_auc);
+    if (job_course_take(&t->course, &t->rule, judgement)) {
         memcpy(t->best, t->weights, t->n_values * sizeof *t->best);
         for (uint32_t i = 0; t->n_norms > 0 && i < t->n_members; i++)
             memcpy(t->members[i].best_norms, t->members[i].norms, t->n_norms * sizeof(float));

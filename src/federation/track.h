@@ -67,6 +67,7 @@ typedef struct fed_track {
     uint64_t n_values, n_norms, n_moments;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */
+    bool is_pixelwise; /**< rounds are judged by Dice: job_judgement */
     job_rule rule;
     job_course course;
     fed_record *records;

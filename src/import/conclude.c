@@ -144,7 +144,7 @@ static bool needs_place(const msfl_recipe *r) {
 
 static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, const copies *c, json_t *warnings) {
     int failed = 0;
-    if (n_classes == 1) failed |= warn(warnings, "all pictures are of one class");
+    if (n_classes == 1 && job->o->masks == NULL) failed |= warn(warnings, "all pictures are of one class");
     if (patient_key(job) == NULL) {
         failed |=
             warn(warnings, "no patient key: pictures of one patient may end up on both sides of a split, and figures "

@@ -22,6 +22,10 @@ bool job_course_wants_more(const job_course *c, const job_rule *rule) {
     return !c->stopped && c->n_done < rule->n_rounds;
 }
 
+double job_judgement(bool of_pixels, double validation_loss, double validation_dice) {
+    return of_pixels ? 1 - validation_dice : validation_loss;
+}
+
 bool job_course_take(job_course *c, const job_rule *rule, double loss) {
     c->n_done++;
     c->learning_rate *= fall(rule, c->n_done);
@@ -40,7 +44,7 @@ bool job_course_take(job_course *c, const job_rule *rule, double loss) {
     }
     if (rule->patience > 0 && c->n_stale >= rule->patience) {
         c->stopped = true;
-        snprintf(c->why, sizeof c->why, "the validation loss has not improved for %u rounds", c->n_stale);
+        snprintf(c->why, sizeof c->why, "validation has not improved for %u rounds", c->n_stale);
     }
     return false;
 }

@@ -15,7 +15,7 @@ extern const char *const job_schedule_words[];
 
 typedef struct job_rule {
     uint32_t n_rounds;
-    uint32_t patience;         /**< rounds without a better validation loss before a training stops; 0: never */
+    uint32_t patience;         /**< rounds without a better job_judgement before a training stops; 0: never */
     uint32_t plateau_patience; /**< ... before the learning rate falls; 0: never */
     double plateau_factor;
     double learning_rate; /**< of the first round */
@@ -25,7 +25,7 @@ typedef struct job_rule {
 typedef struct job_course {
     uint32_t n_done; /**< finished rounds */
     uint32_t best_round;
-    double best_loss;            /**< of validation; infinite before the first */
+    double best_loss;            /**< the lowest job_judgement; infinite before the first */
     uint32_t n_stale, n_plateau; /**< rounds since the best loss; since that or the last change of learning rate */
     double learning_rate;
     bool stopped;
@@ -34,8 +34,11 @@ typedef struct job_course {
 
 void job_course_init(job_course *course, const job_rule *rule);
 bool job_course_wants_more(const job_course *course, const job_rule *rule);
+/** What rounds are judged by, the lower the better: of images with a class each the validation loss; where pixels have the
+ *  classes 1 - mean Dice, since cross-entropy turns long before the masks stop getting better. */
+double job_judgement(bool of_pixels, double validation_loss, double validation_dice);
 /** A round is finished. NaN (nobody could tell) counts as the best so far. Returns whether it is the best. */
-bool job_course_take(job_course *course, const job_rule *rule, double validation_loss);
+bool job_course_take(job_course *course, const job_rule *rule, double judgement);
 void job_course_put(const job_course *course, msfl_buffer *out);
 /** False if the bytes are none, or numbers that cannot be. */
 bool job_course_get(job_course *course, const job_rule *rule, msfl_reader *reader);

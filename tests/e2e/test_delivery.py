@@ -143,7 +143,7 @@ class TestDelivery(Delivery):
         self.assertLess(len(expected), 4, "nothing stops early: the test is void")
         shown = self.show(job)
         self.assertEqual(len(shown["history"]), len(expected))
-        self.assertIn("validation loss", shown["why"])
+        self.assertIn("validation", shown["why"])
         best = min(range(len(expected)), key=lambda i: expected[i]["encrypted"]["validation_loss"]) + 1
         self.assertEqual(shown["best_round"], best)
 

@@ -28,6 +28,7 @@ static int set_up(void **state) {
     options.train.learning_rate = 0.125f;
     job.options = &options;
     job.n_hospitals = 3;
+    if (job_aggregate_find("fedadam", &job.aggregate) != MSFL_OK) return 1;
     if (mkdtemp(folder) == NULL) return 1;
     char *state_folder = msfl_path_join(folder, "state");
     int failed = msfl_folder_make(state_folder) != MSFL_OK;
@@ -96,11 +97,15 @@ static void checkpoint_comes_back_whole_or_not_at_all(void **state) {
     memcpy(t.members[1].state, "optimum", 7);
     t.members[1].state_bytes = 7;
     t.members[2].n_epochs = 9;
+    assert_int_equal(t.n_moments, 2 * t.n_values);
+    for (uint64_t i = 0; i < t.n_moments; i++)
+        t.moments[i] = (float)i;
     assert_int_equal(fed_track_save(&t, folder, config), MSFL_OK);
     assert_int_equal(fed_track_init(&back, &job, FED_PLAIN, 0), MSFL_OK);
     assert_int_equal(fed_track_restore(&back, folder, config), MSFL_OK);
     assert_memory_equal(back.weights, t.weights, t.n_values * sizeof(float));
     assert_memory_equal(back.best, t.best, t.n_values * sizeof(float));
+    assert_memory_equal(back.moments, t.moments, t.n_moments * sizeof(float));
     assert_memory_equal(back.records, t.records, 2 * sizeof(fed_record));
     assert_int_equal(back.n_records, 2);
     assert_int_equal(back.members[2].n_epochs, 9);
