@@ -6,16 +6,16 @@
 
 typedef struct msfl_memo msfl_memo;
 
-/** What `folder` remembers, or nothing; NULL: never anything. Paths, contents, sizes and times stand in it as hashes under
- *  `key` alone (32 secret bytes, borrowed): it answers no question about a file to whoever has not the key. */
+/** What `folder` remembers, or nothing; NULL: never anything. Paths, contents, sizes and times stand in it as hashes
+ * under `key` alone (32 secret bytes, borrowed): it answers no question about a file to whoever has not the key. */
 msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **out) MSFL_NODISCARD;
 /** Writes down what is new. That this fails costs time in the next run, no more. */
 void msfl_memo_close(msfl_memo *memo);
 
-/** Hash of a file's bytes under the key, for a NIfTI header x.hdr together with those of its samples: remembered if device, inode,
- * size, time of change and time of modification agree. A file that was modified within the last two seconds is not
- * remembered: it could change again unnoticed. ERR_FORMAT for what is no regular file, ERR_LIMIT for one longer than
- * twice MSFL_VOLUME_BYTES_MAX. Thread-safe. */
+/** Hash of a file's bytes under the key, for a NIfTI header x.hdr together with those of its samples: remembered if
+ * device, inode, size, time of change and time of modification agree. A file that was modified within the last two
+ * seconds is not remembered: it could change again unnoticed. ERR_FORMAT for what is no regular file, ERR_LIMIT for one
+ * longer than twice MSFL_VOLUME_BYTES_MAX. Thread-safe. */
 msfl_status msfl_memo_content(msfl_memo *memo, const char *path, uint8_t out[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 
 /** Adds to `h` what stands in memory's place of a file: its path and how it looks from outside; of x.hdr also its

@@ -34,8 +34,8 @@ typedef struct job_course {
 
 void job_course_init(job_course *course, const job_rule *rule);
 bool job_course_wants_more(const job_course *course, const job_rule *rule);
-/** What rounds are judged by, the lower the better: of images with a class each the validation loss; where pixels have the
- *  classes 1 - mean Dice, since cross-entropy turns long before the masks stop getting better. */
+/** What rounds are judged by, the lower the better: of images with a class each the validation loss; where pixels have
+ * the classes 1 - mean Dice, since cross-entropy turns long before the masks stop getting better. */
 double job_judgement(bool of_pixels, double validation_loss, double validation_dice);
 /** A round is finished. NaN (nobody could tell) counts as the best so far. Returns whether it is the best. */
 bool job_course_take(job_course *course, const job_rule *rule, double judgement);
