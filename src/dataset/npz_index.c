@@ -90,7 +90,8 @@ static msfl_status find_medmnist(msfl_npz_index *ix) {
         if (o->masks != NULL && !find_part(ix->npz, prefix, o->masks, &ix->mask_arrays[at])) {
             return no_array(ix, o->masks, "--masks");
         }
-        ix->has_group_arrays = ix->has_group_arrays && find_part(ix->npz, prefix, o->patient, &ix->group_arrays[at]);
+        ix->has_group_arrays =
+            ix->has_group_arrays && o->patient != NULL && find_part(ix->npz, prefix, o->patient, &ix->group_arrays[at]);
         ix->n_arrays++;
     }
     ix->has_label_arrays = true;

@@ -12,7 +12,7 @@ msfl_status msfl_arrays_room(msfl_arrays *a, size_t *n) {
     size_t bytes = 0, fit;
     for (uint32_t s = 0; s < a->n_streams; s++)
         bytes += a->streams[s].bytes; /* at most 9 times 8 GiB */
-    fit = MSFL_ARRAYS_HELD_BYTES / bytes;
+    fit = bytes == 0 ? *n : MSFL_ARRAYS_HELD_BYTES / bytes;
     if (fit < 1) fit = 1;
     if (fit < *n) *n = fit;
     a->n_held_max = *n;
