@@ -256,10 +256,11 @@ msfl_status client_link_post(client_link *l, const char *job, const msfl_buffer 
     return ask(l, &a, answer);
 }
 
-msfl_status client_link_report(client_link *l, const char *job, const char *json) {
+/* JSON to a place of a job; what comes back says nothing. */
+static msfl_status post_json(client_link *l, const char *job, const char *place, const char *json, net_repeat repeat) {
     char path[160];
     msfl_buffer answer;
-    snprintf(path, sizeof path, "/v1/jobs/%s/report", job);
+    snprintf(path, sizeof path, "/v1/jobs/%s/%s", job, place);
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     net_ask a = {.method = "POST",
                  .path = path,
@@ -267,10 +268,14 @@ msfl_status client_link_report(client_link *l, const char *job, const char *json
                  .body = json,
                  .length = strlen(json),
                  .answer_max = 1 << 16,
-                 .repeat = NET_ONCE};
+                 .repeat = repeat};
     msfl_status status = ask(l, &a, &answer);
     msfl_buffer_clear(&answer);
     return status;
+}
+
+msfl_status client_link_report(client_link *l, const char *job, const char *json) {
+    return post_json(l, job, "report", json, NET_ONCE);
 }
 
 /* --- weights --- */
@@ -353,20 +358,7 @@ msfl_status client_link_delivery(client_link *l, const char *job, uint64_t numbe
 }
 
 msfl_status client_link_claim(client_link *l, const char *job, const char *json) {
-    char path[160];
-    msfl_buffer answer;
-    snprintf(path, sizeof path, "/v1/jobs/%s/claim", job);
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    net_ask a = {.method = "POST",
-                 .path = path,
-                 .headers = headers,
-                 .body = json,
-                 .length = strlen(json),
-                 .answer_max = 1 << 16,
-                 .repeat = NET_REPEAT};
-    msfl_status status = ask(l, &a, &answer);
-    msfl_buffer_clear(&answer);
-    return status;
+    return post_json(l, job, "claim", json, NET_REPEAT);
 }
 
 /* --- frames --- */
