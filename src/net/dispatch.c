@@ -58,11 +58,36 @@ static const net_route *find_route(net_request *r, net_method method, bool *path
     return NULL;
 }
 
-static bool refuse(net_request *r, uint32_t status, const char *error, const char *message) {
+static bool has_body(const net_request *r) {
+    return !r->has_length || r->length > 0;
+}
+
+/* Whether to read what is on its way before answering. A client that is still sending when its connection is closed
+ * gets a reset and never sees the answer (RFC 9112, section 9.6). One that says Expect has sent nothing yet. */
+static bool hears_later(const net_request *r) {
+    return has_body(r) && r->length <= NET_THROWN_BYTES_MAX && net_mhd_header(r->connection, "Expect") == NULL;
+}
+
+static bool answer_refusal(net_request *r) {
+    return net_answer_error(r, r->refused.status, r->refused.error, r->refused.message);
+}
+
+static void note_refusal(net_request *r, uint32_t status, const char *error, const char *message) {
     r->close = true;
     r->failed = MSFL_ERR_POLICY; /* for the log */
+    r->refused = (net_refusal){status, error, message};
     snprintf(r->message, sizeof r->message, "%s: %s", error, message);
-    return net_answer_error(r, status, error, message);
+}
+
+static bool refuse(net_request *r, uint32_t status, const char *error, const char *message) {
+    note_refusal(r, status, error, message);
+    return answer_refusal(r);
+}
+
+/* For a party that asks as it should, only for what it may not have: it is to hear so. */
+static bool refuse_heard(net_request *r, uint32_t status, const char *error, const char *message) {
+    note_refusal(r, status, error, message);
+    return hears_later(r) || answer_refusal(r);
 }
 
 static bool take_token(net_request *r, uint32_t *wait_ms) {
@@ -79,7 +104,7 @@ static bool too_many(net_request *r, uint32_t wait_ms, const char *message) {
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%u", wait_ms / 1000 + 1);
     (void)!net_answer_field(r, "Retry-After", seconds);
-    return refuse(r, 429, "too-many", message);
+    return refuse_heard(r, 429, "too-many", message);
 }
 
 /* Everything that is decided before a handler sees the request. True: `*proceed` says whether to go on. */
@@ -108,14 +133,13 @@ static bool admit(net_request *r, const char *method_text, const char *version, 
     if (!take_token(r, &wait_ms)) return too_many(r, wait_ms, "this party asks too often");
     r->route = find_route(r, method, &path_known);
     if (r->route == NULL) {
-        return refuse(r, path_known ? 405 : 404, path_known ? "method" : "path", "there is nothing under this path");
+        return refuse_heard(r, path_known ? 405 : 404, path_known ? "method" : "path", "there is nothing under this path");
     }
     if (!r->socket->local && (r->route->roles & NET_ROLE(r->socket->peer.role)) == 0) {
-        return refuse(r, 403, "role", "this is not for parties of this role");
+        return refuse_heard(r, 403, "role", "this is not for parties of this role");
     }
-    bool has_body = !r->has_length || r->length > 0;
-    if (has_body && (r->route->body == NULL || r->length > r->route->body_max)) {
-        return refuse(r, 413, "body", "the body is longer than is accepted here");
+    if (has_body(r) && (r->route->body == NULL || r->length > r->route->body_max)) {
+        return refuse_heard(r, 413, "body", "the body is longer than is accepted here");
     }
     *proceed = true;
     return true;
@@ -150,7 +174,7 @@ static bool first_call(void *ctx, net_socket *s, struct MHD_Connection *connecti
     r->begun = status == MSFL_OK;
     if (status != MSFL_OK) {
         keep_failure(r, status);
-        return r->answered || answer_failure(r);
+        return r->answered || hears_later(r) || answer_failure(r);
     }
     return true;
 }
@@ -160,7 +184,7 @@ static bool more_body(net_request *r, const uint8_t *bytes, size_t *length) {
     *length = 0;
     r->bytes_in += n;
     net_watch_body(r, n);
-    if (r->bytes_in > r->route->body_max) { /* chunked, and without an end */
+    if (r->refused.status == 0 && r->bytes_in > r->route->body_max) { /* chunked, and without an end */
         (void)msfl_fail(MSFL_ERR_LIMIT, "the body is longer than is accepted here");
         keep_failure(r, MSFL_ERR_LIMIT);
         r->status = 413;
@@ -189,7 +213,8 @@ bool net_dispatch(void *ctx, void *socket, struct MHD_Connection *connection, co
         }
         if (status != MSFL_OK) keep_failure(r, status);
     }
-    return r->answered || answer_failure(r);
+    if (r->answered) return true;
+    return r->refused.status == 0 ? answer_failure(r) : answer_refusal(r);
 }
 
 void net_dispatch_completed(void *ctx, void *socket, void *request, bool complete) {

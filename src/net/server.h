@@ -27,14 +27,14 @@ typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3
 /**
  * One thing that is served. HEAD is served as GET without its body.
  *
- * begin   headers are complete; may answer at once (then no body is read), may set net_request_set_user. NULL: nothing.
+ * begin   headers are complete; may answer at once (then no body is read: only for requests without one), may set net_request_set_user. NULL: nothing.
  * body    the next bytes, in order; never before begin has returned OK. NULL: bodies are refused.
  * finish  the body is complete: must answer. Not called if an answer was given, or after a failure.
  * done    the last call for a request for which begin returned OK, however it ended: releases `user`. NULL: nothing.
  *
  * A failure becomes an answer: net_http_status, with the message as JSON; of failures from 500 on, only the status is
- * told, the message goes to the log. What a failed body still has to come is read and thrown away up to the route's
- * bound and NET_THROWN_BYTES_MAX; then the connection is cut.
+ * told, the message goes to the log. The body of a failed or refused request is read and thrown away first, up to
+ * NET_THROWN_BYTES_MAX (and to the route's bound, if it has a handler), so that the client hears the answer.
  */
 typedef struct net_route {
     net_method method;

@@ -45,6 +45,12 @@ struct net_server {
     atomic_bool stopping;
 };
 
+/** Why a request is not for a handler; the texts are constants. */
+typedef struct net_refusal {
+    uint32_t status; /**< 0: it is for one */
+    const char *error, *message;
+} net_refusal;
+
 struct net_request {
     net_server *server;
     net_socket *socket;
@@ -55,6 +61,7 @@ struct net_request {
     bool has_length, begun, answered, head, streams, close;
     uint64_t length, bytes_in, bytes_out, thrown, from_ns;
     msfl_status failed;
+    net_refusal refused;
     char message[256];
     void *user;
     char field_name[NET_FIELDS_MAX][NET_NAME_MAX + 1], field_value[NET_FIELDS_MAX][NET_VALUE_MAX + 1];

@@ -24,6 +24,8 @@ typedef struct piece {
     net_upload *to;
     uint64_t writer;
     net_range range;
+    const char *conflict; /**< the state to tell instead of taking it: "complete" or "partial"; NULL: none */
+    uint64_t offset;      /**< to tell with it */
 } piece;
 
 msfl_status net_spool_new(const net_spool_options *options, net_spool **out) {
@@ -169,12 +171,14 @@ static msfl_status send_begin(void *ctx, net_request *request) {
     p->range = range;
     pthread_mutex_lock(&u->lock);
     if (net_upload_is_complete(u, &whole)) {
-        status = say(request, 409, whole, "complete");
+        p->conflict = "complete";
+        p->offset = whole;
     } else {
         status = net_upload_open(u, spool->folder, true, spool->options.uploads_peer_max);
         /* The newest request has the word: one before it may hang on a connection that is dead already. */
         p->writer = ++u->writer;
-        if (status == MSFL_OK && range.first != u->offset) status = say(request, 409, u->offset, "partial");
+        if (range.first != u->offset) p->conflict = "partial";
+        p->offset = u->offset;
     }
     pthread_mutex_unlock(&u->lock);
     if (status != MSFL_OK) {
@@ -189,6 +193,7 @@ static msfl_status send_begin(void *ctx, net_request *request) {
 static msfl_status send_body(void *ctx, net_request *request, const uint8_t *bytes, size_t length) {
     (void)ctx;
     piece *p = net_request_user(request);
+    if (p->conflict != NULL) return MSFL_OK; /* read all the same: a client still sending would not hear the answer */
     net_upload *u = p->to;
     pthread_mutex_lock(&u->lock);
     msfl_status status = MSFL_OK;
@@ -225,6 +230,7 @@ static msfl_status complete(net_spool *spool, net_request *request, net_upload *
 static msfl_status send_finish(void *ctx, net_request *request) {
     net_spool *spool = ctx;
     piece *p = net_request_user(request);
+    if (p->conflict != NULL) return say(request, 409, p->offset, p->conflict);
     net_upload *u = p->to;
     pthread_mutex_lock(&u->lock);
     msfl_status status = MSFL_OK;
