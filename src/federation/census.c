@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sodium.h"
-#include "federation/rounds.h"
+#include "federation/channels.h"
 #include "federation/scoring.h"
 
 #include <string.h>

@@ -17,7 +17,8 @@ const fed_track *fed_tracks_main(const fed_job *job, const fed_tracks *tracks);
 /** metrics.jsonl: the objects of `rounds`, one to a line. Free with msfl_free. */
 msfl_status fed_metrics_lines(const fed_job *job, const fed_tracks *tracks, char **text) MSFL_NODISCARD;
 
-/** The whole result; scores every track's best weights on the test images. `complete`: all trainings ended. */
-msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, bool complete, json_t **out) MSFL_NODISCARD;
+/** The whole result; scores every track's best weights on the test images. Called when all trainings have
+ *  ended. */
+msfl_status fed_result(const fed_job *job, const fed_tracks *tracks, json_t **out) MSFL_NODISCARD;
 
 #endif

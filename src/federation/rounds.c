@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/observe.h"
 #include "base/sodium.h"
+#include "federation/channels.h"
+#include "federation/member.h"
 #include "federation/scoring.h"
 #include "job/norms.h"
 
@@ -13,91 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- progress of one hospital, with its round --- */
-
-typedef struct relay {
-    const fed_job *job;
-    const fed_track *track;
-} relay;
-
-static void forward(void *ctx, const msfl_event *event) {
-    const relay *r = ctx;
-    msfl_event with_round = *event;
-    with_round.round = r->track->n_records + 1;
-    with_round.n_rounds = r->track->n_rounds;
-    msfl_observe(&r->job->observer, &with_round);
-}
-
-/* --- local training, the same for every kind of track --- */
-
-/* What one party that trains for itself does in a round. Where the server is adaptive, so is it: fedadam of one
- * hospital that takes one step is Adam. Where a round is so many steps, the centre takes those of all hospitals. */
-static void alone(const fed_job *job, const fed_track *track, msfl_train_options *o) {
-    if (job->aggregate->n_moments > 0) {
-        o->optimizer = MSFL_ADAM;
-        o->momentum = msfl_train_options_default().momentum;
-        o->learning_rate =
-            (float)(job->options->server_learning_rate * (track->course.learning_rate / track->rule.learning_rate));
-    }
-    if (track->kind == FED_CENTRAL) o->n_steps *= job->n_hospitals;
-}
-
-static msfl_train_options options_for(const fed_job *job, const fed_track *track, uint32_t who, const fed_member *m) {
-    msfl_train_options o = job->options->train;
-    o.seed = job_train_seed(job->options->seed, who);
-    o.first_epoch = m->n_epochs;
-    o.learning_rate = (float)track->course.learning_rate;
-    if (track->n_members == 1) alone(job, track, &o);
-    o.augment = job->options->augment;
-    return o;
-}
-
-static void count(const fed_job *job, const msfl_indices *images, uint32_t counts[MSFL_CLASSES_MAX]) {
-    memset(counts, 0, MSFL_CLASSES_MAX * sizeof *counts);
-    for (uint32_t i = 0; i < images->n; i++)
-        counts[msfl_dataset_label(job->dataset, images->at[i])]++;
-}
-
-/* Train `weights` on `images` with the member's own optimiser state, which is updated on success. `who` numbers the
- * hospital in seeds; `client` in events. */
-static msfl_status train_member(const fed_job *job, const fed_track *track, fed_member *m, uint32_t who, int32_t client,
-                                const msfl_indices *images, float *weights, msfl_train_result *result) {
-    relay r = {job, track};
-    const msfl_observer observer = {.observe = forward, .ctx = &r, .cancel = job->observer.cancel};
-    msfl_train_options options = options_for(job, track, who, m);
-    const uint32_t n_classes = msfl_dataset_info_borrow(job->dataset)->n_classes;
-    uint32_t counts[MSFL_CLASSES_MAX];
-    float class_weights[MSFL_CLASSES_MAX], offsets[MSFL_CLASSES_MAX];
-    if (job->options->balance || job->options->logit_adjustment > 0) count(job, images, counts);
-    if (job->options->balance) {
-        job_balance(counts, n_classes, class_weights);
-        options.class_weights = class_weights;
-    }
-    if (job->options->logit_adjustment > 0) {
-        job_logit_offsets(counts, n_classes, job->options->logit_adjustment, offsets);
-        options.logit_offsets = offsets;
-    }
-    fed_samples storage;
-    const msfl_samples samples = fed_samples_of(job, images, &storage);
-    msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    msfl_status status = msfl_trainer_state_load(trainer, m->state, m->state_bytes);
-    if (status == MSFL_OK) {
-        status = msfl_train(trainer, &options, &samples, weights, &observer, track->name, client, result);
-    }
-    if (status == MSFL_OK) {
-        uint8_t *state;
-        size_t length;
-        status = msfl_trainer_state_save(trainer, &state, &length);
-        if (status == MSFL_OK) {
-            msfl_bytes_free(m->state);
-            m->state = state;
-            m->state_bytes = length;
-            m->n_epochs += options.n_epochs;
-        }
-    }
-    fed_workers_release(job->workers, trainer);
-    return status;
-}
+/* --- how weights do --- */
 
 /* Test figures for the curves; the final ones, with intervals, are computed from the best weights at the end. */
 static msfl_status score_test(const fed_job *job, const float *weights, fed_record *record) {
@@ -171,7 +89,7 @@ static msfl_status hospital_trains(void *ctx, size_t index) {
     memcpy(trained, f->track->weights, n * sizeof *trained);
     if (f->track->n_norms > 0) job_norms_put(job->model, f->members[k].norms, trained);
     uint64_t t0 = msfl_now_ns();
-    status = train_member(job, f->track, &f->members[k], k, (int32_t)k, &hospital->train, trained, &result);
+    status = fed_member_train(job, f->track, &f->members[k], k, (int32_t)k, &hospital->train, trained, &result);
     atomic_fetch_add(&f->ns_train, msfl_now_ns() - t0);
     if (status == MSFL_OK) status = submit_update(f, k, trained, delta, &result);
     if (status == MSFL_OK && f->track->n_norms > 0) job_norms_take(job->model, trained, f->members[k].norms);
@@ -221,61 +139,6 @@ static void hash_weights(const fed_job *job, const float *weights, uint8_t out[M
     msfl_hash_final(&h, out);
 }
 
-uint32_t fed_validating_hospitals(const fed_job *job) {
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < job->n_hospitals; k++)
-        n += job->hospitals[k].validation.n > 0;
-    return n;
-}
-
-static fed_sum_config sum_config(const fed_job *job) {
-    const msfl_simulate_options *o = job->options;
-    return (fed_sum_config){.value_bits = o->value_bits,
-                            .security_bits = o->security_bits,
-                            .n_clients = job->n_hospitals,
-                            .custody = job->custody,
-                            .delivery = job->delivery,
-                            .min_cohort = o->allow_two_sites ? 2 : 3,
-                            .task = job->task};
-}
-
-/** A sum of updates; `clip` holds a bound for each tensor, `ranges` receives them. */
-static fed_sum_config update_config(const fed_job *job, const float *clip, msfl_update_range *ranges) {
-    fed_sum_config config = sum_config(job);
-    config.n_ranges = job->sent.n_tensors;
-    for (uint32_t i = 0; i < config.n_ranges; i++)
-        ranges[i] = (msfl_update_range){job->sent.counts[i], clip[i]};
-    config.n_counters = JOB_UPDATE_COUNTERS;
-    config.n_samples_max = job->n_samples_max;
-    config.ranges = ranges;
-    return config;
-}
-
-fed_sum_config fed_evaluation_config(const fed_job *job) {
-    fed_sum_config config = sum_config(job);
-    config.n_counters = JOB_EVAL_COUNTERS;
-    config.n_samples_max = 1;
-    return config;
-}
-
-msfl_status fed_channels_init(fed_job *job) {
-    if (!job->encrypts) return MSFL_OK;
-    uint32_t n = job->sent.n_tensors;
-    msfl_update_range *ranges = msfl_alloc(n, sizeof *ranges);
-    float *clip = msfl_alloc(n, sizeof *clip);
-    msfl_status status = ranges == NULL || clip == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
-    if (status == MSFL_OK) {
-        for (uint32_t i = 0; i < n; i++)
-            clip[i] = 1; /* bounds change from round to round; parameters do not depend on them */
-        const fed_sum_config updates = update_config(job, clip, ranges), evaluation = fed_evaluation_config(job);
-        status = fed_channel_init(&job->updates, job->scheme, &updates);
-        if (status == MSFL_OK) status = fed_channel_init(&job->evaluation, job->scheme, &evaluation);
-    }
-    msfl_free(ranges);
-    msfl_free(clip);
-    return status;
-}
-
 static void step_server(federated *f, const float *mean) {
     const fed_track *track = f->track;
     const job_aggregate *rule = f->job->aggregate;
@@ -296,7 +159,7 @@ static msfl_status aggregate_updates(federated *f, fed_record *record) {
     float *mean = msfl_alloc(track->n_values, sizeof *mean);
     msfl_status status = ranges == NULL || mean == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
     if (status != MSFL_OK) goto done;
-    fed_sum_config config = update_config(job, track->clip, ranges);
+    fed_sum_config config = fed_update_config(job, track->clip, ranges);
     config.channel = track->kind == FED_ENCRYPTED ? &job->updates : NULL;
     config.number = 2 * (uint64_t)track->n_records + 1;
     hash_weights(job, track->weights, model_hash);
@@ -371,30 +234,6 @@ static msfl_status aggregate_evaluation(federated *f, fed_record *record) {
     return MSFL_OK;
 }
 
-/* Deep copies, so that a round which fails leaves every hospital as it was. */
-static msfl_status copy_members(const fed_track *track, fed_member **out) {
-    fed_member *copy = msfl_alloc(track->n_members, sizeof *copy);
-    *out = copy;
-    if (copy == NULL) return MSFL_ERR_MEMORY;
-    for (uint32_t i = 0; i < track->n_members; i++) {
-        const fed_member *m = &track->members[i];
-        copy[i].n_epochs = m->n_epochs;
-        if (track->n_norms > 0) {
-            copy[i].norms = msfl_alloc(track->n_norms, sizeof *copy[i].norms);
-            copy[i].best_norms = msfl_alloc(track->n_norms, sizeof *copy[i].best_norms);
-            if (copy[i].norms == NULL || copy[i].best_norms == NULL) return MSFL_ERR_MEMORY;
-            memcpy(copy[i].norms, m->norms, track->n_norms * sizeof *m->norms);
-            memcpy(copy[i].best_norms, m->best_norms, track->n_norms * sizeof *m->norms);
-        }
-        if (m->state == NULL) continue;
-        copy[i].state = msfl_alloc(m->state_bytes, 1);
-        if (copy[i].state == NULL) return MSFL_ERR_MEMORY;
-        memcpy(copy[i].state, m->state, m->state_bytes);
-        copy[i].state_bytes = m->state_bytes;
-    }
-    return MSFL_OK;
-}
-
 msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
     federated f = {.job = job, .track = track};
     fed_record record = fed_record_empty();
@@ -403,7 +242,7 @@ msfl_status fed_round_federated(const fed_job *job, fed_track *track) {
         const job_clip_rule rule = fed_clip_rule(job);
         job_clip_init(&rule, track->clip);
     }
-    msfl_status status = copy_members(track, &f.members);
+    msfl_status status = fed_members_copy(track, &f.members);
     if (status != MSFL_OK) goto done;
     f.weights = msfl_alloc(track->n_values, sizeof *f.weights);
     f.clip = msfl_alloc(track->n_tensors, sizeof *f.clip);
@@ -454,8 +293,8 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     float *weights = msfl_alloc(track->n_values, sizeof *weights);
     if (weights == NULL) return MSFL_ERR_MEMORY;
     memcpy(weights, track->weights, track->n_values * sizeof *weights);
-    msfl_status status = train_member(job, track, &track->members[0], central ? UINT32_MAX : track->hospital,
-                                      central ? -1 : (int32_t)track->hospital, train, weights, &result);
+    msfl_status status = fed_member_train(job, track, &track->members[0], central ? UINT32_MAX : track->hospital,
+                                          central ? -1 : (int32_t)track->hospital, train, weights, &result);
     if (status == MSFL_ERR_NUMERIC) {
         track->course.stopped = true;
         snprintf(track->course.why, sizeof track->course.why, "round %u: %s", track->n_records + 1,

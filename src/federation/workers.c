@@ -1,6 +1,5 @@
 #include "federation/workers.h"
 
-#include "base/error.h"
 #include "base/mem.h"
 
 #include <pthread.h>
