@@ -12,6 +12,11 @@
 
 enum { FRAME_NS = 80 * 1000 * 1000, TRACK_BYTES = 32, PHASE_BYTES = 120 };
 
+/* Without a terminal: how long nothing is said before a count is, at least and at most; in between a tenth of the time
+ * that the job has taken, so that the log of a long one stays short. */
+#define PACE_NS     (10 * UINT64_C(1000000000))
+#define PACE_MAX_NS (300 * UINT64_C(1000000000))
+
 struct cli_terminal {
     bool quiet, is_live;
     live screen;
@@ -22,8 +27,9 @@ struct cli_terminal {
     char note[PHASE_BYTES]; /* behind the title */
     uint32_t round, n_rounds;
     uint64_t start_ns, track_ns, drawn_ns;
-    bool has_block; /* something of this track has been under way */
-    bool is_whole;  /* what is under way concerns the whole job, not one party */
+    uint64_t told_ns, pace_ns; /* without a terminal: when the last line was written, and PACE_NS */
+    bool has_block;            /* something of this track has been under way */
+    bool is_whole;             /* what is under way concerns the whole job, not one party */
 };
 
 static void copy_text(char *to, size_t size, const char *from) {
@@ -35,7 +41,8 @@ cli_terminal *cli_terminal_new(const char *const *client_names, uint32_t n_clien
     if (t == NULL) return NULL;
     t->quiet = quiet;
     t->n_clients = n_clients;
-    t->start_ns = t->track_ns = msfl_now_ns();
+    t->start_ns = t->track_ns = t->told_ns = msfl_now_ns();
+    t->pace_ns = PACE_NS;
     t->names = msfl_alloc((size_t)n_clients + 1, sizeof *t->names);
     t->rows = msfl_alloc((size_t)n_clients + 1, sizeof *t->rows);
     bool is_whole = t->names != NULL && t->rows != NULL;
@@ -72,6 +79,10 @@ void cli_terminal_free(cli_terminal *t) {
 
 void cli_terminal_note(cli_terminal *t, const char *text) {
     if (t != NULL) copy_text(t->note, sizeof t->note, text);
+}
+
+void cli_terminal_pace(cli_terminal *t, uint64_t ns) {
+    if (t != NULL) t->pace_ns = ns;
 }
 
 /* --- lines --- */
@@ -248,14 +259,65 @@ static void draw(cli_terminal *t) {
     live_draw(&t->screen, &block);
 }
 
+/* --- without a terminal --- */
+
+/* How far what is under way has come: "importing: 120 of 4099, 2 %, about 3:10 left". */
+static void count_of(const cli_terminal *t, const live_row *row, uint64_t now, char *text, size_t size) {
+    double share = share_of_track(t), since = (double)(now - t->track_ns) / 1e9, part = 0.0;
+    int n = 0;
+    if (t->is_whole || t->n_clients == 0) {
+        if (t->phase[0] != 0 && t->round == 0) n = snprintf(text, size, "%s: ", t->phase);
+        n += snprintf(text + n, size - (size_t)n, "%llu", (unsigned long long)row->done);
+        if (row->total > 0) {
+            part = fmin((double)row->done / (double)row->total, 1.0);
+            n += snprintf(text + n, size - (size_t)n, " of %llu, %.0f %%", (unsigned long long)row->total,
+                          floor(100.0 * part));
+        }
+        if (isnan(share)) { /* outside rounds */
+            share = part;
+            since = (double)(now - row->start_ns) / 1e9;
+        }
+    } else {
+        for (uint32_t i = 0; i < t->n_clients; i++) {
+            const live_row *r = &t->rows[i];
+            part += r->is_done ? 1.0 : r->total > 0 ? fmin((double)r->done / (double)r->total, 1.0) : 0.0;
+        }
+        n = snprintf(text, size, "%.0f %% of the round", floor(100.0 * part / t->n_clients));
+    }
+    if (share > 0.0 && since > 2.0 && (size_t)n < size) {
+        char left[24];
+        live_duration(since / share * (1.0 - share), left);
+        snprintf(text + n, size - (size_t)n, ", about %s left%s", left, t->round > 0 ? " of this part" : "");
+    }
+}
+
+/* Lines only, and a count where nothing else was said for a while. */
+static void tell(cli_terminal *t, const msfl_event *event) {
+    char prefix[256], count[PHASE_BYTES + 100];
+    const char *text = event->text;
+    const uint64_t now = msfl_now_ns();
+    note(t, event);
+    if (event->kind == MSFL_EVENT_PROGRESS) {
+        uint64_t pace = (now - t->start_ns) / 10;
+        pace = pace < t->pace_ns ? t->pace_ns : pace > PACE_MAX_NS ? PACE_MAX_NS : pace;
+        if (t->pace_ns > 0 && now - t->told_ns < pace) return;
+        count_of(t, row_of(t, event->client), now, count, sizeof count);
+        text = count;
+    }
+    if (text == NULL) return;
+    msfl_event whole = *event;
+    if (event->kind == MSFL_EVENT_PROGRESS) whole.client = -1; /* all parties together */
+    prefix_of(t, &whole, prefix, sizeof prefix);
+    plain_line(prefix, text);
+    t->told_ns = now;
+}
+
 void cli_terminal_observe(void *ctx, const msfl_event *event) {
     cli_terminal *t = ctx;
     if (t == NULL || (t->quiet && event->kind != MSFL_EVENT_WARNING)) return;
     char prefix[256];
     if (!t->is_live) {
-        if (event->kind == MSFL_EVENT_PROGRESS || event->text == NULL) return;
-        prefix_of(t, event, prefix, sizeof prefix);
-        plain_line(prefix, event->text);
+        tell(t, event);
         return;
     }
     const live_row *row = row_of(t, event->client);

@@ -118,6 +118,17 @@ assert text == "\n".join(LINES) + "\n", text
 text = in_pipe("quiet", "3", "0").decode()
 assert text == LINES[1] + "\n", text
 
+# Where nothing else is said for a while, how far it has come: here after no time at all, so of every step.
+text = in_pipe("counts", "3", "0").decode().splitlines()
+assert [line for line in text if "%" not in line] == LINES, text
+counts = [line for line in text if "%" in line]
+assert counts[0] == "data: reading images: 0 of 40, 0 %" and counts[40] == "data: reading images: 40 of 40, 100 %"
+# The first of three parties has done one step of fifty, the others none.
+assert counts[41] == "encrypted round 1/2: 0 % of the round" and counts[43] == "encrypted round 1/2: 2 % of the round"
+# The third party ends its rounds at two thirds.
+assert counts[-1] == "encrypted round 2/2: 88 % of the round", counts[-1]
+assert "%" not in in_pipe("quiet", "3", "0").decode()
+
 # A dumb terminal is told the same.
 text = in_terminal(["show", "3", "0"], 80, 24, environment(TERM="dumb")).decode()
 assert text.replace("\r\n", "\n") == "\n".join(LINES) + "\n", text

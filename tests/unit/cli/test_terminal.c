@@ -1,7 +1,7 @@
 /* Columns, tables, and the frames of the live block as the terminal gets them.
  *
- * `cli_test_terminal show [HOSPITALS]` plays a short job to standard error instead, for tests/e2e/test_terminal.py and
- * to be looked at. */
+ * `cli_test_terminal show|quiet|counts [HOSPITALS]` plays a short job to standard error instead, for
+ * tests/e2e/test_terminal.py and to be looked at. */
 #include "columns.h"
 #include "live.h"
 #include "table.h"
@@ -254,9 +254,10 @@ static void pause_ms(long ms) {
     nanosleep(&time, NULL);
 }
 
-static int show(uint32_t n_clients, long step_ms, bool quiet) {
+static int show(uint32_t n_clients, long step_ms, bool quiet, bool counts) {
     static const char *const three[] = {"North Hill", "Zürich\033[31m", "St. Anna"};
     cli_terminal *t = cli_terminal_new(n_clients == 3 ? three : NULL, n_clients, quiet);
+    if (counts) cli_terminal_pace(t, 0);
     tell(t,
          (msfl_event){.kind = MSFL_EVENT_PHASE, .track = "data", .client = -1, .loss = NAN, .text = "reading images"});
     for (uint64_t i = 0; i <= 40; i++) {
@@ -314,7 +315,8 @@ static int show(uint32_t n_clients, long step_ms, bool quiet) {
 int main(int argc, char **argv) {
     if (argc > 1) {
         uint32_t n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 3;
-        return show(n, argc > 3 ? strtol(argv[3], NULL, 10) : 5, strcmp(argv[1], "quiet") == 0);
+        return show(n, argc > 3 ? strtol(argv[3], NULL, 10) : 5, strcmp(argv[1], "quiet") == 0,
+                    strcmp(argv[1], "counts") == 0);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_counted_and_cut),
