@@ -9,10 +9,12 @@
 #include "terminal.h"
 #include "text/json.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Files are read by several threads, so many at a time, and shown in their order: memory does not grow with them. */
+/* Files are read by several threads, so many at a time, and shown in their order, each as soon as those before it are:
+ * memory does not grow with them. */
 enum { BATCH = 64, SHOWN_DIGITS = 6 };
 
 typedef struct result {
@@ -23,18 +25,17 @@ typedef struct result {
 
 typedef struct job {
     const char *const *files;
+    size_t n; /* of this batch */
+    bool json;
+    pthread_mutex_t mutex; /* over what follows, and standard output */
     result results[BATCH];
+    bool has_result[BATCH];
+    size_t n_shown;
+    /* Of all batches. */
+    size_t n_bad;
+    msfl_status first;
+    char *first_message;
 } job;
-
-static msfl_status inspect_one(void *ctx, size_t i) {
-    job *j = ctx;
-    result *r = &j->results[i];
-    if (*cli_cancel_flag()) return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
-    r->status = msfl_inspect_file(j->files[i], &r->facts);
-    if (r->status == MSFL_OK) return MSFL_OK;
-    r->message = msfl_strdup(msfl_error_message());
-    return r->message == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
-}
 
 /* --- JSON --- */
 
@@ -162,34 +163,64 @@ static msfl_status print_line(const char *file, const result *r) {
     return status;
 }
 
+/* --- one after another --- */
+
+/* Under the mutex. */
+static msfl_status show(job *j, size_t i) {
+    result *r = &j->results[i];
+    msfl_status status = j->json ? print_json(j->files[i], r) : print_line(j->files[i], r);
+    if (r->status != MSFL_OK && j->n_bad++ == 0) {
+        j->first = r->status;
+        j->first_message = r->message;
+        r->message = NULL;
+    }
+    msfl_free(r->message);
+    *r = (result){0};
+    return status;
+}
+
+static msfl_status inspect_one(void *ctx, size_t i) {
+    job *j = ctx;
+    result *r = &j->results[i];
+    if (*cli_cancel_flag()) return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
+    r->status = msfl_inspect_file(j->files[i], &r->facts);
+    if (r->status != MSFL_OK) {
+        r->message = msfl_strdup(msfl_error_message());
+        if (r->message == NULL) return MSFL_ERR_MEMORY;
+    }
+    msfl_status status = MSFL_OK;
+    pthread_mutex_lock(&j->mutex);
+    j->has_result[i] = true;
+    for (; j->n_shown < j->n && j->has_result[j->n_shown] && status == MSFL_OK; j->n_shown++)
+        status = show(j, j->n_shown);
+    fflush(stdout);
+    pthread_mutex_unlock(&j->mutex);
+    return status;
+}
+
 msfl_status cli_data_files(const char *const *files, size_t n, uint32_t n_threads, bool json) {
     msfl_pool *pool = NULL;
-    msfl_status first = MSFL_OK;
-    char *first_message = NULL;
-    size_t n_bad = 0;
     job *j = msfl_alloc(1, sizeof *j);
-    msfl_status status = j == NULL ? MSFL_ERR_MEMORY : msfl_pool_new(n_threads, &pool);
+    if (j == NULL) return MSFL_NO_MEMORY;
+    pthread_mutex_init(&j->mutex, NULL);
+    j->json = json;
+    msfl_status status = msfl_pool_new(n_threads, &pool);
     for (size_t at = 0; at < n && status == MSFL_OK; at += BATCH) {
-        size_t count = n - at < BATCH ? n - at : BATCH;
         j->files = files + at;
-        status = msfl_pool_run(pool, count, inspect_one, j);
-        for (size_t i = 0; i < count; i++) {
-            result *r = &j->results[i];
-            if (status == MSFL_OK) status = json ? print_json(files[at + i], r) : print_line(files[at + i], r);
-            if (r->status != MSFL_OK && n_bad++ == 0) {
-                first = r->status;
-                first_message = r->message;
-                r->message = NULL;
-            }
-            msfl_free(r->message);
-            *r = (result){0};
+        j->n = n - at < BATCH ? n - at : BATCH;
+        j->n_shown = 0;
+        memset(j->has_result, 0, sizeof j->has_result);
+        status = msfl_pool_run(pool, j->n, inspect_one, j);
+        for (size_t i = 0; i < j->n; i++) { /* what was read before it was stopped */
+            msfl_free(j->results[i].message);
+            j->results[i] = (result){0};
         }
-        fflush(stdout);
     }
-    if (status == MSFL_OK && n_bad > 0) {
-        status = msfl_fail(first, "%zu of %zu files cannot be read; the first: %s", n_bad, n, first_message);
+    if (status == MSFL_OK && j->n_bad > 0) {
+        status = msfl_fail(j->first, "%zu of %zu files cannot be read; the first: %s", j->n_bad, n, j->first_message);
     }
-    msfl_free(first_message);
+    msfl_free(j->first_message);
+    pthread_mutex_destroy(&j->mutex);
     msfl_pool_free(pool);
     msfl_free(j);
     return status;
