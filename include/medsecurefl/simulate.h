@@ -55,8 +55,9 @@ typedef struct msfl_simulate_options {
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */
-    msfl_train_options train; /**< n_epochs: local epochs per round; seed, first_epoch and augment are set by the run */
-    uint32_t patience;        /**< rounds without a better validation loss before a training stops; 0: never */
+    msfl_train_options train;  /**< n_epochs: local epochs per round; batch 0: 32 pictures, or one volume; seed,
+                                    first_epoch and augment are set by the run */
+    uint32_t patience;         /**< rounds without a better validation loss before a training stops; 0: never */
     uint32_t plateau_patience; /**< rounds without a better validation loss before the learning rate falls; 0: never */
     double plateau_factor;     /**< what it is multiplied with then */
     uint32_t compare;          /**< MSFL_COMPARE_... */

@@ -180,32 +180,80 @@ static msfl_status one_class(const msfl_dataset_info *info, msfl_model **out) {
                      info->label_key);
 }
 
+static msfl_status no_masks(const char *name, const msfl_dataset_info *info, uint32_t n_classes) {
+    if (n_classes < 1) {
+        return msfl_fail(MSFL_ERR_DATA,
+                         "%s: %s gives a class to every pixel, and there are no masks: name them with --recipe and "
+                         "--masks, or choose a network that tells images apart, such as resnet8",
+                         info->source, name);
+    }
+    return msfl_fail(MSFL_ERR_DATA,
+                     "%s: %s gives a class to every pixel, and %s; masks with values of 0 to %d are needed",
+                     info->source, name, n_classes < 2 ? "all masks are empty" : "the masks have values above that",
+                     MSFL_CLASSES_MAX - 1);
+}
+
+static uint32_t round_up(uint32_t side, uint32_t unit) {
+    return (side + unit - 1) / unit * unit;
+}
+
+/* A network that does not take the images' sides: which it would take is found out by asking. */
+static msfl_status fit(const char *name, const msfl_dataset_info *info, uint32_t n_classes, msfl_model **out) {
+    msfl_status status =
+        msfl_model_new_volume(name, info->depth, info->height, info->width, info->channels, n_classes, out);
+    if (status != MSFL_ERR_MISMATCH) return status;
+    char *reason = msfl_strdup(msfl_error_message());
+    if (reason == NULL) return MSFL_NO_MEMORY;
+    const bool volumes = info->depth > 1, fixed = volumes || info->recipe != NULL;
+    for (uint32_t unit = 2; unit <= 64; unit *= 2) {
+        uint32_t d = volumes ? round_up(info->depth, unit) : info->depth;
+        uint32_t h = round_up(info->height, unit), w = round_up(info->width, unit);
+        msfl_model *fits;
+        if (!fixed) h = w = h > w ? h : w; /* --size makes squares */
+        if (msfl_model_new_volume(name, d, h, w, info->channels, n_classes, &fits) != MSFL_OK) continue;
+        msfl_model_free(fits);
+        if (volumes) {
+            status = msfl_fail(MSFL_ERR_MISMATCH, "%s; sides of %u x %u x %u would do: let the recipe make them",
+                               reason, w, h, d);
+        } else if (fixed) {
+            status =
+                msfl_fail(MSFL_ERR_MISMATCH, "%s; %u x %u pixels would do: let the recipe make them", reason, w, h);
+        } else {
+            status = msfl_fail(MSFL_ERR_MISMATCH, "%s; with --size %u it works", reason, h);
+        }
+        msfl_free(reason);
+        return status;
+    }
+    status = msfl_fail(MSFL_ERR_MISMATCH, "%s", reason);
+    msfl_free(reason);
+    return status;
+}
+
 msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
+    *out = NULL;
     if (info->n_classes > MSFL_CLASSES_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s has %u classes; at most %d are possible", info->source, info->n_classes,
                          MSFL_CLASSES_MAX);
     }
-    msfl_status status = msfl_model_new_volume(name_or_path, info->depth, info->height, info->width, info->channels,
-                                               info->n_classes < 2 ? 2 : info->n_classes, out);
-    if (status != MSFL_OK || !msfl_model_info_borrow(*out)->is_pixelwise) {
-        return status != MSFL_OK || info->n_classes >= 2 ? status : one_class(info, out);
+    msfl_model *alone;
+    bool is_pixelwise = false;
+    msfl_status status = msfl_model_new(name_or_path, 0, 0, 0, 0, &alone);
+    if (status == MSFL_OK) is_pixelwise = msfl_model_info_borrow(alone)->is_pixelwise;
+    msfl_model_free(alone);
+    /* A description whose own sides do not fit its layers may fit the data's. */
+    if (status != MSFL_OK && status != MSFL_ERR_MISMATCH) return status;
+    if (!is_pixelwise) {
+        status = fit(name_or_path, info, info->n_classes < 2 ? 2 : info->n_classes, out);
+        if (status != MSFL_OK || !msfl_model_info_borrow(*out)->is_pixelwise) {
+            return status != MSFL_OK || info->n_classes >= 2 ? status : one_class(info, out);
+        }
+        msfl_model_free(*out);
+        *out = NULL;
     }
     uint32_t n_classes = msfl_dataset_mask_classes(dataset);
-    msfl_model_free(*out);
-    *out = NULL;
-    if (n_classes < 2 || n_classes > MSFL_CLASSES_MAX) {
-        return msfl_fail(
-            MSFL_ERR_DATA,
-            "%s: this network gives a class to every pixel, and there are %s; masks with values of 0 to %d "
-            "are needed",
-            info->source,
-            n_classes < 1   ? "no masks"
-            : n_classes < 2 ? "only empty masks"
-                            : "too many classes",
-            MSFL_CLASSES_MAX - 1);
-    }
-    return msfl_model_new_volume(name_or_path, info->depth, info->height, info->width, info->channels, n_classes, out);
+    if (n_classes < 2 || n_classes > MSFL_CLASSES_MAX) return no_masks(name_or_path, info, n_classes);
+    return fit(name_or_path, info, n_classes, out);
 }
 
 /* By a recipe: imported beside the run's folder, so that a run that is continued finds it done. */

@@ -36,6 +36,7 @@ msfl_simulate_options msfl_simulate_options_default(void) {
                                .compare = MSFL_COMPARE_ALL,
                                .n_bootstrap = 1000,
                                .seed = 1};
+    o.train.batch = 0;
     return o;
 }
 
@@ -152,6 +153,21 @@ static msfl_status make_paths_absolute(fed_run *r) {
     return status == MSFL_OK ? make_absolute(&r->options.data_key, &r->key_path) : status;
 }
 
+/* A volume is as much to learn from, and as much to hold, as a batch of pictures. The network says which it is, and a
+ * name that is none is told before hours of reading. */
+static msfl_status default_batch(msfl_simulate_options *o) {
+    msfl_model *alone;
+    msfl_status status = msfl_model_new(o->model, 0, 0, 0, 0, &alone);
+    /* A description whose own sides do not fit its layers may fit the data's. */
+    if (status != MSFL_OK && status != MSFL_ERR_MISMATCH) return status;
+    if (o->train.batch == 0) {
+        bool is_volume = status == MSFL_OK && msfl_model_info_borrow(alone)->is_volume;
+        o->train.batch = is_volume ? 1 : msfl_train_options_default().batch;
+    }
+    msfl_model_free(alone);
+    return MSFL_OK;
+}
+
 static msfl_status prepare(fed_run *r) {
     msfl_status status = fed_config_hash(&r->options, r->config_hash);
     if (status == MSFL_OK) status = fed_job_init(&r->job, &r->options);
@@ -203,7 +219,8 @@ static msfl_status new_run(const msfl_simulate_options *options, fed_run **out) 
     static const char *const defaults[] = {"shared", "fedavg", "constant"};
     for (int i = 0; i < 3; i++)
         if (*words[i] != NULL && strcmp(*words[i], defaults[i]) == 0) *words[i] = NULL;
-    return make_paths_absolute(r);
+    msfl_status status = make_paths_absolute(r);
+    return status == MSFL_OK && r->options.model != NULL ? default_batch(&r->options) : status;
 }
 
 msfl_status msfl_simulate_open(const msfl_simulate_options *options, msfl_dataset **out) {

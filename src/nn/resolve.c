@@ -9,8 +9,9 @@
 msfl_status nn_arch_adapt(const char *name, nn_arch *arch, uint32_t depth, uint32_t height, uint32_t width,
                           uint32_t channels, uint32_t n_classes) {
     if (depth != 0 && (depth > 1) != arch->is_volume) {
-        return msfl_fail(MSFL_ERR_MISMATCH, "%s is a network for %s, and these are %s; unet3d is one for volumes", name,
-                         arch->is_volume ? "volumes" : "pictures", arch->is_volume ? "pictures" : "volumes");
+        return msfl_fail(MSFL_ERR_MISMATCH, "%s is a network for %s, and these are %s; %s", name,
+                         arch->is_volume ? "volumes" : "pictures", arch->is_volume ? "pictures" : "volumes",
+                         arch->is_volume ? "unet2d and resnet8 are some for pictures" : "unet3d is one for volumes");
     }
     if (depth > NN_SIDE_MAX) {
         return msfl_fail(MSFL_ERR_LIMIT, "%s: volumes of %u slices; at most %d are possible", name, depth, NN_SIDE_MAX);

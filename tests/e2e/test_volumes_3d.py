@@ -99,7 +99,7 @@ class Volumes3d(CliTest):
         self.fails(7, "is a network for volumes, and these are pictures", "simulate", *self.by("flat.yaml"), "--model",
                    "unet3d", "--out", self.path("y"), *FEW)
         self.write("odd.yaml", RECIPE.replace("[16, 24, 8]", "[16, 24, 12]"))
-        self.fails(7, "their sides must divide by two", "simulate", *self.by("odd.yaml"), "--model", "unet3d", "--out",
+        self.fails(7, "sides of 16 x 24 x 16 would do: let the recipe", "simulate", *self.by("odd.yaml"), "--model", "unet3d", "--out",
                    self.path("z"), *FEW)
 
 
