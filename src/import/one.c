@@ -6,6 +6,7 @@
 #include "image/decode.h"
 #include "import/memo.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ typedef struct raw {
     msfl_sample sample;
     msfl_facts facts;
     uint8_t patient[MSFL_HASH_BYTES]; /* by the first header that names one; zeros: none */
+    bool ends;                        /* what failed concerns the whole import, not this sample */
 } raw;
 
 static void note_facts(const msfl_import_job *job, const msfl_image *image, const msfl_image_facts *facts, raw *r) {
@@ -83,15 +85,76 @@ static msfl_status read_files(const msfl_import_job *job, const msfl_item *item,
     return status;
 }
 
-static msfl_status read_mask(const msfl_import_job *job, const msfl_item *item, raw *r) {
+/* --- images and masks taken for one another --- */
+
+enum { FEW_VALUES = 16, MASK_VALUES = 64 };
+
+/* Whether an image's values are those of a mask: few different whole numbers, not all the same. An image whose values
+ * are more, or no whole numbers, is none. */
+static bool has_few_values(const msfl_image *image) {
+    double seen[FEW_VALUES];
+    size_t n = 0, count = (size_t)image->width * image->height * image->channels * msfl_image_frames(image);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        const double v = msfl_image_rescaled(image, 0, msfl_image_sample(image, i));
+        while (k < n && seen[k] != v)
+            k++;
+        if (k < n) continue;
+        if (n == FEW_VALUES || !(v >= 0 && v < MASK_VALUES && v == floor(v))) return false;
+        seen[n++] = v;
+    }
+    return n > 1;
+}
+
+/* Whether what was named as an item's mask is an image, and its image a mask. */
+static bool is_exchanged(const msfl_import_job *job, const msfl_item *item) {
+    msfl_image image = {0};
+    msfl_image_facts facts = {0};
+    const char *picture = msfl_texts_get(&job->items.paths, job->items.files[item->first]);
+    if (item->mask == MSFL_NO_PATH || item->is_stack) return false;
+    const char *mask = msfl_texts_get(&job->items.paths, item->mask);
+    bool exchanged = msfl_image_open(mask, false, &facts, &image) == MSFL_OK && !has_few_values(&image);
+    msfl_image_clear(&image);
+    if (!exchanged) return false;
+    exchanged = msfl_image_open(picture, false, &facts, &image) == MSFL_OK && has_few_values(&image);
+    msfl_image_clear(&image);
+    return exchanged;
+}
+
+/* One such pair may be a slip of whoever named the files, and is left out like any other that cannot be used. Where
+ * none before could be used, and samples in the middle and at the end are the same, the folders were exchanged: all
+ * would be left out, or worse, images of whole numbers taken for masks. */
+static msfl_status check_exchanged(const msfl_import_job *job, size_t number) {
+    const msfl_items *items = &job->items;
+    const msfl_item *item = &items->list[number];
+    if (job->n_samples > 0 || !is_exchanged(job, item) || !is_exchanged(job, &items->list[items->n / 2]) ||
+        !is_exchanged(job, &items->list[items->n - 1])) {
+        return MSFL_OK;
+    }
+    return msfl_fail(
+        MSFL_ERR_USAGE,
+        "images and masks are exchanged: %s, named as a mask, is an image, and %s a mask; name the images as "
+        "data and the masks with --masks",
+        msfl_texts_get(&items->paths, item->mask), msfl_texts_get(&items->paths, items->files[item->first]));
+}
+
+static msfl_status read_mask(const msfl_import_job *job, size_t number, raw *r) {
+    const msfl_item *item = &job->items.list[number];
     if (item->mask == MSFL_NO_PATH) return MSFL_OK;
     const char *path = msfl_texts_get(&job->items.paths, item->mask);
     msfl_image image = {0};
     msfl_image_facts facts = {0};
     msfl_status status = msfl_image_open(path, false, &facts, &image);
+    const bool is_odd = status == MSFL_OK && !has_few_values(&image);
     if (status == MSFL_OK) status = msfl_sample_add_mask(&job->recipe, path, &image, &r->sample);
     msfl_image_clear(&image);
-    return status;
+    if (!is_odd) return status;
+    char *reason = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
+    msfl_status exchanged = check_exchanged(job, number);
+    r->ends = exchanged != MSFL_OK;
+    if (exchanged == MSFL_OK && reason != NULL) status = msfl_fail(status, "%s", reason);
+    msfl_free(reason);
+    return exchanged != MSFL_OK ? exchanged : status;
 }
 
 /* A picture of an opened data set; nothing is copied. */
@@ -164,14 +227,15 @@ static msfl_status read_sample(const msfl_import_job *job, size_t number, const 
     } else {
         status = item->is_stack ? read_stack(job, item, r) : read_files(job, item, r);
     }
-    if (status == MSFL_OK) status = read_mask(job, item, r);
+    if (status == MSFL_OK) status = read_mask(job, number, r);
     if (status == MSFL_OK) status = msfl_sample_run(&job->recipe, name, &r->sample);
     return status;
 }
 
-static msfl_status make(const msfl_import_job *job, size_t number, const char *name, msfl_result *out) {
+static msfl_status make(const msfl_import_job *job, size_t number, const char *name, msfl_result *out, bool *ends) {
     raw r = {0};
     msfl_status status = read_sample(job, number, name, &r);
+    *ends = r.ends;
     if (status == MSFL_OK) status = msfl_sample_store(&job->recipe, &r.sample, &out->pictures);
     msfl_sample_clear(&r.sample);
     if (status != MSFL_OK) return status;
@@ -280,7 +344,9 @@ msfl_status msfl_import_sample(msfl_import_job *job, size_t number, msfl_outcome
     status = msfl_cache_get(job->cache, &job->recipe, entry, &out->from_cache, &out->result);
     if (status != MSFL_OK) return status;
     if (!out->from_cache) {
-        status = make(job, number, name, &out->result);
+        bool ends;
+        status = make(job, number, name, &out->result, &ends);
+        if (ends) return status;
         if (status == MSFL_OK) status = check_unchanged(job, item, name, look);
         status = note(out, status);
         if (status != MSFL_OK || out->status != MSFL_OK) return status;

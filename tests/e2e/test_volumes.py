@@ -161,6 +161,14 @@ class Volumes(CliTest):
         self.fails(12, "every picture of the data lies in this folder", "simulate", "--data", images, *by, "--masks", images,
                    *to)
         os.makedirs(self.path("empty"))
+        # Folders taken for one another are one error, also where the images' values are whole and would do as masks.
+        self.fails(2, "images and masks are exchanged", "simulate", "--data", masks, *by, "--masks", images, *to)
+        x = np.arange(16 * 24 * 6).reshape(16, 24, 6)
+        for name in sorted(os.listdir(images)):
+            os.makedirs(self.path("whole"), exist_ok=True)
+            with open(self.path("whole", name), "wb") as f:
+                f.write(gzip.compress(nifti_files.file((x % 200).astype(np.uint8), sform=1)))
+        self.fails(2, "images and masks are exchanged", "simulate", "--data", masks, *by, "--masks", self.path("whole"), *to)
         self.fails(12, "24 lack a file or a mask", "simulate", "--data", images, *by, "--masks", self.path("empty"), *to)
         self.fails(12, "nothing tells the classes", "simulate", "--data", images, *by, *to)
         self.assertFalse(os.path.exists(self.path("x")))
@@ -171,6 +179,18 @@ class Volumes(CliTest):
         os.rename(self.path("y", "agg_model.h5"), self.path("m.h5"))
         self.fails(2, "go with --recipe", *model, "--masks", masks)
         self.fails(2, "--set DIR", *model, *by, "--masks", masks)
+
+    def test_single_exchanged_pairs_are_left_out(self):
+        images, masks = self.path("data", "images"), self.path("data", "labels")
+        for name in ("v00.nii.gz", "v23.nii.gz"):
+            os.rename(os.path.join(images, name), self.path("spare"))
+            os.rename(os.path.join(masks, name), os.path.join(images, name))
+            os.rename(self.path("spare"), os.path.join(masks, name))
+            r = run("data", "import", images, "--recipe", self.path("r.yaml"), "--masks", masks, "--out", self.path("s" + name),
+                    "--json")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertEqual(json.loads(r.stdout)["samples"], 23 if name == "v00.nii.gz" else 22)
+            self.assertIn("is it an image?", r.stderr)
 
     def test_without_masks_the_configuration_is_as_before(self):
         self.ok("simulate", "--data", "phantom", "--phantom-images", 60, "--size", 16, "--out", self.path("p"), "--clients", 3,
