@@ -71,7 +71,9 @@ static msfl_status take_column(load *l, uint32_t column, char **key, msfl_texts 
 
 static msfl_status read_labels(load *l) {
     const char *name = l->options->label;
-    if (name == NULL && !l->scan.flat) {
+    /* An archive's folders are no classes, where a table tells them. */
+    bool by_table = msfl_labels_tell_classes(&l->table) && msfl_scan_has_one_class(&l->scan);
+    if (name == NULL && !l->scan.flat && !by_table) {
         l->label_key = msfl_strdup("folder names");
         l->labels = l->scan.classes;
         l->scan.classes = (msfl_texts){0};

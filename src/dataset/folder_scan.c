@@ -26,6 +26,7 @@ typedef struct listing {
 typedef struct scanner {
     const msfl_observer *observer;
     msfl_scan *out;
+    bool for_table; /* classes come from elsewhere: no picture is at a wrong place */
     struct {
         dev_t device;
         ino_t inode;
@@ -193,7 +194,7 @@ static msfl_status collect_classes(scanner *s, const char *below, const listing 
         char *inner = below[0] == 0 ? msfl_strdup(l->names[i]) : msfl_path_join(below, l->names[i]);
         size_t before = s->out->paths.n;
         status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, l->names[i], part, 0);
-        if (status == MSFL_OK && s->out->paths.n == before) {
+        if (status == MSFL_OK && s->out->paths.n == before && !s->for_table) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "the folder %s/%s holds no pictures",
                               s->out->root, inner);
         }
@@ -230,7 +231,7 @@ static msfl_status collect_split(scanner *s, const listing *root) {
 
 static msfl_status collect_flat(scanner *s, const listing *l) {
     msfl_status status = MSFL_OK;
-    s->out->flat = true;
+    s->out->flat = s->out->paths.n == 0;
     for (size_t i = 0; i < l->n && status == MSFL_OK; i++) {
         if (l->is_picture[i]) status = add_picture(s, "", l->names[i], "", MSFL_PART_NONE);
     }
@@ -284,10 +285,10 @@ done:
     return status;
 }
 
-msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) {
+static msfl_status scan_folder(const char *folder, const msfl_observer *observer, bool for_table, msfl_scan *out) {
     *out = (msfl_scan){.root = msfl_strdup(folder)};
     if (out->root == NULL) return MSFL_ERR_MEMORY;
-    scanner s = {.observer = observer, .out = out};
+    scanner s = {.observer = observer, .out = out, .for_table = for_table};
     listing l = {0};
     bool split = false, entered = false;
     msfl_status status = list(out->root, &l, &out->n_ignored);
@@ -311,7 +312,7 @@ msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, 
         } else if (l.n_folders > 0) {
             status = collect_classes(&s, "", &l, MSFL_PART_NONE);
             /* Folders without pictures, of notes say, are no classes. */
-            if (status == MSFL_OK && out->paths.n == 0) {
+            if (status == MSFL_OK && (out->paths.n == 0 || for_table)) {
                 status = collect_flat(&s, &l);
             } else {
                 leave_out(&s, out->root, "pictures outside class folders", l.n_pictures);
@@ -323,6 +324,20 @@ msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, 
     listing_clear(&l);
     if (status != MSFL_OK) msfl_scan_clear(out);
     return status;
+}
+
+msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) {
+    return scan_folder(folder, observer, false, out);
+}
+
+msfl_status msfl_scan_for_table(const char *folder, const msfl_observer *observer, msfl_scan *out) {
+    return scan_folder(folder, observer, true, out);
+}
+
+bool msfl_scan_has_one_class(const msfl_scan *scan) {
+    for (size_t i = 1; i < scan->classes.n; i++)
+        if (strcasecmp(msfl_texts_get(&scan->classes, 0), msfl_texts_get(&scan->classes, i)) != 0) return false;
+    return true;
 }
 
 static bool is_archive(const char *name) {

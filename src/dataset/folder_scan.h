@@ -13,7 +13,7 @@ typedef struct msfl_scan {
     char *root;         /**< the data folder: the one given, or the only one inside it */
     bool flat;          /**< pictures lie in the data folder itself: only labels.csv can tell their class */
     msfl_texts paths;   /**< of the pictures, below root */
-    msfl_texts classes; /**< class folder of each; "" when flat */
+    msfl_texts classes; /**< class folder of each; "" when flat, or beside class folders */
     uint8_t *parts;     /**< msfl_part of each */
     size_t parts_capacity;
     uint32_t n_ignored; /**< hidden entries and files that are no pictures */
@@ -29,6 +29,10 @@ typedef struct msfl_scan {
  * (pictures beside class folders, folders beside a split) is counted, and told to the observer as a warning.
  */
 msfl_status msfl_scan_folder(const char *folder, const msfl_observer *observer, msfl_scan *out) MSFL_NODISCARD;
+/** The same for pictures whose classes a table tells: those beside class folders are taken too, with the class "". */
+msfl_status msfl_scan_for_table(const char *folder, const msfl_observer *observer, msfl_scan *out) MSFL_NODISCARD;
+/** Whether folders tell one class only, as those of an archive's export do: no class at all, then. */
+bool msfl_scan_has_one_class(const msfl_scan *scan);
 void msfl_scan_clear(msfl_scan *scan);
 
 /** Fails with MSFL_ERR_DATA for a scan that found no pictures in `source`: says what lies there instead and what to

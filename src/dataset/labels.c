@@ -130,8 +130,7 @@ static msfl_status finder_new(const msfl_labels *labels, const msfl_texts *paths
     return MSFL_OK;
 }
 
-/* The image a cell names, or MSFL_NO_ROW; also where several images have that name. */
-static uint32_t find_image(const finder *f, const char *cell) {
+static uint32_t find_path(const finder *f, const char *cell) {
     while (strncmp(cell, "./", 2) == 0)
         cell += 2;
     if (f->names_only) {
@@ -155,6 +154,19 @@ static uint32_t find_image(const finder *f, const char *cell) {
     if (low == f->paths->n || strcmp(key_of(f, f->order[low]), cell) != 0) return MSFL_NO_ROW;
     if (low + 1 < f->paths->n && strcmp(key_of(f, f->order[low + 1]), cell) == 0) return MSFL_NO_ROW;
     return f->order[low];
+}
+
+/* The image a cell names, or MSFL_NO_ROW; also where several images have that name. Tables that were made under Windows
+ * part folders by backslashes. */
+static uint32_t find_image(const finder *f, const char *cell) {
+    enum { PATH_BYTES = 4096 };
+    uint32_t image = find_path(f, cell);
+    size_t n = strlen(cell);
+    if (image != MSFL_NO_ROW || n >= PATH_BYTES || memchr(cell, '\\', n) == NULL) return image;
+    char turned[PATH_BYTES];
+    for (size_t i = 0; i <= n; i++)
+        turned[i] = (char)(cell[i] == '\\' ? '/' : cell[i]);
+    return find_path(f, turned);
 }
 
 /* The column that names most images. A first look at some rows is enough unless it finds nothing. */
@@ -232,7 +244,35 @@ msfl_status msfl_labels_take(const msfl_labels *labels, uint32_t column, msfl_te
 }
 
 char *msfl_labels_describe(const msfl_labels *labels, uint32_t column) {
-    return msfl_format("%.100s in labels.csv", msfl_csv_heading(labels->table, column));
+    const char *slash = strrchr(labels->path, '/');
+    bool usual = strcmp(slash != NULL ? slash + 1 : labels->path, "labels.csv") == 0;
+    return msfl_format("%.100s in %s", msfl_csv_heading(labels->table, column), usual ? "labels.csv" : "the table");
+}
+
+bool msfl_labels_tell_classes(const msfl_labels *labels) {
+    return labels->table != NULL && labels->n_matched > 0 &&
+           msfl_csv_find(labels->table, "class") < msfl_csv_columns(labels->table);
+}
+
+/* RFC 3629, but for code points that no file should have anyhow. */
+static bool is_utf8(const unsigned char *t) {
+    while (*t != 0) {
+        size_t more = *t < 0x80                 ? 0
+                      : *t >= 0xc2 && *t < 0xe0 ? 1
+                      : *t >= 0xe0 && *t < 0xf0 ? 2
+                      : *t >= 0xf0 && *t < 0xf5 ? 3
+                                                : 4;
+        if (more == 4) return false;
+        for (t++; more > 0; more--, t++)
+            if (*t < 0x80 || *t > 0xbf) return false;
+    }
+    return true;
+}
+
+bool msfl_labels_is_utf8(const msfl_labels *labels, uint32_t row) {
+    for (uint32_t column = 0; column < msfl_csv_columns(labels->table); column++)
+        if (!is_utf8((const unsigned char *)msfl_csv_cell(labels->table, row, column))) return false;
+    return true;
 }
 
 msfl_status msfl_labels_column(const msfl_labels *labels, const char *source, const char *name, uint32_t *column) {

@@ -31,18 +31,26 @@ void msfl_labels_clear(msfl_labels *labels);
 msfl_status msfl_labels_match_index(msfl_labels *labels, size_t n) MSFL_NODISCARD;
 
 /** Find the row of each image by its path below the data folder: the column with most matches is taken, with or without
- *  the folders in front of the name. ERR_DATA when two rows of one image give different patients. */
+ *  the folders in front of the name. Backslashes between folders are as good as slashes. ERR_DATA when two rows of one
+ * image give different patients. */
 msfl_status msfl_labels_match_paths(msfl_labels *labels, const msfl_texts *paths) MSFL_NODISCARD;
 
 /** Add each image's text in `column` to `out`, "" where it has no row. */
 msfl_status msfl_labels_take(const msfl_labels *labels, uint32_t column, msfl_texts *out) MSFL_NODISCARD;
 
-/** "patient_key in labels.csv"; NULL when out of memory. */
+/** "patient_key in labels.csv", or "in the table" of one that was named, since its name may be anything and sets keep
+ *  these words. NULL when out of memory. */
 char *msfl_labels_describe(const msfl_labels *labels, uint32_t column);
 
 /** The column for `--label name`. ERR_DATA, listing the columns, if there is none or no row matched an image. */
 msfl_status msfl_labels_column(const msfl_labels *labels, const char *source, const char *name,
                                uint32_t *column) MSFL_NODISCARD;
+
+/** Whether the table tells classes by itself: it has a column "class", and names images. */
+bool msfl_labels_tell_classes(const msfl_labels *labels);
+
+/** Whether all cells of a row are UTF-8. */
+bool msfl_labels_is_utf8(const msfl_labels *labels, uint32_t row);
 
 /** Whether a cell says that nothing is known: empty, NA, N/A, NaN, null. */
 bool msfl_labels_is_blank(const char *cell);

@@ -123,7 +123,15 @@ static msfl_status path_of_cell(finder *f, uint32_t row, uint32_t column, uint32
     const char *cell = msfl_csv_cell(f->table.table, row, column);
     *number = MSFL_NO_PATH;
     if (msfl_labels_is_blank(cell)) return MSFL_OK;
-    if (leads_out(cell)) {
+    char *turned = NULL; /* tables that were made under Windows part folders by backslashes */
+    if (strchr(cell, '\\') != NULL) {
+        turned = msfl_strdup(cell);
+        if (turned == NULL) return MSFL_NO_MEMORY;
+        for (char *at = strchr(turned, '\\'); at != NULL; at = strchr(at, '\\'))
+            *at = '/';
+    }
+    if (leads_out(turned != NULL ? turned : cell)) {
+        msfl_free(turned);
         return msfl_fail(
             MSFL_ERR_DATA,
             "%s, line %u, column '%.100s': the path leads out of the folders of the data and the table: name "
@@ -131,21 +139,26 @@ static msfl_status path_of_cell(finder *f, uint32_t row, uint32_t column, uint32
             f->table.path, msfl_csv_line(f->table.table, row), msfl_csv_heading(f->table.table, column));
     }
     char *own = msfl_strdup(f->table.path);
-    if (own == NULL) return MSFL_NO_MEMORY;
+    if (own == NULL) {
+        msfl_free(turned);
+        return MSFL_NO_MEMORY;
+    }
     char *slash = strrchr(own, '/');
     if (slash != NULL) *slash = 0;
     const char *const folders[] = {f->o->data, slash != NULL ? own : "."};
     msfl_status status = MSFL_OK;
-    for (int i = 0; i < 2 && *number == MSFL_NO_PATH && status == MSFL_OK; i++) {
-        char *path = msfl_path_join(folders[i], cell);
+    for (int i = 0; i < (turned != NULL ? 4 : 2) && *number == MSFL_NO_PATH && status == MSFL_OK; i++) {
+        const char *name = i < 2 ? cell : turned;
+        char *path = msfl_path_join(folders[i % 2], name);
         if (path == NULL) {
             status = MSFL_NO_MEMORY;
         } else if (msfl_file_exists(path)) {
-            status = add_path(f->items, folders[i], cell, number);
+            status = add_path(f->items, folders[i % 2], name, number);
         }
         msfl_free(path);
     }
     msfl_free(own);
+    msfl_free(turned);
     return status;
 }
 
@@ -240,9 +253,15 @@ static msfl_status find_rows(finder *f) {
 
 /* --- one file is one sample --- */
 
+/* A table that was named goes before folders, which may be an archive's and no classes; one that lies there, where the
+ * folders tell no two classes apart. */
+static bool table_tells(const finder *f) {
+    return msfl_labels_tell_classes(&f->table) && (f->o->labels != NULL || msfl_scan_has_one_class(&f->scan));
+}
+
 static msfl_status read_labels(finder *f) {
     const char *name = f->o->label;
-    if (name == NULL && !f->scan.flat) {
+    if (name == NULL && !f->scan.flat && !table_tells(f)) {
         f->items->label_key = msfl_strdup("folder names");
         return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     }
@@ -263,7 +282,11 @@ static msfl_status read_labels(finder *f) {
     msfl_status status = msfl_labels_column(&f->table, f->o->data, name != NULL ? name : "class", &f->label);
     if (status != MSFL_OK) return status;
     f->items->label_key = msfl_labels_describe(&f->table, f->label);
-    return f->items->label_key == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (f->items->label_key == NULL) return MSFL_NO_MEMORY;
+    if (name == NULL && !f->scan.flat) {
+        msfl_observe_text(f->o->observer, MSFL_EVENT_INFO, "data", "classes are those of the table, not of folders");
+    }
+    return MSFL_OK;
 }
 
 static msfl_status add_scanned(finder *f, size_t i) {
@@ -301,8 +324,11 @@ static msfl_status add_scanned(finder *f, size_t i) {
     return status == MSFL_OK ? add_item(f->items, &item, label) : status;
 }
 
+static const char not_utf8[] = "; its letters are not UTF-8: save the table as CSV UTF-8";
+
 static msfl_status find_files(finder *f) {
-    msfl_status status = msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
+    msfl_status status = f->o->labels != NULL ? msfl_scan_for_table(f->o->data, f->o->observer, &f->scan)
+                                              : msfl_scan_folder(f->o->data, f->o->observer, &f->scan);
     f->items->n_ignored = f->scan.n_ignored;
     if (status == MSFL_OK && f->scan.paths.n == 0) {
         status = msfl_scan_fail_empty(&f->scan, f->o->data);
@@ -316,18 +342,30 @@ static msfl_status find_files(finder *f) {
     }
     if (status == MSFL_OK) status = msfl_labels_match_paths(&f->table, &f->scan.paths);
     if (status == MSFL_OK && f->o->labels != NULL && f->table.n_matched == 0) {
-        status = msfl_fail(MSFL_ERR_DATA, "%s: no column of it names files in %s", f->o->labels, f->scan.root);
+        bool is_utf8 = true;
+        for (uint32_t row = 0; is_utf8 && row < msfl_csv_rows(f->table.table); row++)
+            is_utf8 = msfl_labels_is_utf8(&f->table, row);
+        status = msfl_fail(MSFL_ERR_DATA, "%s: no column of it names files in %s%s", f->o->labels, f->scan.root,
+                           is_utf8 ? "" : not_utf8);
     }
     if (status == MSFL_OK && f->o->patient == NULL && f->table.n_matched == 0) f->patient = MSFL_NO_ROW;
     if (status == MSFL_OK) status = read_labels(f);
     if (status == MSFL_OK) status = describe(f);
+    if (status == MSFL_OK && f->o->labels != NULL && f->label == MSFL_NO_ROW && f->patient == MSFL_NO_ROW &&
+        f->mask == MSFL_NO_ROW) {
+        msfl_observe_text(
+            f->o->observer, MSFL_EVENT_WARNING, "data",
+            "nothing is taken from %s: it has no column 'class' and none that is usual for patients; name "
+            "them with --label and --patient",
+            f->o->labels);
+    }
     for (size_t i = 0; i < f->scan.paths.n && status == MSFL_OK; i++)
         status = add_scanned(f, i);
     return status;
 }
 
 /* Rows that name no picture: some tables are of more than one folder, so it is no error. */
-static msfl_status count_unmatched(const finder *f, uint32_t *line) {
+static msfl_status count_unmatched(const finder *f, uint32_t *line, bool *is_utf8) {
     if (f->table.table == NULL || f->table.row_of == NULL || f->table.n_matched == 0) return MSFL_OK;
     uint32_t n = msfl_csv_rows(f->table.table);
     bool *named = msfl_alloc(n, sizeof *named);
@@ -337,6 +375,7 @@ static msfl_status count_unmatched(const finder *f, uint32_t *line) {
     for (uint32_t row = n; row > 0; row--) {
         if (named[row - 1]) continue;
         *line = msfl_csv_line(f->table.table, row - 1);
+        *is_utf8 = *is_utf8 && msfl_labels_is_utf8(&f->table, row - 1);
         f->items->n_unmatched++;
     }
     msfl_free(named);
@@ -348,6 +387,7 @@ static msfl_status tell_left_out(const finder *f) {
     const msfl_observer *observer = f->o->observer;
     const char *has = f->recipe->n_sequences > 0 ? "a file or a mask" : "a mask";
     uint32_t line = 0;
+    bool is_utf8 = true;
     if (items->n_incomplete > 0 && f->o->refuse_bad) {
         return msfl_fail(MSFL_ERR_DATA, "%s: %u samples lack %s, and such are to be refused", f->o->data,
                          items->n_incomplete, has);
@@ -360,11 +400,11 @@ static msfl_status tell_left_out(const finder *f) {
         msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples without a label",
                           items->n_unlabelled);
     }
-    msfl_status status = count_unmatched(f, &line);
+    msfl_status status = count_unmatched(f, &line, &is_utf8);
     if (items->n_unmatched > 0) {
         msfl_observe_text(observer, MSFL_EVENT_WARNING, "data",
-                          "%u rows of %s name no picture of these; the first is line %u", items->n_unmatched,
-                          f->table.path, line);
+                          "%u rows of %s name no picture of these; the first is line %u%s", items->n_unmatched,
+                          f->table.path, line, is_utf8 ? "" : not_utf8);
     }
     return status;
 }
