@@ -44,8 +44,8 @@ static bool names_files(const char *const *words, size_t n) {
 
 static msfl_status run(int argc, char **argv, const char **words) {
     static const char usage[] =
-        "say what to do: medsecurefl data inspect --data WHAT, data inspect FILE..., data partition --data WHAT, "
-        "or data augment-preview --data WHAT --out SHEET.html";
+        "say what to do: data inspect (look at a set or at files), augment-preview, partition, import, check, card, "
+        "recipe or key; see medsecurefl data --help";
     msfl_dataset_options d = {0};
     cli_data_partition_options p = {.partition = "iid",
                                     .n_clients = 3,
@@ -87,8 +87,17 @@ static msfl_status run(int argc, char **argv, const char **words) {
     bool inspect = strcmp(words[0], "inspect") == 0;
     bool preview = strcmp(words[0], "augment-preview") == 0;
     if (!inspect && !preview && strcmp(words[0], "partition") != 0) {
-        return msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
+        return strcmp(words[0], "preview") == 0
+                   ? msfl_fail(MSFL_ERR_USAGE, "there is no 'data preview': pictures are shown by data inspect --data "
+                                               "WHAT --html FILE, what augmentation does by data augment-preview")
+                   : msfl_fail(MSFL_ERR_USAGE, "there is no 'data %s'; %s", words[0], usage);
     }
+    if (preview && v.out == NULL) {
+        return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
+    }
+    msfl_augment augment;
+    status = preview ? msfl_augment_parse(v.augment, &augment) : MSFL_OK;
+    if (status != MSFL_OK) return status;
     if (series && (!inspect || data != NULL || n_words < 2)) {
         return msfl_fail(MSFL_ERR_USAGE, "--series goes with data inspect and names of DICOM files or folders");
     }
@@ -121,7 +130,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
     msfl_dataset_free(set);
     if (status == MSFL_OK && html != NULL) {
         d.observer = NULL; /* read once more, for the page; what there was to say was said */
-        const msfl_card_options card = {.data = data, .dataset = d, .name = data, .html = html, .seed = p.seed};
+        const msfl_card_options card = {.data = data, .dataset = d, .html = html, .seed = p.seed};
         status = msfl_card(&card, NULL);
     }
     return status;

@@ -139,6 +139,9 @@ static msfl_status print_summary(const json_t *r, const char *out) {
     add_row(table, "hospitals alone, mean", json_object_get(r, "alone_mean"));
     cli_table_print(table, stdout);
     cli_table_free(table);
+    if (!masks && json_array_size(json_object_get(json_object_get(r, "data"), "classes")) > 2) {
+        puts("\nAUC, sensitivity, specificity and F1 are means over the classes, each against the rest");
+    }
     const bool packed = json_is_true(json_object_get(r, "sum_exact"));
     if (json_is_boolean(json_object_get(r, "sum_exact"))) {
         printf("\nencrypted sums equal the plaintext sums of the quantised updates bit for bit: %s\n",

@@ -1,4 +1,5 @@
 /* medsecurefl data augment-preview: what training will see. */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "cmd_data.h"
@@ -48,8 +49,41 @@ static msfl_status paint(const sheet *s, uint32_t image, uint64_t seed, uint8_t 
     return MSFL_OK;
 }
 
+/* "pneumonia, image 656, train": the class, and the part where the source has parts of its own. */
+static void name_original(const msfl_dataset *set, uint32_t image, char *text, size_t size) {
+    static const char *const parts[] = {[MSFL_PART_NONE] = "",
+                                        [MSFL_PART_TRAIN] = ", train",
+                                        [MSFL_PART_VALIDATION] = ", val",
+                                        [MSFL_PART_TEST] = ", test"};
+    snprintf(text, size, "%.24s, image %u%s", msfl_dataset_class_name(set, msfl_dataset_label(set, image)), image,
+             parts[msfl_dataset_origin(set, image).part]);
+}
+
+static void put_range(msfl_buffer *out, const char *what, const char *sign, double v, const char *unit) {
+    if (v > 0) msfl_put_text(out, "%s%s %s%.3g%s", out->length > 0 ? ", " : "", what, sign, v, unit);
+}
+
+/* What augmentation may do, in figures; what a word like "default" stands for is nowhere else to be seen. */
+static void describe(const msfl_augment *a, msfl_buffer *out) {
+    put_range(out, "rotation", "±", a->rotate_degrees, "°");
+    put_range(out, "shear", "±", a->shear_degrees, "°");
+    put_range(out, "shift", "±", 100 * a->shift, " %");
+    put_range(out, "zoom", "±", 100 * a->zoom, " %");
+    put_range(out, "elastic", "±", 100 * a->elastic, " %");
+    put_range(out, "gain", "±", 100 * a->gain, " %");
+    put_range(out, "offset", "±", 100 * a->offset, " %");
+    put_range(out, "gamma", "up to 1 + ", a->gamma, "");
+    put_range(out, "noise", "up to ", 100 * a->noise, " %");
+    put_range(out, "blur", "up to ", a->blur, " pixels");
+    put_range(out, "cutout", "", 100 * a->cutout, " % of the sides");
+    if (a->flip_horizontal) msfl_put_text(out, "%smirrored left and right", out->length > 0 ? ", " : "");
+    if (a->flip_vertical) msfl_put_text(out, "%smirrored upside down", out->length > 0 ? ", " : "");
+    if (out->length == 0) msfl_put_text(out, "nothing");
+    msfl_put8(out, 0);
+}
+
 static msfl_status paint_all(const sheet *s, const cli_data_preview_options *o, uint32_t n_images, size_t bytes,
-                             uint8_t *rgb, msfl_report_picture *pictures, char (*names)[40]) {
+                             uint8_t *rgb, msfl_report_picture *pictures, char (*names)[64]) {
     uint32_t columns = o->n_versions + 1, k = 0;
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; i < n_images && status == MSFL_OK; i++) {
@@ -61,7 +95,11 @@ static msfl_status paint_all(const sheet *s, const cli_data_preview_options *o, 
         for (uint32_t v = 0; v < columns && status == MSFL_OK; v++, k++) {
             uint64_t seed = v == 0 ? 0 : (o->seed * 1000003 + image) * 64 + v;
             status = paint(s, image, seed, rgb + k * bytes);
-            snprintf(names[k], sizeof names[k], v == 0 ? "image %u" : "version %u", v == 0 ? image : v);
+            if (v == 0) {
+                name_original(s->set, image, names[k], sizeof names[k]);
+            } else {
+                snprintf(names[k], sizeof names[k], "version %u", v);
+            }
             pictures[k] = (msfl_report_picture){.pixels = rgb + k * bytes,
                                                 .width = s->info->width * s->factor,
                                                 .height = s->info->height * s->factor,
@@ -75,7 +113,6 @@ static msfl_status paint_all(const sheet *s, const cli_data_preview_options *o, 
 msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_options *o) {
     sheet s = {.set = set, .info = msfl_dataset_info_borrow(set)};
     const msfl_dataset_info *info = s.info;
-    if (o->out == NULL) return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
     msfl_status status = msfl_augment_parse(o->augment, &s.augment);
     if (status == MSFL_OK) status = msfl_augment_allowed(&s.augment, info->laterality, info->source);
     if (status != MSFL_OK) return status;
@@ -84,12 +121,18 @@ msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_opt
     uint32_t n_images = o->n_images < info->n_images ? o->n_images : info->n_images;
     uint32_t n = n_images * (o->n_versions + 1);
     size_t size = (size_t)info->width * info->height, bytes = 3 * size * s.factor * s.factor;
-    char note[600];
+    msfl_buffer what = {0};
+    char note[900];
+    describe(&s.augment, &what);
+    if (what.status != MSFL_OK) {
+        msfl_buffer_clear(&what);
+        return MSFL_NO_MEMORY;
+    }
     snprintf(
         note, sizeof note,
-        "Augmentation '%.200s'. On the left each image as it is, then as training may see it. This page holds images: "
-        "unless they are public, it must not leave the hospital they come from.",
-        o->augment);
+        "Each row begins with an image as it is; beside it stands what training may see of it. '%.200s' is: %.500s.",
+        o->augment, (const char *)what.bytes);
+    msfl_buffer_clear(&what);
     const size_t all = size * info->depth;
     s.pixels = msfl_alloc(all * info->channels, sizeof *s.pixels);
     s.bytes = msfl_alloc(all * info->channels, 1);
@@ -97,7 +140,7 @@ msfl_status cli_data_preview(const msfl_dataset *set, const cli_data_preview_opt
     s.mask = msfl_alloc(all, 1);
     uint8_t *rgb = msfl_alloc(n, bytes);
     msfl_report_picture *pictures = msfl_alloc(n, sizeof *pictures);
-    char(*names)[40] = msfl_alloc(n, sizeof *names);
+    char(*names)[64] = msfl_alloc(n, sizeof *names);
     status = MSFL_ERR_MEMORY;
     if (s.pixels != NULL && s.bytes != NULL && s.classes != NULL && s.mask != NULL && rgb != NULL && pictures != NULL &&
         names != NULL) {

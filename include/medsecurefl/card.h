@@ -9,7 +9,7 @@ MSFL_BEGIN_DECLS
 typedef struct msfl_card_options {
     const char *data;              /**< as msfl_dataset_open */
     msfl_dataset_options dataset;  /**< how to open it; its observer watches the card too */
-    const char *name;              /**< title of the page; NULL: the recipe's name, or none */
+    const char *name;              /**< title of the page; NULL: the recipe's name, or the end of the path of `data` */
     const char *html;              /**< the page; NULL: none */
     uint32_t n_clients;            /**< also show it dealt out to so many hospitals; 0: not */
     const char *partition, *shift; /**< as msfl_dataset_partition, msfl_shift_draw */

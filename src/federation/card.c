@@ -1,6 +1,7 @@
 #include "medsecurefl/card.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/seeded.h"
 #include "dataset/store.h"
@@ -65,10 +66,30 @@ static json_t *bins_json(const uint64_t *bins) {
     return list;
 }
 
+/* What the data are called where nobody said: the last two names of a folder's path, the last one of a file's. */
+static void put_name(card *c) {
+    const char *data = c->o->data;
+    size_t end = strlen(data), slashes = msfl_is_folder(data) ? 2 : 1;
+    if (c->o->name != NULL || msfl_dataset_info_borrow(c->set)->synthetic) {
+        put(c, c->out, "name", msfl_json_string(c->o->name != NULL ? c->o->name : "phantom"));
+        return;
+    }
+    while (end > 1 && data[end - 1] == '/')
+        end--;
+    size_t at = end;
+    while (at > 0 && slashes > 0)
+        slashes -= data[--at] == '/';
+    at += data[at] == '/';
+    char *name = msfl_strndup(data + at, end - at);
+    c->failed |= name == NULL;
+    put(c, c->out, "name", msfl_json_string(name));
+    msfl_free(name);
+}
+
 static void put_basics(card *c) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(c->set);
     const msfl_intensity *m = msfl_dataset_intensity_borrow(c->set);
-    put(c, c->out, "name", msfl_json_string(c->o->name));
+    put_name(c);
     put(c, c->out, "kind", json_string(info->kind));
     put(c, c->out, "synthetic", json_boolean(info->synthetic));
     put(c, c->out, "images", json_integer(info->n_images));

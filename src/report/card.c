@@ -79,12 +79,15 @@ static void put_warnings(msfl_page *page) {
     msfl_section_end(page);
 }
 
-/* Bars beside each other, as high as their share of the largest. */
+/* Bars beside each other, as high as their share of the largest; below them what lies where, and how high that is. */
 static void put_histogram(msfl_buffer *out, const json_t *bins, const char *what, uint32_t height) {
-    double most = 1;
+    double most = 1, all = 0;
     size_t n = json_array_size(bins);
-    for (size_t i = 0; i < n; i++)
-        if (msfl_number_in(bins, i) > most) most = msfl_number_in(bins, i);
+    for (size_t i = 0; i < n; i++) {
+        double v = msfl_number_in(bins, i);
+        if (v > most) most = v;
+        if (v > 0) all += v;
+    }
     msfl_put_text(out,
                   "<svg class=\"histogram\" viewBox=\"0 0 %zu %u\" width=\"320\" height=\"%u\" "
                   "preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">",
@@ -97,6 +100,12 @@ static void put_histogram(msfl_buffer *out, const json_t *bins, const char *what
                       height - share, share);
     }
     msfl_put_text(out, "</svg>");
+    if (all > 0) {
+        msfl_put_text(out,
+                      "<p class=\"scale\"><span>0, dark</span><span>highest bar: %s of the pixels</span><span>1, "
+                      "bright</span></p>\n",
+                      msfl_percent(most / all, 1).text);
+    }
 }
 
 static void put_bar(msfl_buffer *out, double share, size_t colour) {
@@ -139,9 +148,11 @@ static void put_values(msfl_page *page) {
         msfl_html_missing(page->out, "the distribution of values");
     } else {
         put_histogram(page->out, msfl_array_at(m, "histogram"), "histogram of the stored values, dark to bright", 96);
-        msfl_put_text(
-            page->out, "<p class=\"note\">All pixels, dark to bright. Mean %s, deviation %s of full scale.</p>\n",
-            msfl_fixed(msfl_number_at(m, "mean"), 3).text, msfl_fixed(msfl_number_at(m, "deviation"), 3).text);
+        msfl_put_text(page->out,
+                      "<p class=\"note\">All pixels, from 0 to full scale (1) in steps of 1/%zu. Mean %s, deviation "
+                      "%s.</p>\n",
+                      json_array_size(msfl_array_at(m, "histogram")), msfl_fixed(msfl_number_at(m, "mean"), 3).text,
+                      msfl_fixed(msfl_number_at(m, "deviation"), 3).text);
     }
     msfl_section_end(page);
 }

@@ -202,7 +202,7 @@ static void put_personal(msfl_page *page) {
 }
 
 static void put_table(msfl_page *page) {
-    msfl_table_begin(page, "All figures on the same test images. Small: 95 % intervals.", "figures");
+    msfl_table_begin(page, "All figures on the same test images. Small: 95\u00a0% intervals.", "figures");
     put_column_heads(page, "Training");
     size_t n = 0;
     for (size_t k = 0; k < MSFL_N_WAYS; k++) {

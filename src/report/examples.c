@@ -65,8 +65,8 @@ void msfl_section_examples(msfl_page *page) {
         } else {
             msfl_put_text(out,
                           "Below each: the class the model calls it, with its probability. Where a picture stands "
-                          "twice, the glow on the right is a Grad-CAM: what spoke for that class, coarsely. It is a "
-                          "hint for people who read the model, and no finding.</p>\n");
+                          "twice, the glow on the right is a Grad-CAM: what spoke for that class, coarsely; without a "
+                          "glow no region did. It is a hint for people who read the model, and no finding.</p>\n");
         }
         msfl_put_text(out, "<div class=\"examples\">\n");
         for (size_t i = 0; i < page->n_pictures && i < MSFL_REPORT_PICTURES_MAX; i++)

@@ -94,7 +94,7 @@ void msfl_put_forest(msfl_page *page, const char *key, const char *name) {
     f.step = step;
 
     msfl_put_text(page->out,
-                  "<table class=\"forest%s\"><caption>%s on the test images, with 95 %% intervals</caption>\n"
+                  "<table class=\"forest%s\"><caption>%s on the test images, with 95\u00a0%% intervals</caption>\n"
                   "<thead class=\"hidden\"><tr><th scope=\"col\">Training</th><th scope=\"col\">%s</th><th "
                   "scope=\"col\">Plot</th></tr></thead>\n<tbody>\n",
                   n_alone > 8 ? " compact" : "", name, name);

@@ -43,12 +43,14 @@ static void put_title(msfl_page *page, const msfl_way *way) {
     double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1), n = msfl_number_at(figures, "n");
     msfl_put_text(out, "<p class=\"lede\">");
     if (!isnan(low) && !isnan(high)) {
-        msfl_put_text(out, "95 %% interval %s to %s", msfl_fixed(low, 3).text, msfl_fixed(high, 3).text);
+        msfl_put_text(out, "95\u00a0%% interval %s to %s", msfl_fixed(low, 3).text, msfl_fixed(high, 3).text);
     } else {
         msfl_put_text(out, "No interval could be given");
     }
     if (!isnan(n)) msfl_put_text(out, ", on %s test images that no hospital trained on", msfl_whole(n).text);
-    msfl_put_text(out, ".</p>\n");
+    msfl_put_text(out, ".%s</p>\n",
+                  strcmp(key, "auc") == 0 && low <= 0.5 ? " Guessing gives 0.5, and the interval does not exclude that."
+                                                        : "");
 }
 
 /* "the same", or how far the main result lies above or below `other`. */

@@ -114,6 +114,12 @@ const char msfl_style_sheet[] =
     ".about th{color:var(--soft);white-space:nowrap}\n"
     "pre{overflow-x:auto;background:var(--tint);padding:.75rem 1rem;border-radius:4px;max-width:46rem}\n"
     "svg.histogram{width:100%;max-width:34rem;border-bottom:1px solid var(--soft)}\n"
+    ".scale{display:flex;justify-content:space-between;max-width:34rem;margin:.15rem 0 .25rem;color:var(--soft);"
+    "  font-size:.75rem}\n"
+    /* contact sheets: the first of a row stays in sight */
+    ".sheet td{text-align:left;color:var(--soft);font-size:.75rem;padding:.25rem .5rem .5rem 0;border:0!important}\n"
+    ".sheet td:first-child{position:sticky;left:0;background:var(--paper);z-index:1;color:var(--ink)}\n"
+    ".sheet img{display:block;image-rendering:pixelated}\n"
     /* charts */
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.5rem 3rem;"
     "  align-items:start;margin:0 0 1rem}\n"

@@ -258,7 +258,7 @@ static void section_publication(msfl_page *page) {
     for (int f = 0; f < N_FIGURES; f++)
         put_figure(page, &of_publication[f], true);
     msfl_put_text(page->out,
-                  "<p class=\"note\">Small, below each mean: the 95 %% interval of the mean over seeds (Student’s "
+                  "<p class=\"note\">Small, below each mean: the 95\u00a0%% interval of the mean over seeds (Student’s "
                   "distribution, cut at 0 and 1), none for one seed. A seed decides split, partition, initial "
                   "weights and order together; with two or three seeds the interval is wide.</p>\n");
     msfl_tables_source(page, "publication’s", "prototype.figures_from");
@@ -289,7 +289,8 @@ static void section_runs(msfl_page *page) {
         msfl_section_end(page);
         return;
     }
-    msfl_table_begin(page, "The encrypted federation of every run, with 95 % bootstrap intervals over test patients",
+    msfl_table_begin(page,
+                     "The encrypted federation of every run, with 95\u00a0% bootstrap intervals over test patients",
                      "figures");
     msfl_put_text(out, "<thead><tr><th scope=\"col\">Run</th><th scope=\"col\">Test images</th>");
     for (size_t k = 0; k < sizeof shown / sizeof shown[0]; k++)

@@ -363,7 +363,8 @@ class Folders(CliTest):
         self.assertIn("one of the labels is wrong", page)
 
     def test_wrong_use(self):
-        for args, text in (((), "data inspect"), (("look",), "there is no 'data look'"), (("inspect",), "no data"),
+        for args, text in (((), "data inspect"), (("look",), "there is no 'data look'"), (("look",), "check, card"),
+                           (("preview",), "augment-preview"), (("inspect",), "no data"),
                            (("inspect", "phantom", "--sise", 3), "--size"), (("inspect", "phantom", "more"), "too many"),
                            (("partition", "phantom", "--partition", "dirichlet"), "dirichlet:0.5"),
                            (("partition", "phantom", "--partition", "dirichlet:x"), "'x' must be a number"),
