@@ -262,7 +262,7 @@ static void draw(cli_terminal *t) {
 /* --- without a terminal --- */
 
 /* How far what is under way has come: "importing: 120 of 4099, 2 %, about 3:10 left". */
-static void count_of(const cli_terminal *t, const live_row *row, uint64_t now, char *text, size_t size) {
+static void count_of(const cli_terminal *t, const live_row *row, bool is_group, uint64_t now, char *text, size_t size) {
     double share = share_of_track(t), since = (double)(now - t->track_ns) / 1e9, part = 0.0;
     int n = 0;
     if (t->is_whole || t->n_clients == 0) {
@@ -282,12 +282,15 @@ static void count_of(const cli_terminal *t, const live_row *row, uint64_t now, c
             const live_row *r = &t->rows[i];
             part += r->is_done ? 1.0 : r->total > 0 ? fmin((double)r->done / (double)r->total, 1.0) : 0.0;
         }
-        n = snprintf(text, size, "%.0f %% of the round", floor(100.0 * part / t->n_clients));
+        /* Parties that train alone need not be in the same round. */
+        n = is_group ? snprintf(text, size, "%.0f %% of this part", floor(100.0 * fmax(share, 0.0)))
+                     : snprintf(text, size, "%.0f %% of the round", floor(100.0 * part / t->n_clients));
     }
     if (share > 0.0 && since > 2.0 && (size_t)n < size) {
         char left[24];
         live_duration(since / share * (1.0 - share), left);
-        snprintf(text + n, size - (size_t)n, ", about %s left%s", left, t->round > 0 ? " of this part" : "");
+        snprintf(text + n, size - (size_t)n, ", about %s left%s", left,
+                 t->round > 0 && !is_group ? " of this part" : "");
     }
 }
 
@@ -295,18 +298,23 @@ static void count_of(const cli_terminal *t, const live_row *row, uint64_t now, c
 static void tell(cli_terminal *t, const msfl_event *event) {
     char prefix[256], count[PHASE_BYTES + 100];
     const char *text = event->text;
-    const uint64_t now = msfl_now_ns();
+    msfl_event whole = *event;
     note(t, event);
+    const uint64_t now = msfl_now_ns(); /* not before what `note` noted */
     if (event->kind == MSFL_EVENT_PROGRESS) {
         uint64_t pace = (now - t->start_ns) / 10;
         pace = pace < t->pace_ns ? t->pace_ns : pace > PACE_MAX_NS ? PACE_MAX_NS : pace;
         if (t->pace_ns > 0 && now - t->told_ns < pace) return;
-        count_of(t, row_of(t, event->client), now, count, sizeof count);
+        const bool is_group = event->track[group_length(event->track)] != 0;
+        count_of(t, row_of(t, event->client), is_group, now, count, sizeof count);
         text = count;
+        whole.client = -1; /* all parties together */
+        if (is_group) {
+            whole.track = t->track;
+            whole.round = 0;
+        }
     }
     if (text == NULL) return;
-    msfl_event whole = *event;
-    if (event->kind == MSFL_EVENT_PROGRESS) whole.client = -1; /* all parties together */
     prefix_of(t, &whole, prefix, sizeof prefix);
     plain_line(prefix, text);
     t->told_ns = now;

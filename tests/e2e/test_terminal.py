@@ -126,7 +126,9 @@ assert counts[0] == "data: reading images: 0 of 40, 0 %" and counts[40] == "data
 # The first of three parties has done one step of fifty, the others none.
 assert counts[41] == "encrypted round 1/2: 0 % of the round" and counts[43] == "encrypted round 1/2: 2 % of the round"
 # The third party ends its rounds at two thirds.
-assert counts[-1] == "encrypted round 2/2: 88 % of the round", counts[-1]
+assert counts[-3] == "encrypted round 2/2: 88 % of the round", counts[-3]
+# Parties that train alone: together, of all their rounds.
+assert counts[-2] == "alone: 4 % of this part", counts[-2:]
 assert "%" not in in_pipe("quiet", "3", "0").decode()
 
 # A dumb terminal is told the same.

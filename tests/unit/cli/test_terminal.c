@@ -308,6 +308,17 @@ static int show(uint32_t n_clients, long step_ms, bool quiet, bool counts) {
                              .text = "validation loss 0.31, AUC 0.95, sum exact"});
         pause_ms(step_ms);
     }
+    /* Two of three alone, one of them a round ahead. */
+    for (int32_t c = 0; c < 2 && counts; c++) {
+        tell(t, (msfl_event){.kind = MSFL_EVENT_PROGRESS,
+                             .track = c == 0 ? "alone-1" : "alone-2",
+                             .client = c,
+                             .round = (uint32_t)c + 1,
+                             .n_rounds = 4,
+                             .done = 1,
+                             .total = 2,
+                             .loss = NAN});
+    }
     cli_terminal_free(t);
     return 0;
 }
