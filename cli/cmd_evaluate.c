@@ -49,7 +49,7 @@ static void print_figures(const json_t *r) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         print_figure(r, names[i], names[i]);
     }
-    printf("\nconfusion (rows: true class, columns: predicted)\n");
+    printf("\nconfusion (rows: true class; columns: predicted, in the same order)\n");
     const json_t *row, *cell, *classes = json_object_get(r, "classes");
     size_t i, j;
     json_array_foreach(json_object_get(r, "confusion"), i, row) {
@@ -65,7 +65,7 @@ static void print_figures(const json_t *r) {
 
 msfl_status cmd_evaluate(int argc, char **argv) {
     msfl_evaluate_options o = msfl_evaluate_options_default();
-    bool json = false;
+    bool json = false, quiet = false;
     const cli_option options[] = {{"model", CLI_TEXT, &o.model, 0, 0},
                                   {"data", CLI_TEXT, &o.data, 0, 0},
                                   {"label", CLI_TEXT, &o.label, 0, 0},
@@ -86,13 +86,14 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"threads", CLI_U32, &o.n_threads, 0, 256},
                                   {"refuse-bad", CLI_FLAG, &o.refuse_bad, 0, 0},
                                   {"json", CLI_FLAG, &json, 0, 0},
+                                  {"quiet", CLI_FLAG, &quiet, 0, 0},
                                   {0}};
     msfl_status status = cli_parse(argc, argv, options, NULL, 0, NULL);
     if (status != MSFL_OK) return status;
     if (o.model == NULL || o.data == NULL) {
         return msfl_fail(MSFL_ERR_USAGE, "both are needed: --model FILE.h5 and --data DIR, FILE.npz or phantom");
     }
-    cli_terminal *terminal = cli_terminal_new(NULL, 0, false);
+    cli_terminal *terminal = cli_terminal_new(NULL, 0, quiet);
     const msfl_observer observer = {.observe = cli_terminal_observe, .ctx = terminal, .cancel = cli_cancel_flag()};
     o.observer = &observer;
     char *text = NULL;
@@ -105,6 +106,9 @@ msfl_status cmd_evaluate(int argc, char **argv) {
         json_t *result;
         status = msfl_json_parse("the result", text, strlen(text), SIZE_MAX, &result);
         if (status == MSFL_OK) {
+            const bool is_all = strcmp(o.part, "all") == 0;
+            printf("part               %s%s\n", o.part,
+                   is_all ? ", with what the model was trained on, if it was on these" : "");
             (json_object_get(result, "structures") != NULL ? print_mask_figures : print_figures)(result);
             json_decref(result);
         }

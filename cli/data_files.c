@@ -141,7 +141,9 @@ static void put_line(msfl_buffer *line, const char *file, const result *r) {
         msfl_put_text(line, "%s%llu", i > 0 ? " x " : ", ", (unsigned long long)f->shape[i]);
     msfl_put_text(line, " %s", f->dtype);
     if (f->colour[0] != 0) msfl_put_text(line, ", %s", f->colour);
-    if (f->spacing_mm[1] > 0) {
+    if (f->spacing_mm[1] > 0 && !(f->spacing_mm[0] > 0)) { /* how far slices lie apart need not be known */
+        msfl_put_text(line, ", %.*g x %.*g mm", SHOWN_DIGITS, f->spacing_mm[1], SHOWN_DIGITS, f->spacing_mm[2]);
+    } else if (f->spacing_mm[1] > 0) {
         msfl_put_text(line, ", %.*g x %.*g x %.*g mm", SHOWN_DIGITS, f->spacing_mm[0], SHOWN_DIGITS, f->spacing_mm[1],
                       SHOWN_DIGITS, f->spacing_mm[2]);
     }

@@ -217,7 +217,11 @@ static msfl_status print_page(const msfl_dataset *set, const cli_data_facts *f, 
     } else {
         printf("%-12s%u, by ", "patients", info->n_groups);
         cli_print_safely(stdout, info->group_key);
-        printf("; %u to %u images each, median %u\n", f->visits_min, f->visits_max, f->visits_median);
+        if (f->visits_max == 1) {
+            puts("; one image each");
+        } else {
+            printf("; %u to %u images each, median %u\n", f->visits_min, f->visits_max, f->visits_median);
+        }
     }
     if (info->has_masks) printf("%-12svalues 0 to %u\n", "masks", msfl_dataset_mask_classes(set) - 1);
     print_line("split", info->has_split ? "the source's own" : "none at the source");

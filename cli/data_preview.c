@@ -55,8 +55,11 @@ static void name_original(const msfl_dataset *set, uint32_t image, char *text, s
                                         [MSFL_PART_TRAIN] = ", train",
                                         [MSFL_PART_VALIDATION] = ", val",
                                         [MSFL_PART_TEST] = ", test"};
-    snprintf(text, size, "%.24s, image %u%s", msfl_dataset_class_name(set, msfl_dataset_label(set, image)), image,
-             parts[msfl_dataset_origin(set, image).part]);
+    const char *name = msfl_dataset_class_name(set, msfl_dataset_label(set, image));
+    const bool is_number = name[strspn(name, "0123456789")] == 0,
+               is_one = msfl_dataset_info_borrow(set)->n_classes == 1;
+    snprintf(text, size, "%s%.24s%simage %u%s", is_number && !is_one ? "class " : "", is_one ? "" : name,
+             is_one ? "" : ", ", image, parts[msfl_dataset_origin(set, image).part]);
 }
 
 static void put_range(msfl_buffer *out, const char *what, const char *sign, double v, const char *unit) {

@@ -10,12 +10,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { FILES_MAX = 1 << 20 };
+/* Archives lay patients, studies and series into one another. */
+enum { FILES_MAX = 1 << 20, DEPTH_MAX = 8 };
 
 typedef struct list {
     char **paths;
     size_t n, capacity;
+    size_t n_named; /* of these by the caller, as files: they stand first */
 } list;
 
 /* Takes `path`. */
@@ -32,24 +35,34 @@ static msfl_status add(list *l, char *path) {
     return MSFL_OK;
 }
 
-/* A file, or the files in a folder (not in the folders inside it), but for hidden ones. */
-static msfl_status add_word(list *l, const char *word) {
-    if (!msfl_is_folder(word)) return add(l, msfl_strdup(word));
+/* The files in a folder and in those inside it, but for hidden ones. A link to a folder may lead back up. */
+static msfl_status add_folder(list *l, const char *folder, int depth) {
     char **names;
     size_t n;
-    msfl_status status = msfl_folder_list(word, FILES_MAX, &names, &n);
+    msfl_status status = msfl_folder_list(folder, FILES_MAX, &names, &n);
     if (status != MSFL_OK) return status;
     for (size_t i = 0; i < n && status == MSFL_OK; i++) {
+        struct stat info;
         if (names[i][0] == '.') continue;
-        char *path = msfl_path_join(word, names[i]);
-        if (path != NULL && msfl_is_folder(path)) {
-            msfl_free(path);
-        } else {
-            status = add(l, path);
+        char *path = msfl_path_join(folder, names[i]);
+        if (path == NULL) {
+            status = MSFL_NO_MEMORY;
+        } else if (!msfl_is_folder(path)) {
+            status = l->n < FILES_MAX ? add(l, path)
+                                      : msfl_fail(MSFL_ERR_LIMIT, "%s: more than %d files", folder, FILES_MAX);
+            path = status == MSFL_ERR_LIMIT ? path : NULL;
+        } else if (depth < DEPTH_MAX && lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+            status = add_folder(l, path, depth + 1);
         }
+        msfl_free(path);
     }
     msfl_names_free(names, n);
     return status;
+}
+
+/* In a folder lie other things too; a file that was named should have been DICOM. */
+static bool is_other(const list *l, const msfl_volume_excuse *e) {
+    return e->file >= l->n_named && strcmp(e->error, "unknown_format") == 0;
 }
 
 static json_t *volume_json(size_t number, const msfl_volume_facts *v, char **paths) {
@@ -96,13 +109,17 @@ static msfl_status print_json(const msfl_volumes *v, char **paths) {
     return status;
 }
 
-static void print_page(const msfl_volumes *v, char **paths) {
+static void print_page(const msfl_volumes *v, const list *l) {
+    char *const *paths = l->paths;
+    size_t n_others = 0;
     for (size_t i = 0; i < v->n; i++) {
         const msfl_volume_facts *f = &v->volumes[i];
         printf("volume %zu: %llu x %llu x %llu %s %s", i + 1, (unsigned long long)f->shape[0],
                (unsigned long long)f->shape[1], (unsigned long long)f->shape[2], f->dtype, f->modality);
         if (f->spacing_mm[0] > 0) {
             printf(", %.6g x %.6g x %.6g mm", f->spacing_mm[0], f->spacing_mm[1], f->spacing_mm[2]);
+        } else if (f->spacing_mm[1] > 0) {
+            printf(", %.6g x %.6g mm", f->spacing_mm[1], f->spacing_mm[2]);
         }
         if (f->n_gaps > 0) printf(", %u slices missing in %u gaps", f->n_missing, f->n_gaps);
         if (f->n_duplicates > 0) printf(", %u duplicates", f->n_duplicates);
@@ -112,10 +129,15 @@ static void print_page(const msfl_volumes *v, char **paths) {
         putchar('\n');
     }
     for (size_t i = 0; i < v->n_excuses; i++) {
+        if (is_other(l, &v->excuses[i])) {
+            n_others++;
+            continue;
+        }
         printf("%s: ", v->excuses[i].error);
         cli_print_safely(stdout, v->excuses[i].message);
         putchar('\n');
     }
+    if (n_others > 0) printf("%zu other files in these folders\n", n_others);
 }
 
 msfl_status cli_data_series(const char *const *words, size_t n, uint32_t n_threads, bool json) {
@@ -123,15 +145,26 @@ msfl_status cli_data_series(const char *const *words, size_t n, uint32_t n_threa
     msfl_volumes volumes = {0};
     msfl_status status = MSFL_OK;
     for (size_t i = 0; i < n && status == MSFL_OK; i++)
-        status = add_word(&l, words[i]);
+        if (!msfl_is_folder(words[i])) status = add(&l, msfl_strdup(words[i]));
+    l.n_named = l.n;
+    for (size_t i = 0; i < n && status == MSFL_OK; i++)
+        if (msfl_is_folder(words[i])) status = add_folder(&l, words[i], 0);
     if (status == MSFL_OK && l.n == 0) status = msfl_fail(MSFL_ERR_USAGE, "no files to sort");
     if (status == MSFL_OK) status = msfl_inspect_series((const char *const *)l.paths, l.n, n_threads, &volumes);
     if (status == MSFL_OK && l.paths == NULL) status = MSFL_ERR_MEMORY; /* cannot be: l.n is not 0 */
     if (status == MSFL_OK && json) status = print_json(&volumes, l.paths);
-    if (status == MSFL_OK && !json) print_page(&volumes, l.paths);
-    if (status == MSFL_OK && volumes.n_excuses > 0) {
-        status = msfl_fail(MSFL_ERR_DATA, "%zu of %zu files are in no volume; the first: %s", volumes.n_excuses, l.n,
-                           volumes.excuses[0].message);
+    if (status == MSFL_OK && !json) print_page(&volumes, &l);
+    size_t n_bad = 0, first = 0;
+    for (size_t i = volumes.n_excuses; i > 0 && status == MSFL_OK; i--) {
+        if (is_other(&l, &volumes.excuses[i - 1])) continue;
+        n_bad++;
+        first = i - 1;
+    }
+    if (status == MSFL_OK && n_bad > 0) {
+        status = msfl_fail(MSFL_ERR_DATA, "%zu of %zu files are in no volume; the first: %s", n_bad, l.n,
+                           volumes.excuses[first].message);
+    } else if (status == MSFL_OK && volumes.n == 0) {
+        status = msfl_fail(MSFL_ERR_DATA, "none of %zu files is DICOM", l.n);
     }
     msfl_volumes_clear(&volumes);
     msfl_names_free(l.paths, l.n);

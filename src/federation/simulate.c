@@ -79,6 +79,7 @@ static msfl_status conclude(fed_run *r, char **result_json) {
     json_t *result = NULL, *census = NULL;
     char *text = NULL, *path = NULL;
     fed_pictures pictures = {0};
+    msfl_observe_text(&r->job.observer, MSFL_EVENT_PHASE, "figures", "models are judged on the test images");
     msfl_status status = fed_run_save_model(r, "agg_model.h5", track->best);
     if (status == MSFL_OK) status = fed_run_save_model(r, "agg_model_last.h5", track->weights);
     if (status == MSFL_OK) status = fed_run_save_personal(r);

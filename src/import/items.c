@@ -55,6 +55,7 @@ typedef struct finder {
     uint32_t label, patient, mask; /* columns; MSFL_NO_ROW: none */
     bool is_unnamed;               /* masks without classes: all samples are of one */
     bool by_names;                 /* the table was made of file names */
+    const char *unlabelled;        /* the first file without a label; NULL: none, or rows are samples */
 } finder;
 
 static msfl_status find_column(const finder *f, const char *name, uint32_t *column) {
@@ -295,7 +296,7 @@ static msfl_status add_scanned(finder *f, size_t i) {
     if (f->is_unnamed) label = "all";
     if (f->label != MSFL_NO_ROW) label = row == MSFL_NO_ROW ? "" : msfl_csv_cell(f->table.table, row, f->label);
     if (msfl_labels_is_blank(label)) {
-        f->items->n_unlabelled++;
+        if (f->items->n_unlabelled++ == 0) f->unlabelled = path;
         return MSFL_OK;
     }
     msfl_item item = {
@@ -397,8 +398,9 @@ static msfl_status tell_left_out(const finder *f) {
                           items->n_incomplete, has);
     }
     if (items->n_unlabelled > 0) {
-        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples without a label",
-                          items->n_unlabelled);
+        msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "left out: %u samples without a label%s%s",
+                          items->n_unlabelled, f->unlabelled != NULL ? "; the first is " : "",
+                          f->unlabelled != NULL ? f->unlabelled : "");
     }
     msfl_status status = count_unmatched(f, &line, &is_utf8);
     if (items->n_unmatched > 0) {

@@ -115,6 +115,12 @@ static void put_bar(msfl_buffer *out, double share, size_t colour) {
                   colour % CLASS_COLOURS, 100 * share);
 }
 
+static void put_class_name(msfl_buffer *out, const json_t *one) {
+    char spare[32];
+    const char *name = msfl_string_at(one, "name");
+    if (name != NULL) msfl_html_text_max(out, msfl_clear_class_name(name, spare), 60);
+}
+
 static void put_classes(msfl_page *page) {
     const json_t *list = msfl_array_at(page->result, "classes");
     msfl_buffer *out = page->out;
@@ -131,7 +137,7 @@ static void put_classes(msfl_page *page) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *c = json_array_get(list, i);
         msfl_put_text(out, "<tr><th scope=\"row\">");
-        msfl_html_text_max(out, msfl_string_at(c, "name"), 60);
+        put_class_name(out, c);
         msfl_put_text(out, "</th>");
         put_bar(out, msfl_number_at(c, "images") / most, i);
         msfl_put_text(out, "<td>%s</td><td>%s</td></tr>\n", msfl_whole(msfl_number_at(c, "images")).text,
@@ -209,7 +215,8 @@ static void put_picture(msfl_page *page, const msfl_report_picture *p) {
         msfl_put_text(page->out, "<figure class=\"example\"><img src=\"");
         msfl_put_bytes(page->out, uri.bytes, uri.length);
         msfl_put_text(page->out, "\" width=\"%u\" height=\"%u\" alt=\"\"><figcaption>", width, height);
-        msfl_html_text_max(page->out, p->truth, 40);
+        char spare[32];
+        if (p->truth != NULL) msfl_html_text_max(page->out, msfl_clear_class_name(p->truth, spare), 40);
         msfl_put_text(page->out, "</figcaption></figure>\n");
     }
     msfl_buffer_clear(&uri);
@@ -260,7 +267,7 @@ static void put_hospitals(msfl_page *page) {
         msfl_table_begin(page, "Pictures of each class", "bars");
         for (size_t k = 0; k < json_array_size(counts) && k < MSFL_CLASSES_SHOWN_MAX; k++) {
             msfl_put_text(out, "<tr><th scope=\"row\">");
-            msfl_html_text_max(out, msfl_string_at(json_array_get(classes, k), "name"), 60);
+            put_class_name(out, json_array_get(classes, k));
             msfl_put_text(out, "</th>");
             put_bar(out, n > 0 ? msfl_number_in(counts, k) / n : 0, k);
             msfl_put_text(out, "<td>%s</td></tr>\n", msfl_whole(msfl_number_in(counts, k)).text);
@@ -289,10 +296,12 @@ static void put_page(msfl_page *page) {
     msfl_put_head(page, name != NULL ? name : "a data set", "data card");
     msfl_put_text(out, "<body>\n<header>\n<p class=\"kind\">MedSecureFL data card</p>\n<h1>");
     msfl_html_text_max(out, name != NULL ? name : "A data set", 80);
-    msfl_put_text(out, "</h1>\n<p class=\"lede\">%s pictures of %s patients in %s classes</p>\n</header>\n<main>\n",
+    const size_t n_classes = json_array_size(msfl_array_at(page->result, "classes"));
+    char words[40];
+    snprintf(words, sizeof words, "%zu classes", n_classes);
+    msfl_put_text(out, "</h1>\n<p class=\"lede\">%s pictures of %s patients in %s</p>\n</header>\n<main>\n",
                   msfl_whole(msfl_number_at(page->result, "images")).text,
-                  msfl_whole(msfl_number_at(page->result, "patients")).text,
-                  msfl_whole((double)json_array_size(msfl_array_at(page->result, "classes"))).text);
+                  msfl_whole(msfl_number_at(page->result, "patients")).text, n_classes == 1 ? "one class" : words);
     put_warnings(page);
     put_classes(page);
     put_contact_sheet(page);

@@ -252,7 +252,10 @@ static void put_structures(msfl_page *page) {
     for (size_t i = 0; i < json_array_size(list) && i < MSFL_CLASSES_SHOWN_MAX; i++) {
         static const char *const keys[2] = {"dice", "hausdorff95"};
         const json_t *one = json_array_get(list, i);
-        msfl_put_text(page->out, "<tr><th scope=\"row\">%s</th>", msfl_whole(msfl_number_at(one, "class")).text);
+        const double structure = msfl_number_at(one, "class");
+        msfl_put_text(page->out, "<tr><th scope=\"row\">");
+        if (structure >= 1 && structure < MSFL_CLASSES_SHOWN_MAX) msfl_put_structure(page->out, (unsigned)structure);
+        msfl_put_text(page->out, "</th>");
         for (int k = 0; k < 2; k++) {
             const json_t *ends = msfl_at(msfl_at(one, "intervals"), keys[k]);
             double low = msfl_number_in(ends, 0), high = msfl_number_in(ends, 1);

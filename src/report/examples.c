@@ -45,6 +45,14 @@ static void put_picture(msfl_page *page, const msfl_report_picture *p) {
     msfl_buffer_clear(&uri);
 }
 
+/* At most as many as there are colours; those beyond begin again. */
+static unsigned n_structures(const msfl_page *page) {
+    enum { COLOURS = 5 };
+    const msfl_way *way = msfl_main_way(page->result);
+    const size_t n = way == NULL ? 0 : json_array_size(msfl_array_at(msfl_at(page->result, way->key), "structures"));
+    return n < COLOURS ? (unsigned)n : COLOURS;
+}
+
 void msfl_section_examples(msfl_page *page) {
     msfl_section_begin(page, "examples", "Examples");
     msfl_buffer *out = page->out;
@@ -61,7 +69,13 @@ void msfl_section_examples(msfl_page *page) {
         if (msfl_is_segmentation(page->result)) {
             msfl_put_text(out,
                           "On the left the true mask's outline, on the right what the model found; below, the Dice of "
-                          "this slice over all structures.</p>\n");
+                          "this slice over all structures.%s",
+                          n_structures(page) > 0 ? " Colours:" : "");
+            for (unsigned k = 1; k <= n_structures(page); k++) {
+                msfl_put_text(out, k > 1 ? ", " : " ");
+                msfl_put_structure(out, k);
+            }
+            msfl_put_text(out, "%s</p>\n", n_structures(page) > 0 ? "." : "");
         } else {
             msfl_put_text(out,
                           "Below each: the class the model calls it, with its probability. Where a picture stands "

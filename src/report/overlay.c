@@ -1,5 +1,6 @@
 /* Masks and heat over pictures. */
 #include "medsecurefl/report.h"
+#include "report/sections.h"
 
 #include <math.h>
 
@@ -14,6 +15,12 @@ static void mix(uint8_t *rgb, const uint8_t *colour, float share) {
 
 static const uint8_t *colour_of(uint8_t class_index) {
     return colours[(class_index - 1) % N_COLOURS];
+}
+
+void msfl_put_structure(msfl_buffer *out, unsigned structure) {
+    const uint8_t *c = colour_of((uint8_t)structure);
+    msfl_put_text(out, "<span class=\"swatch\" style=\"background:#%02x%02x%02x\"></span>structure %u", c[0], c[1],
+                  c[2], structure);
 }
 
 /* From black over red and yellow to white, as embers; what is cold lets the picture through. */

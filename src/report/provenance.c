@@ -76,9 +76,20 @@ static void put_training(msfl_page *page) {
         {"weight_decay", "Weight decay"},
         {"batch", "Batch"},
         {"local_epochs", "Epochs per round"},
+        {"local_steps", "Batches per round"},
+        {"schedule", "Schedule"},
         {"augment", "Augmentation"},
+        {"augmentation", "Augmentation by"},
         {"normalise", "Normalisation"},
+        {"balance", "Classes weigh alike"},
+        {"logit_adjustment", "Logit adjustment"},
+        {"label_smoothing", "Label smoothing"},
+        {"focal", "Focal loss"},
+        {"dice", "Weight of Dice"},
+        {"proximal", "FedProx"},
+        {"norms", "Normalisation layers"},
         {"server_rule", "Server rule"},
+        {"server_learning_rate", "Server's learning rate"},
     };
     const json_t *training = msfl_at(page->result, "training");
     if (training == NULL) {
@@ -86,8 +97,13 @@ static void put_training(msfl_page *page) {
         return;
     }
     msfl_put_text(page->out, "<h3>Training</h3>\n<dl class=\"facts\">\n");
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+    const char *optimizer = msfl_string_at(training, "optimizer");
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        /* What the run did not go by is not shown: Adam has no momentum of that kind, a round of steps no epochs. */
+        if (strcmp(names[k][0], "momentum") == 0 && optimizer != NULL && strcmp(optimizer, "adam") == 0) continue;
+        if (strcmp(names[k][0], "local_epochs") == 0 && msfl_at(training, "local_steps") != NULL) continue;
         put_any(page, names[k][1], msfl_at(training, names[k][0]));
+    }
     msfl_put_text(page->out, "</dl>\n");
 }
 

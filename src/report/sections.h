@@ -58,6 +58,9 @@ void msfl_section_cost(msfl_page *page);
 void msfl_section_encryption(msfl_page *page);
 void msfl_section_provenance(msfl_page *page);
 
+/** "structure 2" of masks, 1 to 63, behind the colour that pictures paint it in. */
+void msfl_put_structure(msfl_buffer *out, unsigned structure);
+
 /** Begin and end of a section with its heading; both texts are ours. */
 void msfl_section_begin(msfl_page *page, const char *id, const char *heading);
 void msfl_section_end(msfl_page *page);

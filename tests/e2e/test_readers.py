@@ -321,6 +321,17 @@ class Series(ReaderTest):
         self.assertEqual((v["shape"], v["spacing_mm"]), ([6, 4, 5, 1], [1.5, 0.5, 0.25]))
         self.assertEqual((v["gaps"], v["missing"], v["duplicates"], v["uneven"], v["sorted_by"]), (0, 0, 0, False, "position"))
 
+    def test_an_archives_folders_are_searched(self):
+        for z in range(4):
+            os.makedirs(self.path("s", f"PA 1/ST{z % 2}"), exist_ok=True)
+            self.slice(f"PA 1/ST{z % 2}/i{z}", z)
+        self.put("s/DICOMDIR", b"no slice")
+        os.symlink(self.path("s"), self.path("s", "PA 1", "back"))
+        code, (v, other) = self.volumes(self.path("s"))
+        self.assertEqual((code, v["shape"], v["gaps"], other["error"]), (0, [4, 4, 5, 1], 0, "unknown_format"))
+        self.assertIn("1 other files in these folders", run("data", "inspect", "--series", self.path("s"), *THREADS).stdout)
+        self.assertEqual(self.volumes(self.path("s", "DICOMDIR"))[0], 12)  # one that is named is meant
+
     def test_gaps_duplicates_mixtures_and_strangers(self):
         for i, z in enumerate([0, 1, 2, 3, 6, 7, 7, 8]):
             self.slice(f"a{i}.dcm", z)
