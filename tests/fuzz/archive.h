@@ -1,9 +1,15 @@
-/* Archives whose checksums of stored entries are put right, so that what is inside them is reached. */
+/* Archives whose checksums of stored entries are put right, so that what is inside them is reached; as files. */
 #ifndef FUZZ_ARCHIVE_H
 #define FUZZ_ARCHIVE_H
 
 #include "../unit/image/crc.h"
 #include "base/bytes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static inline void mend(uint8_t *p, size_t n) {
     for (size_t at = 0; at + 46 <= n; at++) {
@@ -16,6 +22,23 @@ static inline void mend(uint8_t *p, size_t n) {
         msfl_store32(p + at + 16, crc);
         msfl_store32(p + local + 14, crc);
     }
+}
+
+/** A file in memory that holds these bytes, mended: its path, the same at every call. */
+static inline const char *mended_file(const uint8_t *data, size_t size) {
+    static int fd = -1;
+    static char path[64];
+    if (fd < 0) {
+        fd = memfd_create("mended", 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    }
+    uint8_t *copy = malloc(size + 1);
+    if (fd < 0 || copy == NULL) abort();
+    memcpy(copy, data, size);
+    mend(copy, size);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, copy, size, 0) != (ssize_t)size) abort();
+    free(copy);
+    return path;
 }
 
 #endif

@@ -5,11 +5,8 @@
 #include "base/mem.h"
 #include "import/arrays.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static msfl_status look(msfl_arrays *arrays, size_t n) {
     msfl_status status = MSFL_OK;
@@ -45,18 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const msfl_recipe recipes[2] = {{.volumes = true},
                                            {.volumes = true, .n_sequences = 2, .sequences = {"a", "b"}}};
-    static int fd = -1;
-    static char path[64];
-    if (fd < 0) {
-        fd = memfd_create("arrays", 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
-    uint8_t *copy = malloc(size + 1);
-    if (fd < 0 || copy == NULL) abort();
-    memcpy(copy, data, size);
-    mend(copy, size);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, copy, size, 0) != (ssize_t)size) abort();
-    free(copy);
+    const char *path = mended_file(data, size);
     for (int k = 0; k < 4; k++) {
         const msfl_items_options options = {.data = path, .masks = k % 2 == 1 ? "mask" : NULL};
         msfl_items items = {0};

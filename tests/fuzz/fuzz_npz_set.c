@@ -4,25 +4,11 @@
 #include "base/mem.h"
 #include "medsecurefl/dataset.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static int fd = -1;
-    static char path[64];
-    if (fd < 0) {
-        fd = memfd_create("set", 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
-    uint8_t *copy = malloc(size + 1);
-    if (fd < 0 || copy == NULL) abort();
-    memcpy(copy, data, size);
-    mend(copy, size);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, copy, size, 0) != (ssize_t)size) abort();
-    free(copy);
+    const char *path = mended_file(data, size);
     const msfl_dataset_options options = {.width = 3, .height = 4, .n_threads = 1};
     msfl_dataset *set = NULL;
     if (msfl_dataset_open(path, &options, &set) != MSFL_OK) {

@@ -6,18 +6,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state) {
-    (void)state;
-    tree_begin();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    tree_end();
-    return 0;
-}
-
 static msfl_dataset *open_good(const char *path, const msfl_dataset_options *options) {
     msfl_dataset *set = NULL;
     msfl_status status = msfl_dataset_open(path, options, &set);
@@ -478,7 +466,7 @@ static void one_picture(void **state) {
     assert_int_equal(msfl_image_load(at("b.png"), 5, 5, 1, MSFL_NORMALISE_NONE, pixels, NULL), MSFL_ERR_MISSING);
 }
 
-#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -4,6 +4,8 @@
 
 #include "../image/pictures.h"
 
+#include "base/mem.h"
+
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,6 +29,20 @@ static inline void tree_begin(void) {
 
 static inline void tree_end(void) {
     nftw(tree_root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/** The same as setup and teardown of a test; the teardown also ends what msfl_alloc_fail_at began. */
+static inline int tree_setup(void **state) {
+    (void)state;
+    tree_begin();
+    return 0;
+}
+
+static inline int tree_teardown(void **state) {
+    (void)state;
+    msfl_alloc_fail_at(0);
+    tree_end();
+    return 0;
 }
 
 /** Path below the root; stands until the fourth call after. Makes the folders in front of the name. */

@@ -36,16 +36,21 @@ static inline void put_bytes(archive *a, const void *p, size_t n) {
     a->n += n;
 }
 
-static inline void put_local_header(archive *a, size_t i) {
-    put32(a, 0x04034b50);
-    put16(a, 20);
-    put16(a, 0);
+/* What both headers of an entry say of it. */
+static inline void put_facts(archive *a, size_t i) {
     put16(a, a->entries[i].method);
     put32(a, 0);
     put32(a, a->entries[i].crc);
     put32(a, a->entries[i].packed);
     put32(a, a->entries[i].size);
     put16(a, (uint16_t)strlen(a->entries[i].name));
+}
+
+static inline void put_local_header(archive *a, size_t i) {
+    put32(a, 0x04034b50);
+    put16(a, 20);
+    put16(a, 0);
+    put_facts(a, i);
     put16(a, 0);
     put_bytes(a, a->entries[i].name, strlen(a->entries[i].name));
 }
@@ -76,12 +81,7 @@ static inline void archive_end(archive *a) {
         put16(a, 20);
         put16(a, 20);
         put16(a, 0);
-        put16(a, a->entries[i].method);
-        put32(a, 0);
-        put32(a, a->entries[i].crc);
-        put32(a, a->entries[i].packed);
-        put32(a, a->entries[i].size);
-        put16(a, (uint16_t)strlen(a->entries[i].name));
+        put_facts(a, i);
         for (int k = 0; k < 4; k++)
             put16(a, 0);
         put32(a, 0);

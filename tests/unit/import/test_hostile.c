@@ -292,28 +292,15 @@ static void no_memory_with_sequences(void **state) {
     every_allocation(of_a_recipe, 20);
 }
 
-static int begin(void **state) {
-    (void)state;
-    tree_begin();
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    msfl_alloc_fail_at(0);
-    tree_end();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_table_leads_nowhere_else, begin, end),
-        cmocka_unit_test_setup_teardown(what_never_ends_is_not_read, begin, end),
-        cmocka_unit_test_setup_teardown(samples_beside_a_header_count, begin, end),
-        cmocka_unit_test_setup_teardown(one_entry_by_many_threads, begin, end),
-        cmocka_unit_test_setup_teardown(another_folder_is_no_cache, begin, end),
-        cmocka_unit_test_setup_teardown(no_memory_with_masks_and_cache, begin, end),
-        cmocka_unit_test_setup_teardown(no_memory_with_sequences, begin, end),
+        cmocka_unit_test_setup_teardown(a_table_leads_nowhere_else, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(what_never_ends_is_not_read, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(samples_beside_a_header_count, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(one_entry_by_many_threads, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(another_folder_is_no_cache, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(no_memory_with_masks_and_cache, tree_setup, tree_teardown),
+        cmocka_unit_test_setup_teardown(no_memory_with_sequences, tree_setup, tree_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

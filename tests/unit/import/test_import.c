@@ -196,19 +196,8 @@ static void keys_are_checked(void **state) {
     assert_int_equal(msfl_hospital_read(path, &k), MSFL_ERR_POLICY);
 }
 
-static int begin(void **state) {
-    (void)state;
-    tree_begin();
-    return 0;
-}
-static int end(void **state) {
-    (void)state;
-    tree_end();
-    return 0;
-}
-
 int main(void) {
-#define TREE_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TREE_TEST(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
     const struct CMUnitTest tests[] = {
         TREE_TEST(every_allocation_may_fail),
         TREE_TEST(every_step_of_writing_may_fail),

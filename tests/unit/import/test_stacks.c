@@ -51,20 +51,8 @@ static void every_allocation_may_fail(void **state) {
     msfl_pool_free(pool);
 }
 
-static int begin(void **state) {
-    (void)state;
-    tree_begin();
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    msfl_alloc_fail_at(0);
-    tree_end();
-    return 0;
-}
-
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(every_allocation_may_fail, begin, end)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_allocation_may_fail, tree_setup, tree_teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The page: complete for a complete result, and whole whatever is missing, hostile or absurd.
  *
  * With an argument it writes sample pages into that folder, to be looked at and for tests/e2e/test_report.py. */
+#include "page.h"
 #include "sample.h"
 
 #include "base/bytes.h"
@@ -42,26 +43,7 @@ static msfl_report_picture *some_pictures(uint32_t channels) {
 static char *render(const json_t *result, const msfl_report_picture *pictures, size_t n) {
     msfl_buffer out = {0};
     msfl_status status = msfl_page_render(result, pictures, n, &out);
-    if (status != MSFL_OK) fail_msg("%s", msfl_error_message());
-    msfl_put8(&out, 0);
-    assert_int_equal(strlen((const char *)out.bytes), out.length - 1);
-    return (char *)out.bytes;
-}
-
-static void assert_has(const char *page, const char *text) {
-    if (strstr(page, text) == NULL) fail_msg("the page lacks: %s", text);
-}
-
-static void assert_lacks(const char *page, const char *text) {
-    const char *at = strstr(page, text);
-    if (at != NULL) fail_msg("the page has: %.80s", at);
-}
-
-static size_t count(const char *page, const char *text) {
-    size_t n = 0;
-    for (const char *at = page; (at = strstr(at, text)) != NULL; at += strlen(text))
-        n++;
-    return n;
+    return page_text(status, &out);
 }
 
 static void a_full_result_makes_a_full_page(void **state) {

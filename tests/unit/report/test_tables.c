@@ -1,4 +1,6 @@
 /* The page about a reproduction: complete for complete tables, and whole whatever is missing, hostile or absurd. */
+#include "page.h"
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "medsecurefl/report.h"
@@ -60,26 +62,7 @@ static json_t *sample(const int *clients, size_t n, int seeds) {
 static char *render(const json_t *tables) {
     msfl_buffer out = {0};
     msfl_status status = msfl_tables_render(tables, &out);
-    if (status != MSFL_OK) fail_msg("%s", msfl_error_message());
-    msfl_put8(&out, 0);
-    assert_int_equal(strlen((const char *)out.bytes), out.length - 1);
-    return (char *)out.bytes;
-}
-
-static void assert_has(const char *page, const char *text) {
-    if (strstr(page, text) == NULL) fail_msg("the page lacks: %s", text);
-}
-
-static void assert_lacks(const char *page, const char *text) {
-    const char *at = strstr(page, text);
-    if (at != NULL) fail_msg("the page has: %.80s", at);
-}
-
-static size_t count(const char *page, const char *text) {
-    size_t n = 0;
-    for (const char *at = page; (at = strstr(at, text)) != NULL; at += strlen(text))
-        n++;
-    return n;
+    return page_text(status, &out);
 }
 
 static void full_tables_make_a_full_page(void **state) {
