@@ -43,6 +43,10 @@ static inline void ok_at(msfl_status status, const char *file, int line) {
 
 enum { FAKE_SITES = 3, FAKE_MODELS = 16 };
 
+/* How long a test waits for what has to come. How fast it comes, on a busy machine or under a sanitizer, is not tested.
+ */
+enum { FAKE_PATIENCE_MS = 120000 };
+
 typedef struct fake {
     char folder[64], kits[96];
     pki_kit *kit;
@@ -458,7 +462,7 @@ static inline void fake_open(fake *f, job_kind kind, uint32_t round) {
     ok(job_plan_layout(&plan, f->shape, &layout));
     msfl_round_offer offer = {.min_cohort = f->lie_min_cohort != 0 ? f->lie_min_cohort : f->spec.min_cohort,
                               .n_values = msfl_update_slots(layout),
-                              .deadline_ms = fake_now() + 120000,
+                              .deadline_ms = fake_now() + FAKE_PATIENCE_MS,
                               .delivery = f->spec.delivery};
     msfl_update_layout_hash(layout, offer.layout);
     msfl_update_layout_free(layout);
@@ -576,6 +580,25 @@ static inline bool fake_said(fake_site *s, const char *words) {
     const bool said = strstr(s->log, words) != NULL;
     pthread_mutex_unlock(&s->f->lock);
     return said;
+}
+
+/* Waits until it has said so. */
+static inline bool fake_says(fake_site *s, const char *words) {
+    for (unsigned i = 0; i < FAKE_PATIENCE_MS / 10 && !fake_said(s, words); i++)
+        usleep(10000);
+    return fake_said(s, words);
+}
+
+/* Waits until the coordinator was told so. */
+static inline bool fake_hears(fake *f, const char *words) {
+    bool heard = false;
+    for (unsigned i = 0; i < FAKE_PATIENCE_MS / 10 && !heard; i++) {
+        pthread_mutex_lock(&f->lock);
+        heard = strstr(f->reports, words) != NULL;
+        pthread_mutex_unlock(&f->lock);
+        if (!heard) usleep(10000);
+    }
+    return heard;
 }
 
 static inline void *fake_run(void *ctx) {

@@ -20,7 +20,7 @@ static void one_round(fake *f, uint32_t round) {
     float *mean = msfl_alloc(f->shape->n_values, sizeof *mean);
     const job_aggregate *rule;
     fake_open(f, JOB_UPDATE, round);
-    assert_true(fake_opened(f, 60000));
+    assert_true(fake_opened(f, FAKE_PATIENCE_MS));
     fake_close(f, JOB_UPDATE, round, mean, counters, JOB_UPDATE_COUNTERS);
     assert_in_range(counters[JOB_SAMPLES], 40, 120);
     assert_int_equal(counters[JOB_SEEN], counters[JOB_SAMPLES]);
@@ -31,7 +31,7 @@ static void one_round(fake *f, uint32_t round) {
     assert_memory_not_equal(f->models[round - 1], f->models[round], 64);
     msfl_free(mean);
     fake_open(f, JOB_EVALUATE, round);
-    assert_true(fake_opened(f, 60000));
+    assert_true(fake_opened(f, FAKE_PATIENCE_MS));
     fake_close(f, JOB_EVALUATE, round, NULL, counters, JOB_EVAL_COUNTERS);
     assert_int_equal(counters[JOB_EVAL_CLIENTS], 3);
     assert_in_range(counters[JOB_EVAL_N], 10, 60);
@@ -69,7 +69,7 @@ static void test_rounds(void **state) {
     one_round(&f, 1);
     one_round(&f, 2);
     fake_open(&f, JOB_TEST, 2);
-    assert_true(fake_opened(&f, 60000));
+    assert_true(fake_opened(&f, FAKE_PATIENCE_MS));
     fake_close(&f, JOB_TEST, 2, NULL, counters, JOB_EVAL_COUNTERS);
     assert_int_equal(counters[JOB_EVAL_N], 24);
     fake_end(&f);
@@ -95,16 +95,8 @@ static void lied_to(void (*lie)(fake *f), const char *policy, const char *words,
     lie(&f);
     fake_open(&f, JOB_UPDATE, 1);
     fake_start(&f, &site, 0);
-    /* until it has said why, at most ten seconds */
-    for (int i = 0; i < 1000 && !fake_said(&site, words); i++)
-        usleep(10000);
-    for (int i = 0; i < 300 && told; i++) {
-        pthread_mutex_lock(&f.lock);
-        const bool heard = strstr(f.reports, "\"refused\"") != NULL;
-        pthread_mutex_unlock(&f.lock);
-        if (heard) break;
-        usleep(10000);
-    }
+    (void)fake_says(&site, words);
+    if (told) (void)fake_hears(&f, "\"refused\"");
     fake_stop(&site);
     if (strstr(site.log, words) == NULL) print_error("%s\n", site.log);
     assert_non_null(strstr(site.log, words));
@@ -224,8 +216,7 @@ static void test_lock(void **state) {
     fake_new(&f, job);
     fake_data(&f, 0);
     fake_start(&f, &one, 0);
-    for (int i = 0; i < 500 && !fake_said(&one, "taking part"); i++)
-        usleep(10000);
+    assert_true(fake_says(&one, "taking part"));
     fake_start(&f, &two, 0);
     fake_join(&two);
     assert_int_equal(two.status, MSFL_ERR_EXISTS);
@@ -263,7 +254,10 @@ static void test_twice(void **state) {
             fake_start(&f, &sites[i], i);
         }
         fake_open(&f, JOB_UPDATE, 1);
-        assert_int_equal(fake_opened(&f, cases[k].opens ? 60000 : 3000), cases[k].opens);
+        if (!cases[k].opens) assert_true(fake_hears(&f, "policy second_sums"));
+        for (int i = 0; i < FAKE_SITES && !cases[k].opens; i++)
+            assert_true(fake_says(&sites[i], "policy second_sums"));
+        assert_int_equal(fake_opened(&f, cases[k].opens ? FAKE_PATIENCE_MS : 300), cases[k].opens);
         fake_end(&f);
         for (int i = 0; i < FAKE_SITES; i++)
             fake_join(&sites[i]);
@@ -286,12 +280,14 @@ static void test_other_bounds(void **state) {
         fake_start(&f, &sites[i], i);
     }
     fake_open(&f, JOB_UPDATE, 1);
-    assert_true(fake_opened(&f, 60000));
+    assert_true(fake_opened(&f, FAKE_PATIENCE_MS));
     fake_close(&f, JOB_UPDATE, 1, mean, counters, JOB_UPDATE_COUNTERS);
     const uint64_t chunks = f.chunks; /* an answer may still come late */
     f.lie_clip = true;
     fake_open(&f, JOB_UPDATE, 1);
-    assert_false(fake_opened(&f, 3000));
+    for (int i = 0; i < FAKE_SITES; i++)
+        assert_true(fake_says(&sites[i], "of other weights or clipping bounds"));
+    assert_false(fake_opened(&f, 300));
     assert_int_equal(f.chunks, chunks);
     fake_end(&f);
     for (int i = 0; i < FAKE_SITES; i++) {
