@@ -133,7 +133,8 @@ static bool admit(net_request *r, const char *method_text, const char *version, 
     if (!take_token(r, &wait_ms)) return too_many(r, wait_ms, "this party asks too often");
     r->route = find_route(r, method, &path_known);
     if (r->route == NULL) {
-        return refuse_heard(r, path_known ? 405 : 404, path_known ? "method" : "path", "there is nothing under this path");
+        return refuse_heard(r, path_known ? 405 : 404, path_known ? "method" : "path",
+                            "there is nothing under this path");
     }
     if (!r->socket->local && (r->route->roles & NET_ROLE(r->socket->peer.role)) == 0) {
         return refuse_heard(r, 403, "role", "this is not for parties of this role");

@@ -27,7 +27,8 @@ typedef enum net_method { NET_GET = 0, NET_PUT = 1, NET_POST = 2, NET_DELETE = 3
 /**
  * One thing that is served. HEAD is served as GET without its body.
  *
- * begin   headers are complete; may answer at once (then no body is read: only for requests without one), may set net_request_set_user. NULL: nothing.
+ * begin   headers are complete; may answer at once (then no body is read: only for requests without one), may set
+ *         net_request_set_user. NULL: nothing.
  * body    the next bytes, in order; never before begin has returned OK. NULL: bodies are refused.
  * finish  the body is complete: must answer. Not called if an answer was given, or after a failure.
  * done    the last call for a request for which begin returned OK, however it ended: releases `user`. NULL: nothing.
