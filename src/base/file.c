@@ -228,15 +228,11 @@ static int by_bytes(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-msfl_status msfl_folder_list(const char *path, size_t n_max, char ***names, size_t *n) {
-    *names = NULL;
-    *n = 0;
+msfl_status msfl_folder_each(const char *path, size_t n_max, msfl_entry_fn fn, void *ctx) {
     DIR *dir = opendir(path);
     if (dir == NULL) return msfl_fail_errno(errno, "cannot open the folder %s", path);
     msfl_status status = MSFL_OK;
-    void *array = NULL;
-    size_t count = 0, capacity = 0;
-    for (;;) {
+    for (size_t count = 0; status == MSFL_OK;) {
         errno = 0;
         struct dirent *entry = readdir(dir);
         if (entry == NULL) {
@@ -244,27 +240,45 @@ msfl_status msfl_folder_list(const char *path, size_t n_max, char ***names, size
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        if (count == n_max) {
+        if (count++ == n_max) {
             status = msfl_fail(MSFL_ERR_LIMIT, "the folder %s has more than %zu entries", path, n_max);
-            break;
+        } else {
+            status = fn(ctx, entry->d_name);
         }
-        status = msfl_grow(&array, &capacity, count + 1, sizeof(char *));
-        if (status != MSFL_OK) break;
-        char *copy = msfl_strdup(entry->d_name);
-        if (copy == NULL) {
-            status = MSFL_ERR_MEMORY;
-            break;
-        }
-        ((char **)array)[count++] = copy;
     }
     closedir(dir);
+    return status;
+}
+
+typedef struct collection {
+    char **list;
+    size_t n, capacity;
+} collection;
+
+static msfl_status add_name(void *ctx, const char *name) {
+    collection *to = ctx;
+    void *array = to->list;
+    msfl_status status = msfl_grow(&array, &to->capacity, to->n + 1, sizeof *to->list);
+    to->list = array;
+    if (status != MSFL_OK) return status;
+    to->list[to->n] = msfl_strdup(name);
+    if (to->list[to->n] == NULL) return MSFL_NO_MEMORY;
+    to->n++;
+    return MSFL_OK;
+}
+
+msfl_status msfl_folder_list(const char *path, size_t n_max, char ***list, size_t *n) {
+    *list = NULL;
+    *n = 0;
+    collection all = {0};
+    msfl_status status = msfl_folder_each(path, n_max, add_name, &all);
     if (status != MSFL_OK) {
-        msfl_names_free(array, count);
+        msfl_names_free(all.list, all.n);
         return status;
     }
-    if (count > 0) qsort(array, count, sizeof(char *), by_bytes);
-    *names = array;
-    *n = count;
+    if (all.n > 0) qsort(all.list, all.n, sizeof *all.list, by_bytes);
+    *list = all.list;
+    *n = all.n;
     return MSFL_OK;
 }
 

@@ -47,6 +47,11 @@ msfl_status msfl_folder_is_empty(const char *path, bool *empty) MSFL_NODISCARD;
  * A missing folder is fine. */
 msfl_status msfl_folder_clean(const char *path, const char *within) MSFL_NODISCARD;
 
+/** Hands each name in a folder to `fn`, without . and .., in whatever order they lie there, until it fails. ERR_LIMIT
+ *  above `n_max` entries. */
+typedef msfl_status (*msfl_entry_fn)(void *ctx, const char *name);
+msfl_status msfl_folder_each(const char *path, size_t n_max, msfl_entry_fn fn, void *ctx) MSFL_NODISCARD;
+
 /** Names in a folder, without . and .., sorted by byte value; free each and the array with msfl_names_free.
  *  ERR_LIMIT above `n_max` entries. */
 msfl_status msfl_folder_list(const char *path, size_t n_max, char ***names, size_t *n) MSFL_NODISCARD;
