@@ -2,15 +2,15 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/rows.h"
 
 #include <string.h>
 #include <strings.h>
 
 struct msfl_csv {
     char *bytes;     /* cells are cut out of the file's own bytes: closed with zeros, quotes removed in place */
-    uint32_t *cells; /* (rows + 1) x columns offsets into bytes */
-    uint32_t *lines; /* rows + 1 */
-    size_t cells_capacity, lines_capacity;
+    msfl_rows cells; /* (rows + 1) x columns of uint32_t, offsets into bytes */
+    msfl_rows lines; /* rows of uint32_t */
     uint32_t n_columns, n_rows;
 };
 
@@ -20,14 +20,24 @@ typedef struct parser {
     char separator;
     uint32_t line, column;
     msfl_csv *table;
-    size_t n_cells;
 } parser;
+
+static uint32_t number_at(const msfl_rows *rows, size_t i) {
+    return *(const uint32_t *)msfl_rows_at(rows, i, sizeof(uint32_t));
+}
+
+static msfl_status add_number(msfl_rows *rows, uint32_t number) {
+    uint32_t *row = msfl_rows_add(rows, sizeof *row);
+    if (row == NULL) return MSFL_NO_MEMORY;
+    *row = number;
+    return MSFL_OK;
+}
 
 void msfl_csv_free(msfl_csv *table) {
     if (table == NULL) return;
     msfl_free(table->bytes);
-    msfl_free(table->cells);
-    msfl_free(table->lines);
+    msfl_rows_clear(&table->cells);
+    msfl_rows_clear(&table->lines);
     msfl_free(table);
 }
 
@@ -38,12 +48,7 @@ static msfl_status fail(const parser *p, msfl_status status, const char *what) {
 static msfl_status add_cell(parser *p, const char *begin) {
     msfl_csv *t = p->table;
     if (p->column > MSFL_CSV_COLUMNS_MAX) return fail(p, MSFL_ERR_LIMIT, "more than 1024 columns");
-    void *array = t->cells;
-    msfl_status status = msfl_grow(&array, &t->cells_capacity, p->n_cells + 1, sizeof *t->cells);
-    if (status != MSFL_OK) return status;
-    t->cells = array;
-    t->cells[p->n_cells++] = (uint32_t)(begin - t->bytes);
-    return MSFL_OK;
+    return add_number(&t->cells, (uint32_t)(begin - t->bytes));
 }
 
 /* Reads one cell and what ends it; `*row_ends` tells which it was. The closing zero lands on the separator. */
@@ -95,7 +100,7 @@ static msfl_status read_cell(parser *p, bool *row_ends) {
 
 static msfl_status read_row(parser *p) {
     msfl_csv *t = p->table;
-    size_t first = p->n_cells;
+    size_t first = t->cells.n;
     uint32_t line = p->line;
     bool row_ends = false;
     for (p->column = 1; !row_ends; p->column++) {
@@ -103,9 +108,9 @@ static msfl_status read_row(parser *p) {
         if (status != MSFL_OK) return status;
     }
     p->line++;
-    uint32_t n = (uint32_t)(p->n_cells - first);
-    if (n == 1 && t->bytes[t->cells[first]] == 0) {
-        p->n_cells = first; /* an empty line */
+    uint32_t n = (uint32_t)(t->cells.n - first);
+    if (n == 1 && t->bytes[number_at(&t->cells, first)] == 0) {
+        t->cells.n = first; /* an empty line; the row is used again */
         return MSFL_OK;
     }
     bool is_heading = t->n_columns == 0;
@@ -114,14 +119,11 @@ static msfl_status read_row(parser *p) {
         return msfl_fail(MSFL_ERR_FORMAT, "%s, line %u, column %u: %u cells, but the first row has %u", p->name, line,
                          n < t->n_columns ? n : t->n_columns + 1, n, t->n_columns);
     }
-    void *array = t->lines;
-    msfl_status status = msfl_grow(&array, &t->lines_capacity, (size_t)t->n_rows + 2, sizeof *t->lines);
-    if (status != MSFL_OK) return status;
-    t->lines = array;
     if (is_heading) return MSFL_OK;
     if (t->n_rows == MSFL_CSV_ROWS_MAX) return fail(p, MSFL_ERR_LIMIT, "more than 16777216 rows");
-    t->lines[t->n_rows++] = line;
-    return MSFL_OK;
+    msfl_status status = add_number(&t->lines, line);
+    if (status == MSFL_OK) t->n_rows++;
+    return status;
 }
 
 static char find_separator(const parser *p) {
@@ -170,15 +172,15 @@ uint32_t msfl_csv_columns(const msfl_csv *table) {
 }
 
 const char *msfl_csv_heading(const msfl_csv *table, uint32_t column) {
-    return table->bytes + table->cells[column];
+    return table->bytes + number_at(&table->cells, column);
 }
 
 const char *msfl_csv_cell(const msfl_csv *table, uint32_t row, uint32_t column) {
-    return table->bytes + table->cells[((size_t)row + 1) * table->n_columns + column];
+    return table->bytes + number_at(&table->cells, ((size_t)row + 1) * table->n_columns + column);
 }
 
 uint32_t msfl_csv_line(const msfl_csv *table, uint32_t row) {
-    return table->lines[row];
+    return number_at(&table->lines, row);
 }
 
 uint32_t msfl_csv_find(const msfl_csv *table, const char *heading) {

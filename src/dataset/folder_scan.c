@@ -8,6 +8,7 @@
 #include "image/decode.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -16,12 +17,13 @@
 enum { ENTRIES_MAX = 4 * MSFL_IMAGES_MAX, CHAIN_MAX = MSFL_SCAN_DEPTH_MAX + 4 };
 
 typedef struct listing {
-    char **names;
-    size_t n;
-    bool *is_folder; /* else a file */
-    bool *is_picture;
-    size_t n_folders, n_pictures;
+    msfl_texts names; /* of folders and pictures, as the folder lists them */
+    msfl_rows kinds;  /* uint8_t: ENTRY_... */
+    uint32_t *order;  /* of names by their bytes */
+    size_t n, n_folders, n_pictures;
 } listing;
+
+enum { ENTRY_PICTURE, ENTRY_FOLDER };
 
 typedef struct scanner {
     const msfl_observer *observer;
@@ -42,42 +44,69 @@ void msfl_scan_clear(msfl_scan *scan) {
     *scan = (msfl_scan){0};
 }
 
+static const char *name_of(const listing *l, size_t i) {
+    return msfl_texts_get(&l->names, l->order[i]);
+}
+
+static bool is_folder(const listing *l, size_t i) {
+    return *(const uint8_t *)msfl_rows_at(&l->kinds, l->order[i], 1) == ENTRY_FOLDER;
+}
+
 static void listing_clear(listing *l) {
-    msfl_names_free(l->names, l->n);
-    msfl_free(l->is_folder);
-    msfl_free(l->is_picture);
+    msfl_texts_clear(&l->names);
+    msfl_rows_clear(&l->kinds);
+    msfl_free(l->order);
     *l = (listing){0};
+}
+
+typedef struct lister {
+    const char *folder;
+    listing *out;
+    uint32_t *n_ignored;
+} lister;
+
+static msfl_status list_entry(void *ctx, const char *name) {
+    const lister *r = ctx;
+    struct stat info;
+    bool folder = false, picture = false;
+    char *path = msfl_path_join(r->folder, name);
+    if (path == NULL) return MSFL_NO_MEMORY;
+    if (name[0] != '.' && stat(path, &info) == 0) {
+        folder = S_ISDIR(info.st_mode);
+        picture = S_ISREG(info.st_mode) && (msfl_image_has_picture_name(name) || msfl_image_is_dicom_file(path));
+    }
+    msfl_free(path);
+    if (!folder && !picture) {
+        ++*r->n_ignored;
+        return MSFL_OK;
+    }
+    uint8_t *kind = msfl_rows_add(&r->out->kinds, 1);
+    if (kind == NULL) return MSFL_NO_MEMORY;
+    *kind = folder ? ENTRY_FOLDER : ENTRY_PICTURE;
+    r->out->n_folders += folder;
+    r->out->n_pictures += picture;
+    return msfl_texts_add(&r->out->names, name, strlen(name));
+}
+
+static int by_name(const void *a, const void *b, void *names) {
+    return strcmp(msfl_texts_get(names, *(const uint32_t *)a), msfl_texts_get(names, *(const uint32_t *)b));
 }
 
 /* Hidden entries and what is neither folder nor picture are counted here and not listed. */
 static msfl_status list(const char *folder, listing *out, uint32_t *n_ignored) {
     listing l = {0};
-    msfl_status status = msfl_folder_list(folder, ENTRIES_MAX, &l.names, &l.n);
-    if (status != MSFL_OK) return status;
-    l.is_folder = msfl_alloc(l.n, sizeof *l.is_folder);
-    l.is_picture = msfl_alloc(l.n, sizeof *l.is_picture);
-    if (l.is_folder == NULL || l.is_picture == NULL) status = MSFL_ERR_MEMORY;
-    for (size_t i = 0; i < l.n && status == MSFL_OK; i++) {
-        struct stat info;
-        char *path = msfl_path_join(folder, l.names[i]);
-        if (path == NULL) {
-            status = MSFL_ERR_MEMORY;
-            break;
-        }
-        if (l.names[i][0] != '.' && stat(path, &info) == 0) {
-            l.is_folder[i] = S_ISDIR(info.st_mode);
-            l.is_picture[i] =
-                S_ISREG(info.st_mode) && (msfl_image_has_picture_name(l.names[i]) || msfl_image_is_dicom_file(path));
-        }
-        msfl_free(path);
-        l.n_folders += l.is_folder[i];
-        l.n_pictures += l.is_picture[i];
-        *n_ignored += !l.is_folder[i] && !l.is_picture[i];
-    }
+    lister r = {folder, &l, n_ignored};
+    msfl_status status = msfl_folder_each(folder, ENTRIES_MAX, list_entry, &r);
+    l.n = l.names.n;
+    if (status == MSFL_OK) l.order = msfl_alloc(l.n, sizeof *l.order);
+    if (status == MSFL_OK && l.order == NULL) status = MSFL_NO_MEMORY;
     if (status != MSFL_OK) {
         listing_clear(&l);
         return status;
     }
+    for (size_t i = 0; i < l.n; i++)
+        l.order[i] = (uint32_t)i;
+    qsort_r(l.order, l.n, sizeof *l.order, by_name, &l.names);
     *out = l;
     return MSFL_OK;
 }
@@ -139,9 +168,9 @@ static msfl_status add_picture(scanner *s, const char *below, const char *name, 
 
 /* "masks" beside "images" inside a class folder: published sets have them so, and they are no pictures of the class. */
 static bool is_mask_folder(const listing *l, size_t i) {
-    if (strcasecmp(l->names[i], "masks") != 0 && strcasecmp(l->names[i], "mask") != 0) return false;
+    if (strcasecmp(name_of(l, i), "masks") != 0 && strcasecmp(name_of(l, i), "mask") != 0) return false;
     for (size_t k = 0; k < l->n; k++) {
-        if (l->is_folder[k] && strcasecmp(l->names[k], "images") == 0) return true;
+        if (is_folder(l, k) && strcasecmp(name_of(l, k), "images") == 0) return true;
     }
     return false;
 }
@@ -155,21 +184,21 @@ static msfl_status collect(scanner *s, const char *below, const char *class_name
     status = msfl_check_cancel(s->observer);
     if (status == MSFL_OK) status = list(path, &l, &s->out->n_ignored);
     for (size_t i = 0; i < l.n && status == MSFL_OK; i++) {
-        if (l.is_picture[i]) status = add_picture(s, below, l.names[i], class_name, part);
-        if (!l.is_folder[i]) continue;
+        if (!is_folder(&l, i)) status = add_picture(s, below, name_of(&l, i), class_name, part);
+        if (!is_folder(&l, i)) continue;
         if (is_mask_folder(&l, i)) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s/%s, masks beside images", path,
-                              l.names[i]);
+                              name_of(&l, i));
             s->out->n_ignored++;
             continue;
         }
         if (depth == MSFL_SCAN_DEPTH_MAX) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "left out: %s/%s lies more than %d folders deep",
-                              path, l.names[i], MSFL_SCAN_DEPTH_MAX);
+                              path, name_of(&l, i), MSFL_SCAN_DEPTH_MAX);
             s->out->n_ignored++;
             continue;
         }
-        char *inner = msfl_path_join(below, l.names[i]);
+        char *inner = msfl_path_join(below, name_of(&l, i));
         status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, class_name, part, depth + 1);
         msfl_free(inner);
     }
@@ -190,10 +219,10 @@ static void leave_out(scanner *s, const char *folder, const char *what, size_t n
 static msfl_status collect_classes(scanner *s, const char *below, const listing *l, msfl_part part) {
     msfl_status status = MSFL_OK;
     for (size_t i = 0; i < l->n && status == MSFL_OK; i++) {
-        if (!l->is_folder[i]) continue;
-        char *inner = below[0] == 0 ? msfl_strdup(l->names[i]) : msfl_path_join(below, l->names[i]);
+        if (!is_folder(l, i)) continue;
+        char *inner = below[0] == 0 ? msfl_strdup(name_of(l, i)) : msfl_path_join(below, name_of(l, i));
         size_t before = s->out->paths.n;
-        status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, l->names[i], part, 0);
+        status = inner == NULL ? MSFL_ERR_MEMORY : collect(s, inner, name_of(l, i), part, 0);
         if (status == MSFL_OK && s->out->paths.n == before && !s->for_table) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data", "the folder %s/%s holds no pictures",
                               s->out->root, inner);
@@ -207,21 +236,21 @@ static msfl_status collect_split(scanner *s, const listing *root) {
     msfl_status status = MSFL_OK;
     leave_out(s, s->out->root, "pictures beside the folders of the split", root->n_pictures);
     for (size_t i = 0; i < root->n && status == MSFL_OK; i++) {
-        if (!root->is_folder[i]) continue;
-        msfl_part part = part_of(root->names[i]);
+        if (!is_folder(root, i)) continue;
+        msfl_part part = part_of(name_of(root, i));
         if (part == MSFL_PART_NONE) {
             msfl_observe_text(s->observer, MSFL_EVENT_WARNING, "data",
                               "left out: the folder %s/%s, beside folders named like train and test", s->out->root,
-                              root->names[i]);
+                              name_of(root, i));
             s->out->n_ignored++;
             continue;
         }
         listing l = {0};
-        char *path = msfl_path_join(s->out->root, root->names[i]);
+        char *path = msfl_path_join(s->out->root, name_of(root, i));
         status = path == NULL ? MSFL_ERR_MEMORY : list(path, &l, &s->out->n_ignored);
         if (status == MSFL_OK) {
             leave_out(s, path, "pictures outside class folders", l.n_pictures);
-            status = collect_classes(s, root->names[i], &l, part);
+            status = collect_classes(s, name_of(root, i), &l, part);
         }
         listing_clear(&l);
         msfl_free(path);
@@ -233,7 +262,7 @@ static msfl_status collect_flat(scanner *s, const listing *l) {
     msfl_status status = MSFL_OK;
     s->out->flat = s->out->paths.n == 0;
     for (size_t i = 0; i < l->n && status == MSFL_OK; i++) {
-        if (l->is_picture[i]) status = add_picture(s, "", l->names[i], "", MSFL_PART_NONE);
+        if (!is_folder(l, i)) status = add_picture(s, "", name_of(l, i), "", MSFL_PART_NONE);
     }
     return status;
 }
@@ -242,10 +271,10 @@ static msfl_status collect_flat(scanner *s, const listing *l) {
 static msfl_status holds_split(const char *folder, const listing *l, bool *split) {
     *split = false;
     for (size_t i = 0; i < l->n && !*split; i++) {
-        if (!l->is_folder[i] || part_of(l->names[i]) == MSFL_PART_NONE) continue;
+        if (!is_folder(l, i) || part_of(name_of(l, i)) == MSFL_PART_NONE) continue;
         listing inner = {0};
         uint32_t ignored = 0;
-        char *path = msfl_path_join(folder, l->names[i]);
+        char *path = msfl_path_join(folder, name_of(l, i));
         msfl_status status = path == NULL ? MSFL_ERR_MEMORY : list(path, &inner, &ignored);
         msfl_free(path);
         if (status != MSFL_OK) return status;
@@ -260,10 +289,10 @@ static msfl_status find_inner(const char *folder, const listing *l, char **inner
     *inner = NULL;
     if (l->n_folders != 1 || l->n_pictures > 0) return MSFL_OK;
     size_t only = 0;
-    while (!l->is_folder[only])
+    while (!is_folder(l, only))
         only++;
     char *table = msfl_path_join(folder, "labels.csv");
-    char *path = msfl_path_join(folder, l->names[only]);
+    char *path = msfl_path_join(folder, name_of(l, only));
     listing below = {0};
     msfl_status status = MSFL_ERR_MEMORY;
     if (table == NULL || path == NULL) goto done;

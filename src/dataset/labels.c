@@ -1,5 +1,6 @@
 #include "dataset/labels.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"

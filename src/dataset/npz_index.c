@@ -1,6 +1,7 @@
 /* What stands beside the images in an .npz file. */
 #include "dataset/npz_index.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"

@@ -1,6 +1,7 @@
 /* Writing a set. */
 #include "dataset/store_private.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -18,7 +19,7 @@ struct msfl_store {
     const msfl_hospital *key;
     uint8_t *seal; /* secret; NULL: plain */
     msfl_stored *files[STORE_FILES];
-    uint64_t n;
+    uint64_t n, n_records;
 };
 
 /* A set is made in a folder of its own: another one with things in it is not taken over. */
@@ -95,18 +96,16 @@ msfl_status msfl_store_add(msfl_store *s, const void *samples, const uint8_t *ma
     return status;
 }
 
-static msfl_status write_records(msfl_store *s, const msfl_record *records, size_t n) {
-    msfl_status status = MSFL_OK;
-    for (size_t i = 0; i < n && status == MSFL_OK; i++) {
-        uint8_t bytes[MSFL_STORE_RECORD_BYTES] = {0};
-        memcpy(bytes, records[i].patient, MSFL_PSEUDONYM_BYTES);
-        msfl_store32(bytes + 16, records[i].label);
-        msfl_store32(bytes + 20, records[i].bunch);
-        bytes[24] = records[i].part;
-        msfl_store16(bytes + 26, records[i].slice);
-        msfl_store32(bytes + 28, records[i].volume);
-        status = msfl_stored_write(s->files[STORE_RECORDS], bytes, sizeof bytes);
-    }
+msfl_status msfl_store_record(msfl_store *s, const msfl_record *record) {
+    uint8_t bytes[MSFL_STORE_RECORD_BYTES] = {0};
+    memcpy(bytes, record->patient, MSFL_PSEUDONYM_BYTES);
+    msfl_store32(bytes + 16, record->label);
+    msfl_store32(bytes + 20, record->bunch);
+    bytes[24] = record->part;
+    msfl_store16(bytes + 26, record->slice);
+    msfl_store32(bytes + 28, record->volume);
+    msfl_status status = msfl_stored_write(s->files[STORE_RECORDS], bytes, sizeof bytes);
+    if (status == MSFL_OK) s->n_records++;
     return status;
 }
 
@@ -136,13 +135,15 @@ static msfl_status describe(const msfl_store *s, const msfl_texts *classes,
     return failed != 0 ? msfl_fail(MSFL_ERR_MEMORY, "out of memory") : MSFL_OK;
 }
 
-msfl_status msfl_store_finish(msfl_store *s, const msfl_record *records, size_t n, const msfl_texts *classes,
-                              json_t *manifest) {
+msfl_status msfl_store_finish(msfl_store *s, const msfl_texts *classes, json_t *manifest) {
     char hashes[STORE_FILES][2 * MSFL_HASH_BYTES + 1], mac[2 * MSFL_HASH_BYTES + 1] = "";
-    if (n != s->n) return msfl_fail(MSFL_ERR_MISMATCH, "%zu records for %llu pictures", n, (unsigned long long)s->n);
+    if (s->n_records != s->n) {
+        return msfl_fail(MSFL_ERR_MISMATCH, "%llu records for %llu pictures", (unsigned long long)s->n_records,
+                         (unsigned long long)s->n);
+    }
     char *path = msfl_path_join(s->folder, MSFL_STORE_MANIFEST);
     if (path == NULL) return MSFL_NO_MEMORY;
-    msfl_status status = write_records(s, records, n);
+    msfl_status status = MSFL_OK;
     /* The old manifest goes first: files of two imports are never taken for one set. */
     if (status == MSFL_OK && msfl_file_exists(path) && unlink(path) != 0) {
         status = msfl_fail(MSFL_ERR_IO, "cannot replace %s", path);

@@ -42,10 +42,11 @@ msfl_status msfl_store_new(const char *folder, const msfl_store_shape *shape, co
                            msfl_store **out) MSFL_NODISCARD;
 /** The next `n` pictures; `masks` only where the shape says so. */
 msfl_status msfl_store_add(msfl_store *store, const void *samples, const uint8_t *masks, uint32_t n) MSFL_NODISCARD;
-/** One record for each picture; adds to `manifest` (borrowed) what a reader needs, and replaces what is in the folder.
- */
-msfl_status msfl_store_finish(msfl_store *store, const msfl_record *records, size_t n, const msfl_texts *classes,
-                              json_t *manifest) MSFL_NODISCARD;
+/** The next picture's record: one for each, in their order, at any time before the end. */
+msfl_status msfl_store_record(msfl_store *store, const msfl_record *record) MSFL_NODISCARD;
+/** Adds to `manifest` (borrowed) what a reader needs, and replaces what is in the folder. ERR_MISMATCH unless there are
+ *  as many records as pictures. */
+msfl_status msfl_store_finish(msfl_store *store, const msfl_texts *classes, json_t *manifest) MSFL_NODISCARD;
 void msfl_store_free(msfl_store *store);
 
 /** Whether a folder holds an imported set. */

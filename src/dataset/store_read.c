@@ -1,6 +1,7 @@
 /* Reading a set, and what a set is tied together with. */
 #include "dataset/store_private.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"

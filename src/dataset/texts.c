@@ -1,5 +1,6 @@
 #include "dataset/texts.h"
 
+#include "base/error.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -8,16 +9,70 @@
 #include <string.h>
 #include <strings.h>
 
+enum { BLOCK_BITS = 17, BLOCK = 1 << BLOCK_BITS, FIRST = 256, BLOCKS_MAX = 1 << (32 - BLOCK_BITS), SHORT = 64 };
+#define RECENT (sizeof((msfl_texts *)NULL)->recent / sizeof((msfl_texts *)NULL)->recent[0])
+
+static uint32_t place_of(const msfl_texts *t, size_t i) {
+    return *(const uint32_t *)msfl_rows_at(&t->at, i, sizeof(uint32_t));
+}
+
+static char *text_at(const msfl_texts *t, uint32_t place) {
+    return t->blocks[place >> BLOCK_BITS] + (place & (BLOCK - 1));
+}
+
+/* Room for `length` bytes at the end of the last block. */
+static msfl_status make_room(msfl_texts *t, size_t length) {
+    if (length > BLOCK) return msfl_fail(MSFL_ERR_LIMIT, "a text of %zu bytes; at most %d are kept", length, BLOCK);
+    if (t->n_blocks > 0 && t->room - t->used >= length) return MSFL_OK;
+    const bool grows = t->n_blocks == 1 && t->used + length <= BLOCK;
+    if (!grows && t->n_blocks == BLOCKS_MAX) return msfl_fail(MSFL_ERR_LIMIT, "more than 4 GiB of texts");
+    size_t room = t->n_blocks == 0 || grows ? FIRST : BLOCK;
+    while (room < length + (grows ? t->used : 0))
+        room *= 2;
+    void *blocks = t->blocks;
+    msfl_status status = msfl_grow(&blocks, &t->blocks_capacity, t->n_blocks + 1, sizeof *t->blocks);
+    t->blocks = blocks;
+    char *block = status == MSFL_OK ? msfl_alloc(room, 1) : NULL;
+    if (block == NULL) return MSFL_NO_MEMORY;
+    if (grows) {
+        memcpy(block, t->blocks[0], t->used);
+        msfl_free(t->blocks[0]);
+        t->blocks[0] = block;
+    } else {
+        t->blocks[t->n_blocks++] = block;
+        t->used = 0;
+    }
+    t->room = room;
+    return MSFL_OK;
+}
+
+/* Whether one of the last few is the same; then its place. */
+static bool is_recent(const msfl_texts *t, const char *text, size_t length, uint32_t *place) {
+    for (size_t k = 0; k < RECENT && length < SHORT; k++) {
+        if (t->recent[k] == 0) continue;
+        *place = place_of(t, t->recent[k] - 1);
+        const char *there = text_at(t, *place);
+        if (strncmp(there, text, length) == 0 && there[length] == 0 && memchr(text, 0, length) == NULL) return true;
+    }
+    return false;
+}
+
 msfl_status msfl_texts_add(msfl_texts *texts, const char *text, size_t length) {
-    void *array = texts->at;
-    msfl_status status = msfl_grow(&array, &texts->capacity, texts->n + 1, sizeof *texts->at);
-    if (status != MSFL_OK) return status;
-    texts->at = array;
-    size_t begin = texts->bytes.length;
-    msfl_put_bytes(&texts->bytes, text, length);
-    msfl_put8(&texts->bytes, 0);
-    if (texts->bytes.status != MSFL_OK) return texts->bytes.status;
-    texts->at[texts->n++] = begin;
+    uint32_t place = 0;
+    const bool known = is_recent(texts, text, length, &place);
+    msfl_status status = known ? MSFL_OK : make_room(texts, length + 1);
+    uint32_t *at = status == MSFL_OK ? msfl_rows_add(&texts->at, sizeof *at) : NULL;
+    if (at == NULL) return status == MSFL_OK ? MSFL_NO_MEMORY : status;
+    if (!known) {
+        place = (uint32_t)((texts->n_blocks - 1) << BLOCK_BITS | texts->used);
+        char *to = text_at(texts, place);
+        memcpy(to, text, length);
+        to[length] = 0;
+        texts->used += length + 1;
+        texts->recent[texts->n_recent++ % RECENT] = (uint32_t)texts->n + 1;
+    }
+    *at = place;
+    texts->n++;
     return MSFL_OK;
 }
 
@@ -32,12 +87,14 @@ msfl_status msfl_texts_add_format(msfl_texts *texts, const char *fmt, ...) {
 }
 
 const char *msfl_texts_get(const msfl_texts *texts, size_t i) {
-    return (const char *)texts->bytes.bytes + texts->at[i];
+    return text_at(texts, place_of(texts, i));
 }
 
 void msfl_texts_clear(msfl_texts *texts) {
-    msfl_buffer_clear(&texts->bytes);
-    msfl_free(texts->at);
+    for (size_t i = 0; i < texts->n_blocks; i++)
+        msfl_free(texts->blocks[i]);
+    msfl_free(texts->blocks);
+    msfl_rows_clear(&texts->at);
     *texts = (msfl_texts){0};
 }
 

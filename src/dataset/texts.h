@@ -1,14 +1,19 @@
-/* Many short strings in one piece of memory, and numbering them. */
+/* Many short strings in few pieces of memory, and numbering them. */
 #ifndef MSFL_DATASET_TEXTS_H
 #define MSFL_DATASET_TEXTS_H
 
-#include "base/bytes.h"
+#include "base/rows.h"
 
-/** Zero-initialise; msfl_texts_clear when done. */
+/** Zero-initialise; msfl_texts_clear when done. A text that equals one of the last few is kept once: names of classes
+ *  and folders cost four bytes each. At most 4 GiB in all. */
 typedef struct msfl_texts {
-    msfl_buffer bytes;
-    size_t *at;
-    size_t n, capacity;
+    char **blocks; /**< the first grows until it is as large as the others will be */
+    size_t n_blocks, blocks_capacity;
+    size_t used, room; /**< bytes of the last block */
+    msfl_rows at;      /**< uint32_t: block and place in it */
+    size_t n;
+    uint32_t recent[4]; /**< where the last different ones lie; numbers + 1 of texts, 0: none */
+    uint32_t n_recent;
 } msfl_texts;
 
 msfl_status msfl_texts_add(msfl_texts *texts, const char *text, size_t length) MSFL_NODISCARD;

@@ -224,10 +224,7 @@ static msfl_status read_place(msfl_arrays *a) {
 
 static msfl_status make_items(msfl_arrays *a, msfl_items *items) {
     msfl_npz_index *ix = &a->ix;
-    items->list = msfl_alloc(ix->n, sizeof *items->list);
-    if (items->list == NULL) return MSFL_NO_MEMORY;
-    items->capacity = ix->n;
-    msfl_status status = MSFL_OK;
+    msfl_status status = msfl_items_reserve(items, ix->n);
     uint32_t part = 0;
     for (uint32_t i = 0; i < ix->n && status == MSFL_OK; i++) {
         const char *label = msfl_texts_get(&ix->labels, i), *key = msfl_texts_get(&ix->keys, i);
@@ -237,10 +234,10 @@ static msfl_status make_items(msfl_arrays *a, msfl_items *items) {
             items->n_unlabelled++;
             continue;
         }
-        msfl_item item = {.first = i, .mask = MSFL_NO_PATH, .part = ix->arrays[part].part};
-        if (!msfl_labels_is_blank(key)) msfl_patient_hash(key, item.patient);
-        items->list[items->n++] = item;
-        status = msfl_texts_add(&items->labels, label, strlen(label));
+        msfl_item item = {.first = i, .mask = MSFL_NO_PATH, .part = (uint8_t)ix->arrays[part].part};
+        uint8_t patient[MSFL_HASH_BYTES] = {0};
+        if (!msfl_labels_is_blank(key)) msfl_patient_hash(key, patient);
+        status = msfl_items_add(items, &item, label, patient);
     }
     items->label_key = ix->label_key;
     items->patient_key = ix->group_key;

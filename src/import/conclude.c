@@ -4,16 +4,26 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/observe.h"
-#include "import/traits.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t root_of(uint32_t *parent, uint32_t i) {
-    while (parent[i] != i)
-        i = parent[i] = parent[parent[i]];
+/* Bunches, of which near copies make fewer. The lowest of those that belong together stands for all of them. */
+typedef struct bunches {
+    uint32_t *parent, *number;
+    uint32_t next;
+} bunches;
+
+static uint32_t root_of(const bunches *b, uint32_t i) {
+    while (b->parent[i] != i)
+        i = b->parent[i] = b->parent[b->parent[i]];
     return i;
+}
+
+static void part_all(bunches *b, size_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        b->parent[i] = i;
 }
 
 typedef struct copies {
@@ -21,47 +31,60 @@ typedef struct copies {
     bool searched;
 } copies;
 
-/* Near copies of different patients go into one bunch, the lower one. */
-static msfl_status tie(msfl_import_job *job, const uint32_t *labels, copies *c) {
+typedef struct tying {
+    const msfl_import_job *job;
+    const uint32_t *codes;
+    bunches *b;
+    copies *c;
+} tying;
+
+static msfl_status tie_pair(void *ctx, const msfl_pair *pair) {
+    const tying *t = ctx;
+    msfl_picture_row a, b;
+    msfl_status status = msfl_spill_read(t->job->pictures, &a, pair->a, 1);
+    if (status == MSFL_OK) status = msfl_spill_read(t->job->pictures, &b, pair->b, 1);
+    if (status != MSFL_OK) return status;
+    t->c->pairs++;
+    t->c->at_odds += t->codes[a.label] != t->codes[b.label];
+    t->c->on_both_sides += a.part != b.part;
+    uint32_t x = root_of(t->b, a.bunch), y = root_of(t->b, b.bunch);
+    t->b->parent[x > y ? x : y] = x > y ? y : x;
+    return MSFL_OK;
+}
+
+/* Near copies of different patients go into one bunch. */
+static msfl_status tie(msfl_import_job *job, const uint32_t *codes, bunches *b, copies *c) {
     if (job->n > MSFL_PRINTS_MAX) return MSFL_OK;
-    c->searched = true;
-    msfl_pair *pairs = NULL;
-    uint32_t *bunches = msfl_alloc(job->n, sizeof *bunches), *parent = msfl_alloc(job->n_bunches, sizeof *parent);
-    uint32_t *number = msfl_alloc(job->n_bunches, sizeof *number);
-    msfl_status status = bunches == NULL || parent == NULL || number == NULL ? MSFL_NO_MEMORY : MSFL_OK;
-    if (status != MSFL_OK) goto done;
-    for (size_t i = 0; i < job->n; i++)
-        bunches[i] = job->records[i].bunch;
-    for (uint32_t i = 0; i < job->n_bunches; i++) {
-        parent[i] = i;
-        number[i] = UINT32_MAX;
-    }
     msfl_observe_text(job->o->observer, MSFL_EVENT_PHASE, "data", "looking for near copies");
-    status = msfl_prints_pairs(job->prints, bunches, job->n, job->pool, &pairs, &c->pairs);
-    if (status == MSFL_ERR_LIMIT) {
-        c->searched = false;
-        status = MSFL_OK;
-        goto done;
+    tying t = {job, codes, b, c};
+    msfl_status status = msfl_prints_search(job->prints, job->pool, tie_pair, &t);
+    c->searched = status == MSFL_OK;
+    if (status != MSFL_ERR_LIMIT) return status;
+    /* So many that likeness tells nothing. */
+    *c = (copies){0};
+    part_all(b, job->patients.n);
+    return MSFL_OK;
+}
+
+/* The n-th bunch that comes is number n. */
+static msfl_status write_records(msfl_import_job *job, const uint32_t *codes, bunches *b) {
+    msfl_picture_row rows[256];
+    msfl_status status = MSFL_OK;
+    for (size_t first = 0, n; first < job->n && status == MSFL_OK; first += n) {
+        n = job->n - first < sizeof rows / sizeof rows[0] ? job->n - first : sizeof rows / sizeof rows[0];
+        status = msfl_spill_read(job->pictures, rows, first, n);
+        for (size_t i = 0; i < n && status == MSFL_OK; i++) {
+            uint32_t root = root_of(b, rows[i].bunch);
+            if (b->number[root] == UINT32_MAX) b->number[root] = b->next++;
+            msfl_record r = {.label = codes[rows[i].label],
+                             .bunch = b->number[root],
+                             .part = rows[i].part,
+                             .slice = rows[i].slice,
+                             .volume = rows[i].volume};
+            memcpy(r.patient, msfl_import_patient(job, rows[i].bunch), sizeof r.patient);
+            status = msfl_store_record(job->store, &r);
+        }
     }
-    if (status != MSFL_OK) goto done;
-    for (size_t i = 0; i < c->pairs; i++) {
-        const msfl_record *a = &job->records[pairs[i].a], *b = &job->records[pairs[i].b];
-        c->at_odds += labels[job->sample_of[pairs[i].a]] != labels[job->sample_of[pairs[i].b]];
-        c->on_both_sides += a->part != b->part;
-        uint32_t x = root_of(parent, a->bunch), y = root_of(parent, b->bunch);
-        parent[x > y ? x : y] = x > y ? y : x;
-    }
-    uint32_t next = 0;
-    for (size_t i = 0; i < job->n; i++) {
-        uint32_t root = root_of(parent, job->records[i].bunch);
-        if (number[root] == UINT32_MAX) number[root] = next++;
-        job->records[i].bunch = number[root];
-    }
-done:
-    msfl_free(bunches);
-    msfl_free(parent);
-    msfl_free(number);
-    msfl_free(pairs);
     return status;
 }
 
@@ -75,17 +98,26 @@ static int warn(json_t *warnings, const char *fmt, ...) {
     return json_array_append_new(warnings, json_string(text));
 }
 
-/* Number the classes of the samples that were taken. */
-static msfl_status code_labels(const msfl_import_job *job, uint32_t *labels, msfl_texts *classes) {
-    msfl_texts texts = {0};
-    msfl_status status = MSFL_OK;
-    uint32_t n = 0;
-    for (size_t i = 0; i < job->n_samples && status == MSFL_OK; i++) {
-        const char *label = msfl_texts_get(&job->items.labels, job->item_of[i]);
+/* Number the classes of the samples that were taken: codes[word]. */
+static msfl_status code_labels(const msfl_import_job *job, uint32_t *codes, msfl_texts *classes) {
+    const size_t n_words = job->items.labels.texts.n;
+    msfl_texts texts = {0}; /* in the order in which samples name them: of two spellings the first counts */
+    uint32_t *place = msfl_alloc(n_words, sizeof *place), *code = msfl_alloc(n_words, sizeof *code), n = 0;
+    msfl_sample_walk walk = {.from = job->samples};
+    msfl_status status = place == NULL || code == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    for (const msfl_sample_row *row; status == MSFL_OK && (row = msfl_sample_next(&walk)) != NULL;) {
+        if (place[row->label] != 0) continue;
+        const char *label = msfl_words_get(&job->items.labels, row->label);
         status = msfl_texts_add(&texts, label, strlen(label));
+        place[row->label] = (uint32_t)texts.n;
     }
-    if (status == MSFL_OK) status = msfl_texts_code(&texts, MSFL_CODE_CLASSES, labels, classes, &n);
+    if (status == MSFL_OK) status = walk.status;
+    if (status == MSFL_OK) status = msfl_texts_code(&texts, MSFL_CODE_CLASSES, code, classes, &n);
+    for (size_t i = 0; i < n_words && status == MSFL_OK; i++)
+        if (place[i] != 0) codes[i] = code[place[i] - 1];
     msfl_texts_clear(&texts);
+    msfl_free(place);
+    msfl_free(code);
     if (status == MSFL_OK && (n > MSFL_CLASSES_MAX || (n > 20 && n > job->n_samples / 2))) {
         status =
             msfl_fail(MSFL_ERR_DATA,
@@ -99,17 +131,14 @@ static msfl_status code_labels(const msfl_import_job *job, uint32_t *labels, msf
 static const char *patient_key(const msfl_import_job *job) {
     if (job->items.patient_key != NULL) return job->items.patient_key;
     if (job->some_by_header) return "the identifier in DICOM headers";
-    for (size_t i = 0; i < job->items.n; i++) {
-        static const uint8_t nobody[MSFL_HASH_BYTES];
-        if (memcmp(job->items.list[i].patient, nobody, sizeof nobody) != 0) return "the identifier in DICOM headers";
-    }
+    if (job->items.patients.n > 0) return "the identifier in DICOM headers";
     return job->recipe.volumes ? "volume: no patient is known" : NULL;
 }
 
 static msfl_status put_figures(msfl_import_job *job, uint32_t n_patients, const copies *c, json_t *m) {
     json_t *source = json_object();
     if (source == NULL) return msfl_fail(MSFL_ERR_MEMORY, "out of memory");
-    msfl_status status = msfl_traits_source(job->facts, job->n_samples, source);
+    msfl_status status = msfl_traits_source(job->samples, source);
     double values = (double)job->n * (double)msfl_recipe_mask_bytes(&job->recipe) * job->recipe.channels;
     int failed = json_object_set_new(m, "label_key", msfl_json_string(job->items.label_key));
     failed |= json_object_set_new(m, "patient_key", msfl_json_string(patient_key(job)));
@@ -180,18 +209,21 @@ static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, 
 
 msfl_status msfl_import_conclude(msfl_import_job *job, msfl_texts *classes, json_t *manifest) {
     copies c = {0};
-    uint32_t n_patients = job->n_bunches;
-    uint32_t *labels = msfl_alloc(job->n_samples, sizeof *labels);
+    const size_t n_patients = job->patients.n;
+    bunches b = {.parent = msfl_alloc(n_patients, sizeof *b.parent),
+                 .number = msfl_alloc(n_patients, sizeof *b.number)};
+    uint32_t *codes = msfl_alloc(job->items.labels.texts.n, sizeof *codes);
     json_t *traits = json_array(), *warnings = json_array();
     msfl_status status = MSFL_NO_MEMORY;
-    if (labels == NULL || traits == NULL || warnings == NULL) goto done;
-    status = code_labels(job, labels, classes);
-    if (status == MSFL_OK) status = tie(job, labels, &c);
-    for (size_t i = 0; i < job->n && status == MSFL_OK; i++)
-        job->records[i].label = labels[job->sample_of[i]];
-    if (status == MSFL_OK) status = put_figures(job, n_patients, &c, manifest);
+    if (b.parent == NULL || b.number == NULL || codes == NULL || traits == NULL || warnings == NULL) goto done;
+    part_all(&b, n_patients);
+    memset(b.number, 0xff, n_patients * sizeof *b.number);
+    status = code_labels(job, codes, classes);
+    if (status == MSFL_OK) status = tie(job, codes, &b, &c);
+    if (status == MSFL_OK) status = write_records(job, codes, &b);
+    if (status == MSFL_OK) status = put_figures(job, (uint32_t)n_patients, &c, manifest);
     if (status == MSFL_OK) {
-        status = msfl_traits_judge(job->facts, labels, job->n_samples, (uint32_t)classes->n, traits, warnings);
+        status = msfl_traits_judge(job->samples, codes, (uint32_t)classes->n, traits, warnings);
     }
     if (status == MSFL_OK) status = put_warnings(job, (uint32_t)classes->n, &c, warnings);
     if (status == MSFL_OK &&
@@ -199,7 +231,9 @@ msfl_status msfl_import_conclude(msfl_import_job *job, msfl_texts *classes, json
         status = msfl_fail(MSFL_ERR_MEMORY, "out of memory");
     }
 done:
-    msfl_free(labels);
+    msfl_free(b.parent);
+    msfl_free(b.number);
+    msfl_free(codes);
     json_decref(traits);
     json_decref(warnings);
     return status;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "image/decode.h"
+#include "import/memo_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,88 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME = 16, LOOK = 16, STAT = 48, ENTRY = NAME + LOOK + MSFL_HASH_BYTES, ENTRIES_MAX = 4 << 20 };
+enum { STAT = 48 };
 /* Twice the largest volume: samples, headers and whatever else a file of one holds. */
 static const off_t FILE_BYTES_MAX = 2 * (off_t)MSFL_VOLUME_BYTES_MAX;
-static const char magic[8] = "MSFLMEM2";
-
-typedef struct entry {
-    uint8_t name[NAME], look[LOOK], content[MSFL_HASH_BYTES];
-    bool used;
-} entry;
 
 struct msfl_memo {
-    char *path; /* NULL: not kept */
     const uint8_t *key;
-    entry *slots; /* open addressing; a power of two of them */
-    size_t n_slots, n;
-    bool changed;
-    pthread_mutex_t mutex;
+    msfl_memo_table *table; /* NULL: nothing is kept */
+    pthread_mutex_t mutex;  /* of the table */
 };
-
-static entry *find(const msfl_memo *m, const uint8_t name[NAME]) {
-    size_t at = (size_t)msfl_load64(name) & (m->n_slots - 1);
-    while (m->slots[at].used && memcmp(m->slots[at].name, name, NAME) != 0)
-        at = (at + 1) & (m->n_slots - 1);
-    return &m->slots[at];
-}
-
-static msfl_status make_room(msfl_memo *m) {
-    if (m->n_slots != 0 && 2 * (m->n + 1) <= m->n_slots) return MSFL_OK;
-    msfl_memo larger = *m;
-    larger.n_slots = m->n_slots == 0 ? 1024 : 2 * m->n_slots;
-    larger.slots = msfl_alloc(larger.n_slots, sizeof *larger.slots);
-    if (larger.slots == NULL) return MSFL_NO_MEMORY;
-    for (size_t i = 0; i < m->n_slots; i++)
-        if (m->slots[i].used) *find(&larger, m->slots[i].name) = m->slots[i];
-    msfl_free(m->slots);
-    m->slots = larger.slots;
-    m->n_slots = larger.n_slots;
-    return MSFL_OK;
-}
-
-static msfl_status remember(msfl_memo *m, const entry *e) {
-    if (m->n >= ENTRIES_MAX) return MSFL_OK;
-    msfl_status status = make_room(m);
-    if (status != MSFL_OK) return status;
-    entry *slot = find(m, e->name);
-    m->n += !slot->used;
-    *slot = *e;
-    slot->used = true;
-    return MSFL_OK;
-}
-
-static void check_of(const msfl_memo *m, const uint8_t *bytes, size_t n, uint8_t out[MSFL_HASH_BYTES]) {
-    msfl_hash h;
-    msfl_hash_init_keyed(&h, m->key, "msfl.memo.file");
-    msfl_hash_add(&h, bytes, n);
-    msfl_hash_final(&h, out);
-    msfl_hash_clear(&h);
-}
-
-/* Anything that is not as this key left it is forgotten. */
-static msfl_status load(msfl_memo *m) {
-    uint8_t *bytes, check[MSFL_HASH_BYTES];
-    size_t length;
-    if (!msfl_file_exists(m->path)) return MSFL_OK;
-    msfl_status status =
-        msfl_file_read(m->path, sizeof magic + (size_t)ENTRIES_MAX * ENTRY + sizeof check, &bytes, &length);
-    if (status != MSFL_OK) return status == MSFL_ERR_MEMORY ? status : MSFL_OK;
-    if (length >= sizeof magic + sizeof check && memcmp(bytes, magic, sizeof magic) == 0) {
-        size_t n = length - sizeof check;
-        check_of(m, bytes, n, check);
-        bool good = msfl_equal(check, bytes + n, sizeof check) && (n - sizeof magic) % ENTRY == 0;
-        for (size_t at = sizeof magic; at < n && good && status == MSFL_OK; at += ENTRY) {
-            entry e;
-            memcpy(e.name, bytes + at, NAME);
-            memcpy(e.look, bytes + at + NAME, LOOK);
-            memcpy(e.content, bytes + at + NAME + LOOK, MSFL_HASH_BYTES);
-            status = remember(m, &e);
-        }
-    }
-    msfl_free(bytes);
-    return status;
-}
 
 msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **out) {
     *out = NULL;
@@ -105,11 +33,11 @@ msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **o
     m->key = key;
     msfl_status status = MSFL_OK;
     if (folder != NULL) {
-        m->path = msfl_path_join(folder, "seen.bin");
-        status = m->path == NULL ? MSFL_NO_MEMORY : load(m);
+        char *path = msfl_path_join(folder, "seen.bin");
+        status = path == NULL ? MSFL_NO_MEMORY : msfl_memo_table_open(path, key, &m->table);
+        msfl_free(path);
     }
     if (status != MSFL_OK) {
-        m->changed = false;
         msfl_memo_close(m);
         return status;
     }
@@ -119,26 +47,8 @@ msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **o
 
 void msfl_memo_close(msfl_memo *m) {
     if (m == NULL) return;
-    if (m->path != NULL && m->changed) {
-        msfl_buffer b = {0};
-        uint8_t check[MSFL_HASH_BYTES];
-        msfl_put_bytes(&b, magic, sizeof magic);
-        for (size_t i = 0; i < m->n_slots; i++) {
-            if (!m->slots[i].used) continue;
-            msfl_put_bytes(&b, m->slots[i].name, NAME);
-            msfl_put_bytes(&b, m->slots[i].look, LOOK);
-            msfl_put_bytes(&b, m->slots[i].content, MSFL_HASH_BYTES);
-        }
-        if (b.status == MSFL_OK) {
-            check_of(m, b.bytes, b.length, check);
-            msfl_put_bytes(&b, check, sizeof check);
-        }
-        if (b.status == MSFL_OK && msfl_file_write_private(m->path, b.bytes, b.length) != MSFL_OK) m->changed = false;
-        msfl_buffer_clear(&b);
-    }
+    msfl_memo_table_close(m->table);
     pthread_mutex_destroy(&m->mutex);
-    msfl_free(m->path);
-    msfl_free(m->slots);
     msfl_free(m);
 }
 
@@ -155,7 +65,7 @@ static void stat_of(const struct stat *s, uint8_t out[STAT]) {
 
 /* What is kept of it. Keyed: an archive writes a file when a patient was there, and sizes are known to those who have
  * the same files. */
-static void look_of(const msfl_memo *m, const struct stat *s, uint8_t out[LOOK]) {
+static void look_of(const msfl_memo *m, const struct stat *s, uint8_t out[MSFL_MEMO_LOOK]) {
     uint8_t values[STAT], whole[MSFL_HASH_BYTES];
     stat_of(s, values);
     msfl_hash h;
@@ -163,7 +73,7 @@ static void look_of(const msfl_memo *m, const struct stat *s, uint8_t out[LOOK])
     msfl_hash_add(&h, values, sizeof values);
     msfl_hash_final(&h, whole);
     msfl_hash_clear(&h);
-    memcpy(out, whole, LOOK);
+    memcpy(out, whole, MSFL_MEMO_LOOK);
 }
 
 static msfl_status look_at(const char *path, msfl_hash *h) {
@@ -187,12 +97,12 @@ msfl_status msfl_memo_look(const char *path, msfl_hash *h) {
 
 /* Hash the file, and see that it stayed as it was meanwhile. Keyed, since it is kept: who has an image must not be able
  * to ask a cache whether it is among the hospital's. */
-static msfl_status read_content(const msfl_memo *m, const char *path, entry *e, bool *lasting) {
+static msfl_status read_content(const msfl_memo *m, const char *path, msfl_memo_entry *e, bool *lasting) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return msfl_fail_errno(errno, "cannot open %s", path);
     enum { BLOCK = 1 << 16 };
     struct stat before, after;
-    uint8_t *block = msfl_alloc(BLOCK, 1), look[LOOK];
+    uint8_t *block = msfl_alloc(BLOCK, 1), look[MSFL_MEMO_LOOK];
     msfl_status status = block == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     msfl_hash h;
     msfl_hash_init_keyed(&h, m->key, "msfl.file.content");
@@ -218,7 +128,7 @@ static msfl_status read_content(const msfl_memo *m, const char *path, entry *e, 
         msfl_hash_final(&h, e->content);
         look_of(m, &before, e->look);
         look_of(m, &after, look);
-        *lasting = memcmp(look, e->look, LOOK) == 0 && after.st_mtim.tv_sec + 2 < time(NULL);
+        *lasting = memcmp(look, e->look, sizeof look) == 0 && after.st_mtim.tv_sec + 2 < time(NULL);
     }
     msfl_hash_clear(&h);
     msfl_free(block);
@@ -227,8 +137,8 @@ static msfl_status read_content(const msfl_memo *m, const char *path, entry *e, 
 }
 
 static msfl_status content_of(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {
-    entry e = {0};
-    uint8_t name[MSFL_HASH_BYTES], look[LOOK];
+    msfl_memo_entry e = {0}, known = {0};
+    uint8_t name[MSFL_HASH_BYTES], look[MSFL_MEMO_LOOK];
     struct stat s;
     if (stat(path, &s) != 0) return msfl_fail_errno(errno, "cannot examine %s", path);
     look_of(m, &s, look);
@@ -237,23 +147,24 @@ static msfl_status content_of(msfl_memo *m, const char *path, uint8_t out[MSFL_H
     msfl_hash_add(&h, path, strlen(path));
     msfl_hash_final(&h, name);
     msfl_hash_clear(&h);
-    memcpy(e.name, name, NAME);
+    memcpy(e.name, name, sizeof e.name);
+    memcpy(known.name, name, sizeof known.name);
     pthread_mutex_lock(&m->mutex);
-    const entry *known = m->n_slots == 0 ? NULL : find(m, e.name);
-    bool same = known != NULL && known->used && memcmp(known->look, look, LOOK) == 0;
-    if (same) memcpy(out, known->content, MSFL_HASH_BYTES);
+    bool same = m->table != NULL && msfl_memo_table_get(m->table, &known);
     pthread_mutex_unlock(&m->mutex);
-    if (same) return MSFL_OK;
+    if (same && memcmp(known.look, look, sizeof look) == 0) {
+        memcpy(out, known.content, MSFL_HASH_BYTES);
+        return MSFL_OK;
+    }
     bool lasting = false;
     msfl_status status = read_content(m, path, &e, &lasting);
     if (status != MSFL_OK) return status;
     memcpy(out, e.content, MSFL_HASH_BYTES);
-    if (!lasting) return MSFL_OK;
+    if (!lasting || m->table == NULL) return MSFL_OK;
     pthread_mutex_lock(&m->mutex);
-    status = remember(m, &e);
-    m->changed = true;
+    msfl_memo_table_put(m->table, &e);
     pthread_mutex_unlock(&m->mutex);
-    return status;
+    return MSFL_OK;
 }
 
 msfl_status msfl_memo_content(msfl_memo *m, const char *path, uint8_t out[MSFL_HASH_BYTES]) {

@@ -6,10 +6,15 @@
 
 typedef struct msfl_memo msfl_memo;
 
-/** What `folder` remembers, or nothing; NULL: never anything. Paths, contents, sizes and times stand in it as hashes
- * under `key` alone (32 secret bytes, borrowed): it answers no question about a file to whoever has not the key. */
+/** What `folder` remembers, in its file seen.bin; NULL: never anything. Paths, contents, sizes and times stand in it as
+ *  hashes under `key` alone (32 secret bytes, borrowed): it answers no question about a file to whoever has not the
+ * key.
+ *
+ *  The file is a table that is looked up and changed where it lies, so that memory does not grow with it, and a run
+ * that is killed has remembered what it read. Every entry stands for itself: one that the key does not vouch for, torn
+ * or forged, is none. Two processes may use one; of entries that they write at the same time one can be lost. What
+ * cannot be written is not remembered, which costs time in the next run and no more. */
 msfl_status msfl_memo_open(const char *folder, const uint8_t *key, msfl_memo **out) MSFL_NODISCARD;
-/** Writes down what is new. That this fails costs time in the next run, no more. */
 void msfl_memo_close(msfl_memo *memo);
 
 /** Hash of a file's bytes under the key, for a NIfTI header x.hdr together with those of its samples: remembered if

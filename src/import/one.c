@@ -2,12 +2,12 @@
 #include "import/job.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "image/decode.h"
 #include "import/memo.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const uint8_t nobody[MSFL_HASH_BYTES];
@@ -44,13 +44,18 @@ static msfl_status check_burned_in(const msfl_import_job *job, const char *path,
 }
 
 static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item, raw *r) {
-    const char **paths = msfl_alloc(item->n, sizeof *paths);
+    char **paths = msfl_alloc(item->n, sizeof *paths);
     msfl_image image = {0}, first = {0};
     msfl_image_facts facts = {0};
     if (paths == NULL) return MSFL_NO_MEMORY;
-    for (uint32_t i = 0; i < item->n; i++)
-        paths[i] = msfl_texts_get(&job->items.paths, job->items.files[item->first + i]);
-    msfl_status status = msfl_series_load(paths, &item->stack, &image);
+    msfl_status status = MSFL_OK;
+    for (uint32_t i = 0; i < item->n && status == MSFL_OK; i++) {
+        paths[i] = msfl_items_path(&job->items, item, i);
+        if (paths[i] == NULL) status = MSFL_NO_MEMORY;
+    }
+    if (status == MSFL_OK) {
+        status = msfl_series_load((const char *const *)paths, msfl_items_stack_of(&job->items, item), &image);
+    }
     if (status == MSFL_OK) status = msfl_image_open(paths[0], true, &facts, &first);
     if (status == MSFL_OK) status = check_burned_in(job, paths[0], &facts);
     if (status == MSFL_OK) {
@@ -59,17 +64,17 @@ static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item,
     }
     msfl_image_clear(&first);
     msfl_image_clear(&image);
-    msfl_free(paths);
+    msfl_names_free(paths, item->n);
     return status;
 }
 
 static msfl_status read_files(const msfl_import_job *job, const msfl_item *item, raw *r) {
     msfl_status status = MSFL_OK;
     for (uint32_t i = 0; i < item->n && status == MSFL_OK; i++) {
-        const char *path = msfl_texts_get(&job->items.paths, job->items.files[item->first + i]);
+        char *path = msfl_items_path(&job->items, item, i);
         msfl_image image = {0};
         msfl_image_facts facts = {0};
-        status = msfl_image_open(path, false, &facts, &image);
+        status = path == NULL ? MSFL_NO_MEMORY : msfl_image_open(path, false, &facts, &image);
         if (status == MSFL_OK) status = check_burned_in(job, path, &facts);
         if (status == MSFL_OK && i == 0) note_facts(job, &image, &facts, r);
         if (status == MSFL_OK) status = msfl_sample_add(&job->recipe, path, &image, &r->sample);
@@ -81,6 +86,7 @@ static msfl_status read_files(const msfl_import_job *job, const msfl_item *item,
             status = msfl_fail(MSFL_ERR_DATA, "%s: another patient than in the other files of this sample", path);
         }
         msfl_image_clear(&image);
+        msfl_free(path);
     }
     return status;
 }
@@ -106,19 +112,28 @@ static bool has_few_values(const msfl_image *image) {
     return n > 1;
 }
 
-/* Whether what was named as an item's mask is an image, and its image a mask. */
-static bool is_exchanged(const msfl_import_job *job, const msfl_item *item) {
+static bool file_has_few_values(const char *path, bool *opens) {
     msfl_image image = {0};
     msfl_image_facts facts = {0};
-    const char *picture = msfl_texts_get(&job->items.paths, job->items.files[item->first]);
-    if (item->mask == MSFL_NO_PATH || item->is_stack) return false;
-    const char *mask = msfl_texts_get(&job->items.paths, item->mask);
-    bool exchanged = msfl_image_open(mask, false, &facts, &image) == MSFL_OK && !has_few_values(&image);
+    *opens = msfl_image_open(path, false, &facts, &image) == MSFL_OK;
+    bool few = *opens && has_few_values(&image);
     msfl_image_clear(&image);
-    if (!exchanged) return false;
-    exchanged = msfl_image_open(picture, false, &facts, &image) == MSFL_OK && has_few_values(&image);
-    msfl_image_clear(&image);
-    return exchanged;
+    return few;
+}
+
+/* Whether what was named as an item's mask is an image, and its image a mask. */
+static msfl_status is_exchanged(const msfl_import_job *job, const msfl_item *item, bool *exchanged) {
+    *exchanged = false;
+    if (item->mask == MSFL_NO_PATH || item->stack != 0) return MSFL_OK;
+    char *picture = msfl_items_path(&job->items, item, 0), *mask = msfl_items_path(&job->items, item, item->n);
+    msfl_status status = picture == NULL || mask == NULL ? MSFL_NO_MEMORY : MSFL_OK;
+    if (status == MSFL_OK) {
+        bool opens;
+        *exchanged = !file_has_few_values(mask, &opens) && opens && file_has_few_values(picture, &opens);
+    }
+    msfl_free(picture);
+    msfl_free(mask);
+    return status;
 }
 
 /* One such pair may be a slip of whoever named the files, and is left out like any other that cannot be used. Where
@@ -127,27 +142,36 @@ static bool is_exchanged(const msfl_import_job *job, const msfl_item *item) {
 static msfl_status check_exchanged(const msfl_import_job *job, size_t number) {
     const msfl_items *items = &job->items;
     const msfl_item *item = &items->list[number];
-    if (job->n_samples > 0 || !is_exchanged(job, item) || !is_exchanged(job, &items->list[items->n / 2]) ||
-        !is_exchanged(job, &items->list[items->n - 1])) {
-        return MSFL_OK;
-    }
-    return msfl_fail(
-        MSFL_ERR_USAGE,
-        "images and masks are exchanged: %s, named as a mask, is an image, and %s a mask; name the images as "
-        "data and the masks with --masks",
-        msfl_texts_get(&items->paths, item->mask), msfl_texts_get(&items->paths, items->files[item->first]));
+    const msfl_item *const looked_at[] = {item, &items->list[items->n / 2], &items->list[items->n - 1]};
+    bool exchanged = job->n_samples == 0;
+    msfl_status status = MSFL_OK;
+    for (int i = 0; i < 3 && exchanged && status == MSFL_OK; i++)
+        status = is_exchanged(job, looked_at[i], &exchanged);
+    if (status != MSFL_OK || !exchanged) return status;
+    char *picture = msfl_items_path(items, item, 0), *mask = msfl_items_path(items, item, item->n);
+    status =
+        picture == NULL || mask == NULL
+            ? MSFL_NO_MEMORY
+            : msfl_fail(MSFL_ERR_USAGE,
+                        "images and masks are exchanged: %s, named as a mask, is an image, and %s a mask; name the "
+                        "images as data and the masks with --masks",
+                        mask, picture);
+    msfl_free(picture);
+    msfl_free(mask);
+    return status;
 }
 
 static msfl_status read_mask(const msfl_import_job *job, size_t number, raw *r) {
     const msfl_item *item = &job->items.list[number];
     if (item->mask == MSFL_NO_PATH) return MSFL_OK;
-    const char *path = msfl_texts_get(&job->items.paths, item->mask);
+    char *path = msfl_items_path(&job->items, item, item->n);
     msfl_image image = {0};
     msfl_image_facts facts = {0};
-    msfl_status status = msfl_image_open(path, false, &facts, &image);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_image_open(path, false, &facts, &image);
     const bool is_odd = status == MSFL_OK && !has_few_values(&image);
     if (status == MSFL_OK) status = msfl_sample_add_mask(&job->recipe, path, &image, &r->sample);
     msfl_image_clear(&image);
+    msfl_free(path);
     if (!is_odd) return status;
     char *reason = status == MSFL_OK ? NULL : msfl_strdup(msfl_error_message());
     msfl_status exchanged = check_exchanged(job, number);
@@ -225,7 +249,7 @@ static msfl_status read_sample(const msfl_import_job *job, size_t number, const 
     } else if (job->arrays != NULL) {
         status = read_arrays(job, number, name, r);
     } else {
-        status = item->is_stack ? read_stack(job, item, r) : read_files(job, item, r);
+        status = item->stack != 0 ? read_stack(job, item, r) : read_files(job, item, r);
     }
     if (status == MSFL_OK) status = read_mask(job, number, r);
     if (status == MSFL_OK) status = msfl_sample_run(&job->recipe, name, &r->sample);
@@ -273,8 +297,10 @@ static msfl_status content_of(msfl_import_job *job, size_t number, uint32_t i, u
         picture_content(&image, out);
         return MSFL_OK;
     }
-    uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
-    return msfl_cache_content(job->cache, msfl_texts_get(&job->items.paths, path), out);
+    char *path = msfl_items_path(&job->items, item, i);
+    msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_cache_content(job->cache, path, out);
+    msfl_free(path);
+    return status;
 }
 
 static msfl_status name_entry(msfl_import_job *job, size_t number, uint8_t out[MSFL_CACHE_NAME_BYTES]) {
@@ -299,8 +325,9 @@ static msfl_status look_of(const msfl_import_job *job, const msfl_item *item, ui
     msfl_hash_init(&h, "msfl.import.look");
     uint32_t n = job->dataset != NULL || job->arrays != NULL ? 0 : item->n + (item->mask != MSFL_NO_PATH);
     for (uint32_t i = 0; i < n && status == MSFL_OK; i++) {
-        uint32_t path = i < item->n ? job->items.files[item->first + i] : item->mask;
-        status = msfl_memo_look(msfl_texts_get(&job->items.paths, path), &h);
+        char *path = msfl_items_path(&job->items, item, i);
+        status = path == NULL ? MSFL_NO_MEMORY : msfl_memo_look(path, &h);
+        msfl_free(path);
     }
     msfl_hash_final(&h, out);
     msfl_hash_clear(&h);
@@ -326,36 +353,39 @@ static msfl_status note(msfl_outcome *out, msfl_status status) {
     return out->reason == NULL ? MSFL_NO_MEMORY : MSFL_OK;
 }
 
+/* What a sample is called in messages; NULL when out of memory. */
+static char *name_of(const msfl_import_job *job, size_t number) {
+    const msfl_item *item = &job->items.list[number];
+    if (job->arrays != NULL) return msfl_format("volume %u", item->first);
+    if (job->dataset != NULL) return msfl_format("picture %zu", number);
+    return msfl_items_path(&job->items, item, 0);
+}
+
+static msfl_status make_and_keep(msfl_import_job *job, size_t number, const uint8_t entry[MSFL_CACHE_NAME_BYTES],
+                                 const uint8_t look[MSFL_HASH_BYTES], msfl_outcome *out) {
+    char *name = name_of(job, number);
+    if (name == NULL) return MSFL_NO_MEMORY;
+    bool ends;
+    msfl_status status = make(job, number, name, &out->result, &ends);
+    if (status == MSFL_OK) status = check_unchanged(job, &job->items.list[number], name, look);
+    if (!ends) status = note(out, status);
+    msfl_free(name);
+    if (status != MSFL_OK || out->status != MSFL_OK) return status;
+    return msfl_cache_put(job->cache, &job->recipe, entry, &out->result);
+}
+
 msfl_status msfl_import_sample(msfl_import_job *job, size_t number, msfl_outcome *out) {
     const msfl_item *item = &job->items.list[number];
     uint8_t entry[MSFL_CACHE_NAME_BYTES], look[MSFL_HASH_BYTES];
-    char array_name[32];
-    if (job->arrays != NULL) {
-        snprintf(array_name, sizeof array_name, "volume %u", item->first);
-    } else {
-        snprintf(array_name, sizeof array_name, "picture %zu", number);
-    }
-    const char *name = job->dataset != NULL || job->arrays != NULL
-                           ? array_name
-                           : msfl_texts_get(&job->items.paths, job->items.files[item->first]);
     msfl_status status = look_of(job, item, look);
     if (status == MSFL_OK) status = name_entry(job, number, entry);
     if (status != MSFL_OK) return note(out, status);
     status = msfl_cache_get(job->cache, &job->recipe, entry, &out->from_cache, &out->result);
-    if (status != MSFL_OK) return status;
-    if (!out->from_cache) {
-        bool ends;
-        status = make(job, number, name, &out->result, &ends);
-        if (ends) return status;
-        if (status == MSFL_OK) status = check_unchanged(job, item, name, look);
-        status = note(out, status);
-        if (status != MSFL_OK || out->status != MSFL_OK) return status;
-        status = msfl_cache_put(job->cache, &job->recipe, entry, &out->result);
-        if (status != MSFL_OK) return status;
-    }
+    if (status == MSFL_OK && !out->from_cache) status = make_and_keep(job, number, entry, look, out);
+    if (status != MSFL_OK || out->status != MSFL_OK) return status;
     /* The table goes before the header; without either a sample stands alone. */
-    if (memcmp(item->patient, nobody, sizeof nobody) != 0) {
-        msfl_hospital_pseudonym(job->key, item->patient, out->result.patient);
+    if (item->patient != 0) {
+        msfl_hospital_pseudonym(job->key, msfl_items_patient(&job->items, item), out->result.patient);
         out->result.has_patient = false;
     } else if (!out->result.has_patient) {
         memcpy(out->result.patient, entry, MSFL_PSEUDONYM_BYTES);

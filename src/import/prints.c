@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/spill.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SIDE = MSFL_PRINT_SIDE, ACROSS = SIDE + 1, FLAT = 2, DEVIATION_MIN = 3 };
@@ -75,65 +75,144 @@ static int ones(uint64_t v) {
     return (int)(v * 0x0101010101010101u >> 56);
 }
 
-bool msfl_prints_match(const msfl_print *a, const msfl_print *b) {
+static bool are_close(const uint64_t *a, const uint64_t *b) {
     int distance = 0;
     for (int i = 0; i < MSFL_PRINT_WORDS; i++) {
-        distance += ones(a->bits[i] ^ b->bits[i]);
+        distance += ones(a[i] ^ b[i]);
         if (distance > MSFL_PRINT_DISTANCE_MAX) return false; /* mostly after two words */
     }
-    return correlation(a->thumbnail, b->thumbnail, sizeof a->thumbnail) >= MSFL_PRINT_CORRELATION_MIN;
+    return true;
 }
 
-typedef struct search {
-    const msfl_print *prints;
-    const uint32_t *bunches;
+static bool are_alike(const uint8_t *a, const uint8_t *b) {
+    return correlation(a, b, SIDE * SIDE) >= MSFL_PRINT_CORRELATION_MIN;
+}
+
+bool msfl_prints_match(const msfl_print *a, const msfl_print *b) {
+    return are_close(a->bits, b->bits) && are_alike(a->thumbnail, b->thumbnail);
+}
+
+/* --- many --- */
+
+/* What every pair is compared by; thumbnails are asked for where this is close. */
+typedef struct mark {
+    uint64_t bits[MSFL_PRINT_WORDS];
+    uint32_t bunch, unused;
+} mark;
+
+struct msfl_prints {
+    msfl_spill *marks, *thumbnails;
     size_t n;
+};
+
+msfl_status msfl_prints_new(const char *folder, msfl_prints **out) {
+    *out = NULL;
+    msfl_prints *p = msfl_alloc(1, sizeof *p);
+    if (p == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = msfl_spill_new(folder, sizeof(mark), &p->marks);
+    if (status == MSFL_OK) status = msfl_spill_new(folder, (size_t)SIDE * SIDE, &p->thumbnails);
+    if (status != MSFL_OK) {
+        msfl_prints_free(p);
+        return status;
+    }
+    *out = p;
+    return MSFL_OK;
+}
+
+void msfl_prints_free(msfl_prints *p) {
+    if (p == NULL) return;
+    msfl_spill_free(p->marks);
+    msfl_spill_free(p->thumbnails);
+    msfl_free(p);
+}
+
+msfl_status msfl_prints_add(msfl_prints *p, const msfl_print *print, uint32_t bunch) {
+    if (p->n++ >= MSFL_PRINTS_MAX) return MSFL_OK;
+    mark m = {.bunch = bunch};
+    memcpy(m.bits, print->bits, sizeof m.bits);
+    msfl_status status = msfl_spill_add(p->marks, &m);
+    return status == MSFL_OK ? msfl_spill_add(p->thumbnails, print->thumbnail) : status;
+}
+
+/* All pairs are compared tile against tile: one reading of a tile serves TILE pictures of the other. */
+enum { TILE = 128 };
+
+typedef struct tile {
+    size_t first, n;
+    mark marks[TILE];
+    bool has_thumbnails;
+    uint8_t thumbnails[TILE][SIDE * SIDE];
+} tile;
+
+typedef struct search {
+    const msfl_prints *prints;
+    msfl_pair_fn fn;
+    void *ctx;
     pthread_mutex_t mutex;
-    msfl_pair *pairs;
-    size_t n_pairs, capacity;
+    size_t n_pairs;
 } search;
 
-enum { ROWS = 64 };
+static msfl_status read_tile(const search *s, size_t index, tile *t) {
+    t->first = index * TILE;
+    t->n = s->prints->n - t->first < TILE ? s->prints->n - t->first : TILE;
+    t->has_thumbnails = false;
+    return msfl_spill_read(s->prints->marks, t->marks, t->first, t->n);
+}
 
-static msfl_status compare_rows(void *ctx, size_t index) {
-    search *s = ctx;
-    msfl_status status = MSFL_OK;
-    for (size_t a = index * ROWS; a < (index + 1) * ROWS && a < s->n; a++) {
-        for (size_t b = a + 1; b < s->n && status == MSFL_OK; b++) {
-            if (s->bunches[a] == s->bunches[b] || !msfl_prints_match(&s->prints[a], &s->prints[b])) continue;
-            pthread_mutex_lock(&s->mutex);
-            if (s->n_pairs == MSFL_PAIRS_MAX) {
-                status = msfl_fail(MSFL_ERR_LIMIT, "more than %d pairs of near copies", MSFL_PAIRS_MAX);
-            } else {
-                void *pairs = s->pairs;
-                status = msfl_grow(&pairs, &s->capacity, s->n_pairs + 1, sizeof *s->pairs);
-                s->pairs = pairs;
-            }
-            if (status == MSFL_OK) s->pairs[s->n_pairs++] = (msfl_pair){(uint32_t)a, (uint32_t)b};
-            pthread_mutex_unlock(&s->mutex);
-        }
-    }
+static msfl_status need_thumbnails(const search *s, tile *t) {
+    if (t->has_thumbnails) return MSFL_OK;
+    t->has_thumbnails = true;
+    return msfl_spill_read(s->prints->thumbnails, t->thumbnails, t->first, t->n);
+}
+
+static msfl_status found(search *s, const msfl_pair *pair) {
+    pthread_mutex_lock(&s->mutex);
+    msfl_status status = s->n_pairs++ < MSFL_PAIRS_MAX
+                             ? s->fn(s->ctx, pair)
+                             : msfl_fail(MSFL_ERR_LIMIT, "more than %d pairs of near copies", MSFL_PAIRS_MAX);
+    pthread_mutex_unlock(&s->mutex);
     return status;
 }
 
-static int in_order(const void *x, const void *y) {
-    const msfl_pair *p = x, *q = y;
-    if (p->a != q->a) return p->a < q->a ? -1 : 1;
-    return p->b < q->b ? -1 : p->b > q->b;
+static msfl_status compare_tiles(search *s, tile *a, tile *b) {
+    for (size_t i = 0; i < a->n; i++) {
+        const mark *x = &a->marks[i];
+        for (size_t k = a == b ? i + 1 : 0; k < b->n; k++) {
+            const mark *y = &b->marks[k];
+            if (x->bunch == y->bunch || !are_close(x->bits, y->bits)) continue;
+            msfl_status status = need_thumbnails(s, a);
+            if (status == MSFL_OK) status = need_thumbnails(s, b);
+            if (status == MSFL_OK && are_alike(a->thumbnails[i], b->thumbnails[k])) {
+                const msfl_pair pair = {(uint32_t)(a->first + i), (uint32_t)(b->first + k), x->bunch, y->bunch};
+                status = found(s, &pair);
+            }
+            if (status != MSFL_OK) return status;
+        }
+    }
+    return MSFL_OK;
 }
 
-msfl_status msfl_prints_pairs(const msfl_print *prints, const uint32_t *bunches, size_t n, msfl_pool *pool,
-                              msfl_pair **out, size_t *n_pairs) {
-    search s = {.prints = prints, .bunches = bunches, .n = n};
-    pthread_mutex_init(&s.mutex, NULL);
-    msfl_status status = msfl_pool_run(pool, (n + ROWS - 1) / ROWS, compare_rows, &s);
-    pthread_mutex_destroy(&s.mutex);
-    if (status != MSFL_OK) {
-        msfl_free(s.pairs);
-        return status;
+static msfl_status compare_rows(void *ctx, size_t index) {
+    search *s = ctx;
+    tile *tiles = msfl_alloc(2, sizeof *tiles);
+    if (tiles == NULL) return MSFL_NO_MEMORY;
+    msfl_status status = read_tile(s, index, &tiles[0]);
+    if (status == MSFL_OK) status = compare_tiles(s, &tiles[0], &tiles[0]);
+    for (size_t other = index + 1; other * TILE < s->prints->n && status == MSFL_OK; other++) {
+        status = read_tile(s, other, &tiles[1]);
+        if (status == MSFL_OK) status = compare_tiles(s, &tiles[0], &tiles[1]);
     }
-    if (s.n_pairs > 0) qsort(s.pairs, s.n_pairs, sizeof *s.pairs, in_order);
-    *out = s.pairs;
-    *n_pairs = s.n_pairs;
-    return MSFL_OK;
+    msfl_free(tiles);
+    return status;
+}
+
+msfl_status msfl_prints_search(const msfl_prints *prints, msfl_pool *pool, msfl_pair_fn fn, void *ctx) {
+    search s = {.prints = prints, .fn = fn, .ctx = ctx};
+    if (prints->n > MSFL_PRINTS_MAX) {
+        return msfl_fail(MSFL_ERR_LIMIT, "more than %d pictures to compare", MSFL_PRINTS_MAX);
+    }
+    pthread_mutex_init(&s.mutex, NULL);
+    msfl_status status = msfl_pool_run(pool, (prints->n + TILE - 1) / TILE, compare_rows, &s);
+    pthread_mutex_destroy(&s.mutex);
+    return status;
 }

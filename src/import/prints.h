@@ -23,18 +23,28 @@ void msfl_print_of(const msfl_recipe *recipe, const msfl_pictures *pictures, uin
 enum { MSFL_PRINT_DISTANCE_MAX = 40 };
 #define MSFL_PRINT_CORRELATION_MIN 0.987
 
+bool msfl_prints_match(const msfl_print *a, const msfl_print *b);
+
 /** Beyond this many pictures the search, which compares all pairs, is left out. */
 enum { MSFL_PRINTS_MAX = 1 << 17, MSFL_PAIRS_MAX = 1 << 20 };
 
+/** Prints of many pictures, set aside in `folder` (base/spill.h): in memory lie two pieces for each thread that
+ *  searches, however many there are. */
+typedef struct msfl_prints msfl_prints;
+msfl_status msfl_prints_new(const char *folder, msfl_prints **out) MSFL_NODISCARD;
+/** The next picture's, which is one of this bunch. Above MSFL_PRINTS_MAX they are counted and not kept. */
+msfl_status msfl_prints_add(msfl_prints *prints, const msfl_print *print, uint32_t bunch) MSFL_NODISCARD;
+void msfl_prints_free(msfl_prints *prints);
+
+/** Two pictures by their numbers, a < b, and their bunches. */
 typedef struct msfl_pair {
-    uint32_t a, b; /**< a < b */
+    uint32_t a, b, bunch_a, bunch_b;
 } msfl_pair;
+/** Called for one pair at a time, by any thread. */
+typedef msfl_status (*msfl_pair_fn)(void *ctx, const msfl_pair *pair);
 
-bool msfl_prints_match(const msfl_print *a, const msfl_print *b);
-
-/** All matching pairs of different bunches, in order. Free `*out` with msfl_free. ERR_LIMIT above MSFL_PAIRS_MAX: then
- *  likeness tells nothing. */
-msfl_status msfl_prints_pairs(const msfl_print *prints, const uint32_t *bunches, size_t n, msfl_pool *pool,
-                              msfl_pair **out, size_t *n_pairs) MSFL_NODISCARD;
+/** Hands every matching pair of different bunches to `fn`, in no order. ERR_LIMIT above MSFL_PAIRS_MAX of them (then
+ *  likeness tells nothing) or above MSFL_PRINTS_MAX pictures. */
+msfl_status msfl_prints_search(const msfl_prints *prints, msfl_pool *pool, msfl_pair_fn fn, void *ctx) MSFL_NODISCARD;
 
 #endif

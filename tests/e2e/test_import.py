@@ -237,12 +237,12 @@ class ImportTest(CliTest):
         self.ok("data", "inspect", "--data", self.path("sealed"), "--key", self.key)
         self.assertEqual(plain["images"], sealed["images"])
         # What a cache remembers of files is no list in which somebody could look up an image or a time.
-        self.assertGreater(os.path.getsize(self.path("sealed.cache", "seen.bin")), 12 * 64)
         self.key = self.path("k2")
         self.imported(data, "other", "--seal")
-        seen, other = (get(self.path(f"{s}.cache", "seen.bin"))[8:] for s in ("sealed", "other"))
-        self.assertEqual(len(seen), len(other))
-        self.assertEqual({seen[i:i + 8] for i in range(len(seen) - 7)} & {other[i:i + 8] for i in range(len(other) - 7)}, set())
+        seen, other = (get(self.path(f"{s}.cache", "seen.bin"))[4096:] for s in ("sealed", "other"))
+        windows = [{b[i:i + 8] for i in range(len(b) - 7) if b.count(0, i, i + 8) < 5} for b in (seen, other)]
+        self.assertGreater(min(len(w) for w in windows), 12 * 64)
+        self.assertEqual(windows[0] & windows[1], set())
         self.assertNotIn(struct.pack("<Q", 10**18), seen)  # when the files were written
         self.key = None
         r = run("data", "import", data, "--recipe", self.recipe, "--out", self.path("q"), "--seal")

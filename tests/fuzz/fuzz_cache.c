@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "import/cache.h"
-#include "import/memo.h"
+#include "import/memo_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,19 +45,56 @@ static void begin(void) {
     (void)atexit(remove_all);
 }
 
-static void put(const char *path, const char *purpose, const uint8_t *prefix, size_t n_prefix, const uint8_t *bytes,
-                size_t length) {
-    uint8_t check[MSFL_HASH_BYTES];
+static void check_of(const char *purpose, const uint8_t *prefix, size_t n_prefix, const uint8_t *bytes, size_t length,
+                     uint8_t check[MSFL_HASH_BYTES]) {
     msfl_hash h;
     msfl_hash_init_keyed(&h, names_key, purpose);
     msfl_hash_add(&h, prefix, n_prefix);
     msfl_hash_add(&h, bytes, length);
     msfl_hash_final(&h, check);
+}
+
+static void put(const char *path, const uint8_t *bytes, size_t length, const uint8_t *end, size_t n_end) {
     FILE *f = fopen(path, "wb");
-    if (f == NULL || fwrite(bytes, 1, length, f) != length || fwrite(check, 1, sizeof check, f) != sizeof check ||
-        fclose(f) != 0) {
+    if (f == NULL || fwrite(bytes, 1, length, f) != length || fwrite(end, 1, n_end, f) != n_end || fclose(f) != 0) {
         abort();
     }
+}
+
+/* The bytes as what is remembered; slots that end in zeros get the check that the key gives. */
+static void put_memo(const uint8_t *bytes, size_t length) {
+    enum { PAGE = 4096, SLOT = 80, CHECK = 16, ROOM = 20 * PAGE };
+    static uint8_t file[ROOM];
+    uint8_t check[MSFL_HASH_BYTES];
+    const size_t n = length < ROOM ? length : ROOM;
+    memcpy(file, bytes, n);
+    for (size_t page = PAGE; page + PAGE <= n; page += PAGE) {
+        for (uint8_t *slot = file + page; slot + SLOT <= file + page + PAGE; slot += SLOT) {
+            static const uint8_t zeros[CHECK];
+            if (memcmp(slot + SLOT - CHECK, zeros, CHECK) != 0) continue;
+            check_of("msfl.memo.entry", NULL, 0, slot, SLOT - CHECK, check);
+            memcpy(slot + SLOT - CHECK, check, CHECK);
+        }
+    }
+    put(memo_path, file, n, NULL, 0);
+}
+
+/* Entries come and go, of names that meet in one bucket too, until it overflows and the table grows. */
+static void use_memo(const uint8_t *bytes, size_t length) {
+    msfl_memo_table *table = NULL;
+    if (msfl_memo_table_open(memo_path, names_key, &table) != MSFL_OK) abort();
+    msfl_memo_entry last = {0};
+    const size_t n = length < 400 ? length : 400;
+    for (size_t i = 0; i < n; i++) {
+        msfl_memo_entry e = {.name = {bytes[i], bytes[n - 1 - i], 1, (uint8_t)i}}, there = e;
+        (void)msfl_memo_table_get(table, &there);
+        memcpy(e.look, bytes, n < sizeof e.look ? n : sizeof e.look);
+        msfl_memo_table_put(table, &e);
+        last = e;
+    }
+    msfl_memo_entry there = last;
+    if (n > 0 && (!msfl_memo_table_get(table, &there) || memcmp(&there, &last, sizeof last) != 0)) abort();
+    msfl_memo_table_close(table);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -68,8 +105,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     msfl_cache *cache = NULL;
     msfl_result result = {0};
     bool found = false;
-    put(memo_path, "msfl.memo.file", NULL, 0, bytes, length);
-    put(entry_path, "msfl.cache.entry", name, sizeof name, bytes, length);
+    uint8_t check[MSFL_HASH_BYTES];
+    check_of("msfl.cache.entry", name, sizeof name, bytes, length, check);
+    put_memo(bytes, length);
+    use_memo(bytes, length);
+    put(entry_path, bytes, length, check, sizeof check);
     if (msfl_cache_open(folder, key, false, &cache) != MSFL_OK) abort();
     if (msfl_cache_get(cache, &recipe, name, &found, &result) != MSFL_OK) abort();
     if (found) {

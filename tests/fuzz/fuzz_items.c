@@ -58,17 +58,20 @@ static void begin(void) {
 static void check(const msfl_items *items) {
     size_t n = strlen(folder);
     for (size_t i = 0; i < items->paths.n; i++) {
-        const char *path = msfl_texts_get(&items->paths, i);
+        char *path = msfl_paths_get(&items->paths, i);
+        if (path == NULL) abort();
         size_t end = strlen(path);
         if (strncmp(path, folder, n) != 0 || path[n] != '/' || strstr(path, "/../") != NULL ||
             (end >= 3 && strcmp(path + end - 3, "/..") == 0)) {
             abort();
         }
+        msfl_free(path);
     }
-    if (items->n == 0 || items->n != items->labels.n) abort();
+    if (items->n == 0) abort();
     for (size_t i = 0; i < items->n; i++) {
         const msfl_item *item = &items->list[i];
         if (item->n == 0 || item->first + item->n > items->n_files) abort();
+        if (item->label >= items->labels.texts.n || item->patient > items->patients.n || item->stack != 0) abort();
         if (item->mask != MSFL_NO_PATH && item->mask >= items->paths.n) abort();
         for (uint32_t k = 0; k < item->n; k++)
             if (items->files[item->first + k] >= items->paths.n) abort();

@@ -27,22 +27,22 @@ static void make_lateral(const char *folder, const char *recipe, const char *lat
         .width = SIDE, .height = SIDE, .channels = 1, .bits = 8, .low = 0, .high = 1, .has_masks = structures > 0};
     msfl_store *store;
     msfl_texts classes = {0};
-    msfl_record records[N] = {0};
     static uint8_t pixels[SIDE * SIDE], masks[SIDE * SIDE];
     json_t *manifest = json_object();
     assert_int_equal(msfl_store_new(folder, &shape, key, &store), MSFL_OK);
     for (uint32_t i = 0; i < N; i++) {
         memset(pixels, (int)(20 * i), sizeof pixels);
-        records[i] = (msfl_record){.label = i % 2, .bunch = i};
         for (uint32_t k = 0; k < SIDE * SIDE && structures > 0; k++)
             masks[k] = (uint8_t)((i + k) % (structures + 1u));
         assert_int_equal(msfl_store_add(store, pixels, structures > 0 ? masks : NULL, 1), MSFL_OK);
+        const msfl_record record = {.label = i % 2, .bunch = i};
+        assert_int_equal(msfl_store_record(store, &record), MSFL_OK);
     }
     assert_int_equal(msfl_texts_add(&classes, "a", 1), MSFL_OK);
     assert_int_equal(msfl_texts_add(&classes, "b", 1), MSFL_OK);
     json_object_set_new(manifest, "recipe_hash", json_string(recipe));
     if (laterality != NULL) json_object_set_new(manifest, "laterality", json_string(laterality));
-    assert_int_equal(msfl_store_finish(store, records, N, &classes, manifest), MSFL_OK);
+    assert_int_equal(msfl_store_finish(store, &classes, manifest), MSFL_OK);
     json_decref(manifest);
     msfl_texts_clear(&classes);
     msfl_store_free(store);

@@ -153,14 +153,6 @@ static void prints_of_alike_pictures(void **state) {
     for (uint32_t i = 0; i < 2; i++)
         msfl_print_of(&r, &p, i, &empty[i]);
     assert_false(msfl_prints_match(&empty[0], &empty[1]));
-    const uint32_t bunches[] = {0, 1, 1, 2};
-    msfl_pair *pairs = NULL;
-    size_t n = 0;
-    assert_int_equal(msfl_prints_pairs(prints, bunches, 4, NULL, &pairs, &n), MSFL_OK);
-    assert_int_equal(n, 2); /* 1 and 2 are of one bunch */
-    assert_int_equal(pairs[0].a, 0);
-    assert_int_equal(pairs[1].b, 2);
-    msfl_free(pairs);
 }
 
 static void keys_are_checked(void **state) {
