@@ -73,7 +73,8 @@ msfl_status msfl_store_pixels(const char *folder, const json_t *manifest, const 
                               bool *mapped) MSFL_NODISCARD;
 msfl_status msfl_store_masks(const char *folder, const json_t *manifest, const msfl_hospital *key, void **out,
                              bool *mapped) MSFL_NODISCARD;
-/** Give back what one of these two handed out; NULL is fine. */
-void msfl_store_release(void *samples, const json_t *manifest, bool is_masks, bool mapped);
+/** Whether pixels and masks are as they were imported: every byte is read once, a piece at a time. ERR_FORMAT or
+ *  ERR_CRYPTO as above. */
+msfl_status msfl_store_verify(const char *folder, const json_t *manifest, const msfl_hospital *key) MSFL_NODISCARD;
 
 #endif

@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 const char *const msfl_store_files[STORE_FILES] = {"pixels.bin", "records.bin", "masks.bin"};
@@ -183,6 +182,10 @@ static void unhex(const char *text, uint8_t *out, size_t n) {
     }
 }
 
+static void hash_of(const json_t *m, int f, uint8_t out[MSFL_HASH_BYTES]) {
+    unhex(json_string_value(json_object_get(json_object_get(m, "hashes"), msfl_store_keys[f])), out, MSFL_HASH_BYTES);
+}
+
 static msfl_status check_key(const char *folder, const json_t *m, const msfl_hospital *key) {
     char mac[2 * MSFL_HASH_BYTES + 1];
     if (!json_is_true(json_object_get(m, "sealed"))) return MSFL_OK;
@@ -201,7 +204,7 @@ static msfl_status open_file(const char *folder, const json_t *m, const msfl_hos
                              bool may_map, void **out, bool *mapped) {
     uint8_t hash[MSFL_HASH_BYTES], *seal = NULL;
     bool sealed = json_is_true(json_object_get(m, "sealed"));
-    unhex(json_string_value(json_object_get(json_object_get(m, "hashes"), msfl_store_keys[f])), hash, sizeof hash);
+    hash_of(m, f, hash);
     char *path = msfl_path_join(folder, msfl_store_files[f]);
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : MSFL_OK;
     *mapped = may_map && !sealed && length > 0;
@@ -284,13 +287,24 @@ msfl_status msfl_store_masks(const char *folder, const json_t *m, const msfl_hos
                : open_file(folder, m, key, STORE_MASKS, n * msfl_store_mask_bytes(&shape), true, out, mapped);
 }
 
-void msfl_store_release(void *samples, const json_t *m, bool is_masks, bool mapped) {
-    if (samples == NULL) return;
-    msfl_store_shape shape = msfl_store_shape_of(m);
-    size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
-    if (mapped) {
-        munmap(samples, n * (is_masks ? msfl_store_mask_bytes(&shape) : msfl_store_picture_bytes(&shape)));
-    } else {
-        msfl_free(samples);
+msfl_status msfl_store_verify(const char *folder, const json_t *m, const msfl_hospital *key) {
+    const msfl_store_shape shape = msfl_store_shape_of(m);
+    const size_t n = (size_t)json_integer_value(json_object_get(m, "images"));
+    const size_t lengths[STORE_FILES] = {
+        [STORE_PIXELS] = n * msfl_store_picture_bytes(&shape), [STORE_MASKS] = n * msfl_store_mask_bytes(&shape)};
+    const bool sealed = json_is_true(json_object_get(m, "sealed"));
+    uint8_t *seal = NULL;
+    msfl_status status = check_key(folder, m, key);
+    if (status == MSFL_OK && sealed && (seal = msfl_store_seal(key)) == NULL) status = MSFL_NO_MEMORY;
+    for (int f = 0; f < STORE_FILES && status == MSFL_OK; f++) {
+        if (f == STORE_RECORDS || (f == STORE_MASKS && !shape.has_masks)) continue;
+        uint8_t hash[MSFL_HASH_BYTES];
+        hash_of(m, f, hash);
+        char *path = msfl_path_join(folder, msfl_store_files[f]);
+        status =
+            path == NULL ? MSFL_NO_MEMORY : msfl_stored_read(path, seal, msfl_store_keys[f], hash, NULL, lengths[f]);
+        msfl_free(path);
     }
+    msfl_secret_free(seal);
+    return status;
 }

@@ -138,16 +138,18 @@ static msfl_status read_exact(int fd, const char *path, uint8_t *out, size_t len
 msfl_status msfl_stored_read(const char *path, const uint8_t *key, const char *label,
                              const uint8_t hash[MSFL_HASH_BYTES], void *out, size_t length) {
     uint64_t n_chunks = length == 0 ? 1 : (length + CHUNK - 1) / CHUNK;
-    uint8_t *sealed = NULL, found[MSFL_HASH_BYTES], *at = out;
+    uint8_t *sealed = NULL, *spare = NULL, found[MSFL_HASH_BYTES], *at = out;
     int fd = -1;
     msfl_hash h;
     msfl_status status = open_exact(path, length + (key != NULL ? n_chunks * EXTRA : 0), &fd);
     if (status != MSFL_OK) return status;
-    sealed = msfl_alloc(CHUNK + EXTRA, 1);
-    if (sealed == NULL) {
+    sealed = key == NULL ? NULL : msfl_alloc(CHUNK + EXTRA, 1);
+    spare = out != NULL ? NULL : msfl_alloc(CHUNK, 1);
+    if ((key != NULL && sealed == NULL) || (out == NULL && spare == NULL)) {
         status = MSFL_NO_MEMORY;
         goto done;
     }
+    if (out == NULL) at = spare;
     msfl_hash_init(&h, "msfl.stored.v1");
     for (uint64_t i = 0; i < n_chunks && status == MSFL_OK; i++) {
         size_t n = i + 1 < n_chunks ? CHUNK : length - (size_t)i * CHUNK;
@@ -164,16 +166,18 @@ msfl_status msfl_stored_read(const char *path, const uint8_t *key, const char *l
             if (status != MSFL_OK)
                 status = msfl_fail(MSFL_ERR_CRYPTO, "%s was sealed under another key, or changed", path);
         }
-        at += n;
+        if (out != NULL) at += n;
     }
     if (status == MSFL_OK) {
         msfl_hash_final(&h, found);
         if (memcmp(found, hash, sizeof found) != 0) status = not_whole(path);
     }
 done:
+    if (spare != NULL && key != NULL) msfl_wipe(spare, CHUNK);
     msfl_free(sealed);
+    msfl_free(spare);
     close(fd);
-    if (status != MSFL_OK) memset(out, 0, length);
+    if (status != MSFL_OK && out != NULL) memset(out, 0, length);
     return status;
 }
 

@@ -16,8 +16,8 @@ msfl_status msfl_stored_write(msfl_stored *s, const void *bytes, size_t length) 
 msfl_status msfl_stored_commit(msfl_stored *s, uint8_t hash[MSFL_HASH_BYTES]) MSFL_NODISCARD;
 void msfl_stored_free(msfl_stored *s);
 
-/** The whole of a file into `out` of `length` bytes. ERR_FORMAT if the file has another length or another hash;
- *  ERR_CRYPTO if it was not sealed under this key. */
+/** The whole of a file into `out` of `length` bytes; NULL: it is only checked, a chunk at a time. ERR_FORMAT if the
+ * file has another length or another hash; ERR_CRYPTO if it was not sealed under this key. */
 msfl_status msfl_stored_read(const char *path, const uint8_t *key, const char *label,
                              const uint8_t hash[MSFL_HASH_BYTES], void *out, size_t length) MSFL_NODISCARD;
 
