@@ -21,6 +21,24 @@ static msfl_normalise normalise_of(const char *word) {
     return strcmp(word, "none") == 0 ? MSFL_NORMALISE_NONE : MSFL_NORMALISE_IMAGE;
 }
 
+/* Which class it is stays here: what is wrong may be told to others. */
+static msfl_status foreign_class(const job_spec *spec, const char *source) {
+    msfl_buffer list = {0};
+    for (uint32_t i = 0; i < spec->n_classes && list.length < 300; i++)
+        msfl_put_text(&list, "%s%.64s", i > 0 ? ", " : "", spec->classes[i]);
+    msfl_put8(&list, 0);
+    msfl_status status = list.status;
+    if (status == MSFL_OK) {
+        status =
+            msfl_fail(MSFL_ERR_MISMATCH,
+                      "%s has a class that is none of the job's (%s): 'medsecurefl data inspect --data' on it shows "
+                      "which; import it again with the job's words for its classes, or without that one",
+                      source, (const char *)list.bytes);
+    }
+    msfl_buffer_clear(&list);
+    return status;
+}
+
 /* Classes are numbered by the job: a hospital that has never seen one of them would number its own otherwise. */
 static msfl_status map_labels(const job_shape *shape, client_data *d) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(d->dataset);
@@ -40,7 +58,7 @@ static msfl_status map_labels(const job_shape *shape, client_data *d) {
         while (k < spec->n_classes && strcmp(spec->classes[k], name) != 0)
             k++;
         if (spec->n_classes > 0 && k == spec->n_classes) {
-            return msfl_fail(MSFL_ERR_MISMATCH, "%s has a class that is not among the job's", info->source);
+            return foreign_class(spec, info->source);
         }
         d->label[i] = spec->n_classes > 0 ? k : i;
     }
