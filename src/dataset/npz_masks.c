@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MASK_BYTES_MAX = 1 << 30, MASK_VALUE_MAX = 254 };
+enum { MASK_BYTES_MAX = 1 << 30, MASK_VALUE_MAX = 254, WHITE = 255 };
 
 /* Place of an item in the array as it is stored. */
 static size_t item_of(const msfl_npy *npy, size_t i, size_t y, size_t x) {
@@ -17,18 +17,23 @@ static size_t item_of(const msfl_npy *npy, size_t i, size_t y, size_t x) {
 static msfl_status copy(msfl_dataset *set, const char *name, const msfl_npy *npy, const uint8_t *bytes, uint32_t n) {
     uint32_t height = set->info.height, width = set->info.width;
     uint8_t *out = set->masks;
+    bool has_white = false, has_others = false; /* of drawings with one structure in white, 255 is structure 1 */
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t y = 0; y < height; y++) {
             for (uint32_t x = 0; x < width; x++) {
                 size_t from_y = (2 * (size_t)y + 1) * npy->dims[1] / (2 * (size_t)height);
                 size_t from_x = (2 * (size_t)x + 1) * npy->dims[2] / (2 * (size_t)width);
                 double v = msfl_npy_number(npy, bytes + item_of(npy, i, from_y, from_x) * npy->item_bytes);
-                if (!(v >= 0 && v <= MASK_VALUE_MAX) || v != (double)(uint8_t)v) {
-                    return msfl_fail(MSFL_ERR_DATA,
-                                     "%s: array '%s' holds %g in mask %u; masks are whole numbers of 0 to %d",
-                                     set->source, name, v, i, MASK_VALUE_MAX);
+                has_white |= v == WHITE;
+                has_others |= v != WHITE && v != 0;
+                if (!(v >= 0 && v <= WHITE) || v != (double)(uint8_t)v || (has_white && has_others)) {
+                    return msfl_fail(
+                        MSFL_ERR_DATA,
+                        "%s: array '%s' holds %g in mask %u; masks are whole numbers of 0 to %d, or 0 and 255 "
+                        "alone",
+                        set->source, name, v, i, MASK_VALUE_MAX);
                 }
-                *out++ = (uint8_t)v;
+                *out++ = (uint8_t)(v == WHITE ? 1 : v);
             }
         }
     }

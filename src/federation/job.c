@@ -183,14 +183,19 @@ static msfl_status one_class(const msfl_dataset_info *info, msfl_model **out) {
 static msfl_status no_masks(const char *name, const msfl_dataset_info *info, uint32_t n_classes) {
     if (n_classes < 1) {
         return msfl_fail(MSFL_ERR_DATA,
-                         "%s: %s gives a class to every pixel, and there are no masks: name them with --recipe and "
-                         "--masks, or choose a network that tells images apart, such as resnet8",
+                         "%s: %s gives a class to every pixel, and there are no masks beside the images: "
+                         "docs/guide/data.md says how to name them, and resnet8 is a network that tells images apart",
                          info->source, name);
     }
-    return msfl_fail(MSFL_ERR_DATA,
-                     "%s: %s gives a class to every pixel, and %s; masks with values of 0 to %d are needed",
-                     info->source, name, n_classes < 2 ? "all masks are empty" : "the masks have values above that",
-                     MSFL_CLASSES_MAX - 1);
+    if (n_classes < 2) {
+        return msfl_fail(MSFL_ERR_DATA, "%s: %s gives a class to every pixel, and all masks are empty", info->source,
+                         name);
+    }
+    return msfl_fail(
+        MSFL_ERR_DATA,
+        "%s: %s gives a class to every pixel, and the masks have values up to %u; 0, the background, to %d are "
+        "possible",
+        info->source, name, n_classes - 1, MSFL_CLASSES_MAX - 1);
 }
 
 static uint32_t round_up(uint32_t side, uint32_t unit) {

@@ -131,10 +131,11 @@ static json_t *structures_json(const char *path, const float *p, const msfl_mode
 /* Networks whose answer on single files can be told here. */
 static msfl_status check_answer(const char *model_path, const msfl_model_info *m, bool by_recipe) {
     if (m->n_classes <= MSFL_CLASSES_MAX && (!m->is_pixelwise || (m->is_volume && by_recipe))) return MSFL_OK;
-    return msfl_fail(MSFL_ERR_UNSUPPORTED,
-                     "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks, and of "
-                     "volumes prepared with --recipe the structures' sizes are told here",
-                     model_path, MSFL_CLASSES_MAX);
+    return msfl_fail(
+        MSFL_ERR_UNSUPPORTED,
+        "%s gives classes to pixels, or more than %d of them to an image; 'evaluate' judges masks. Sizes of "
+        "structures are told here of networks for whole volumes (unet3d), with --recipe",
+        model_path, MSFL_CLASSES_MAX);
 }
 
 msfl_status msfl_predict_files_by(const char *model_path, const char *recipe_path, bool any_recipe,

@@ -94,7 +94,7 @@ msfl_status msfl_cache_content(msfl_cache *c, const char *path, uint8_t out[MSFL
 void msfl_cache_name(const msfl_cache *c, const msfl_recipe *recipe, const uint8_t (*contents)[MSFL_HASH_BYTES],
                      size_t n, bool has_mask, bool allow_burned_in, uint8_t out[MSFL_CACHE_NAME_BYTES]) {
     /* The number changes whenever the same recipe gives other values than before. */
-    enum { PIPELINE = 2 };
+    enum { PIPELINE = 3 };
     msfl_hash h;
     msfl_hash_init_keyed(&h, c->keys, "msfl.cache.name");
     msfl_hash_add_u64(&h, PIPELINE);

@@ -106,7 +106,7 @@ static bool has_few_values(const msfl_image *image) {
         while (k < n && seen[k] != v)
             k++;
         if (k < n) continue;
-        if (n == FEW_VALUES || !(v >= 0 && v < MASK_VALUES && v == floor(v))) return false;
+        if (n == FEW_VALUES || !(v >= 0 && (v < MASK_VALUES || v == 255) && v == floor(v))) return false;
         seen[n++] = v;
     }
     return n > 1;

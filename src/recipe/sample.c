@@ -32,10 +32,20 @@ msfl_status msfl_sample_add(const msfl_recipe *r, const char *name, const msfl_i
     return status;
 }
 
+/* Tools that draw masks as pictures write one structure as white: 0 and 255, and nothing else. */
+static void white_is_one(msfl_volume *mask) {
+    size_t n = msfl_volume_count(mask);
+    for (size_t i = 0; i < n; i++)
+        if (mask->values[i] != 0 && mask->values[i] != 255) return;
+    for (size_t i = 0; i < n; i++)
+        mask->values[i] = mask->values[i] != 0 ? 1 : 0;
+}
+
 msfl_status msfl_sample_add_mask(const msfl_recipe *r, const char *name, const msfl_image *image, msfl_sample *s) {
     msfl_volume v;
     msfl_status status = msfl_volume_of(name, image, MSFL_VALUES_LABELS, -1, !r->volumes, &v);
     if (status != MSFL_OK) return status;
+    white_is_one(&v);
     status = msfl_volume_align(name, &v, &s->channels[0], true);
     if (status != MSFL_OK) {
         msfl_volume_clear(&v);

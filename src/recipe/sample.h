@@ -21,6 +21,7 @@ void msfl_sample_clear(msfl_sample *s);
  *  grid of the first (msfl_volume_align). */
 msfl_status msfl_sample_add(const msfl_recipe *recipe, const char *name, const msfl_image *image,
                             msfl_sample *s) MSFL_NODISCARD;
+/** Its mask: whole numbers, 0 the background; where there are 0 and 255 alone, 255 is structure 1. */
 msfl_status msfl_sample_add_mask(const msfl_recipe *recipe, const char *name, const msfl_image *image,
                                  msfl_sample *s) MSFL_NODISCARD;
 

@@ -137,7 +137,7 @@ class Arrays(CliTest):
         # A table of another name; what is not there is named; an import of the same is done at once.
         os.rename(self.path("labels.csv"), self.path("other.csv"))
         m, _, _ = self.imported(file, recipe, "--label", "grade", "--labels", self.path("other.csv"))
-        self.assertEqual((m["samples"], m["label_key"]), (10, "grade in labels.csv"))
+        self.assertEqual((m["samples"], m["label_key"]), (10, "grade in the table"))
         self.assertTrue(self.imported(file, recipe, "--label", "grade", "--labels", self.path("other.csv"))[0]["unchanged"])
         m, _, _ = self.imported(file, recipe)
         self.assertEqual((m["classes"], m["unchanged"]), (["0", "1"], False))

@@ -92,8 +92,15 @@ class Segmentation(CliTest):
         refuse(12, "all masks are empty", masks=None, mask=np.zeros((n, 16, 24), np.uint8), y=y)
         refuse(12, "which is not one mask for each image", masks=None, mask=np.zeros((n, 16, 20), np.uint8), y=y)
         refuse(12, "masks are whole numbers", masks=None, mask=np.full((n, 16, 24), 0.5), y=y)
+        mixed = np.full((n, 16, 24), 255, np.uint8)
+        mixed[3, 2, 1] = 2
+        refuse(12, "or 0 and 255 alone", masks=None, mask=mixed, y=y)
+        # One structure in white is structure 1.
+        white = np.where(np.arange(24) % 5 == 0, 255, 0) * np.ones((n, 16, 1), int)
+        np.savez(self.path("white.npz"), images=np.zeros((n, 16, 24), np.uint8), mask=white.astype(np.uint8))
+        self.assertEqual(self.ok_json("data", "inspect", "--data", self.path("white.npz"))["mask_classes"], 2)
         refuse(12, "masks are whole numbers", masks=None, mask=np.full((n, 16, 24), -1, np.int16), y=y)
-        refuse(12, "the masks have values above that", masks=None, mask=np.full((n, 16, 24), 200, np.uint8), y=y)
+        refuse(12, "the masks have values up to 200", masks=None, mask=np.full((n, 16, 24), 200, np.uint8), y=y)
         refuse(2, "classes of images are balanced", "--balance")
 
     def test_other_sizes_and_layouts(self):

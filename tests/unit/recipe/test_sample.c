@@ -47,6 +47,8 @@ static msfl_image ball(void) {
     return i;
 }
 
+static uint16_t mark = 1; /* what masks have inside */
+
 static msfl_status whole_way(const char *text, msfl_pictures *out) {
     msfl_recipe r;
     msfl_sample s = {0};
@@ -55,13 +57,30 @@ static msfl_status whole_way(const char *text, msfl_pictures *out) {
     if (status == MSFL_OK) status = msfl_sample_add(&r, "a", &image, &s);
     if (status == MSFL_OK) status = msfl_sample_add(&r, "b", &image, &s);
     for (uint16_t *v = image.samples, *end = v + 7 * 6 * 5; v < end; v++)
-        *v = *v > 400;
+        *v = *v > 400 ? mark : 0;
     if (status == MSFL_OK) status = msfl_sample_add_mask(&r, "m", &image, &s);
     if (status == MSFL_OK) status = msfl_sample_run(&r, "a", &s);
     if (status == MSFL_OK) status = msfl_sample_store(&r, &s, out);
     msfl_image_clear(&image);
     msfl_sample_clear(&s);
     return status;
+}
+
+static void white_is_structure_one(void **state) {
+    (void)state;
+    msfl_pictures one = {0}, white = {0}, two = {0};
+    assert_int_equal(whole_way(everything, &one), MSFL_OK);
+    mark = 255;
+    assert_int_equal(whole_way(everything, &white), MSFL_OK);
+    mark = 254;
+    assert_int_equal(whole_way(everything, &two), MSFL_OK);
+    mark = 1;
+    assert_memory_equal(one.masks, white.masks, 3 * 6 * 5);
+    for (size_t i = 0; i < 3 * 6 * 5; i++)
+        assert_int_equal(two.masks[i], one.masks[i] * 254);
+    msfl_pictures_clear(&one);
+    msfl_pictures_clear(&white);
+    msfl_pictures_clear(&two);
 }
 
 static void all_steps(void **state) {
@@ -195,6 +214,7 @@ static void pictures_keep_their_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_steps),
+        cmocka_unit_test(white_is_structure_one),
         cmocka_unit_test(whole_volumes),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(percentiles_of_awkward_values),
