@@ -60,8 +60,10 @@ static void forest_row(msfl_page *page, const forest *f, const char *name, bool 
 static void forest_axis(msfl_page *page, const forest *f) {
     msfl_buffer *out = page->out;
     int decimals = msfl_tick_decimals(f->step);
+    /* The plot may be as narrow as a hundred pixels: long numbers stand at every second line only. */
+    int every = decimals > 2 && ticks_of(f) > 2 ? 2 : 1;
     msfl_put_text(out, "<tr class=\"axis\"><td colspan=\"2\"></td><td class=\"plot\"><svg aria-hidden=\"true\">");
-    for (int i = 0; i <= ticks_of(f); i++) {
+    for (int i = 0; i <= ticks_of(f); i += every) {
         double v = f->low + i * f->step;
         msfl_put_text(out, "<text x=\"%.2f%%\" y=\"14\" text-anchor=\"middle\">%s</text>", share_of(f, v),
                       msfl_fixed(v, decimals).text);

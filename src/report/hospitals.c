@@ -15,6 +15,12 @@ const char *msfl_hospital_name(const json_t *result, size_t i, char *spare) {
     return spare;
 }
 
+/* Without a key images stand alone, and their number is no number of patients. Results that do not say so had one. */
+static bool knows_patients(const msfl_page *page) {
+    const json_t *data = msfl_at(page->result, "data");
+    return !json_is_object(data) || !json_is_null(json_object_get(data, "group_key"));
+}
+
 static double sum_of(const json_t *counts) {
     double sum = 0.0;
     for (size_t k = 0; k < json_array_size(counts) && k < MSFL_CLASSES_SHOWN_MAX; k++) {
@@ -95,7 +101,7 @@ static void put_distribution(msfl_page *page, const json_t *hospitals) {
         if (has_counts && in_one_table) put_counts(page, counts, n_classes);
         msfl_put_text(out, "<td>%s</td><td>%s</td><td>%s</td></tr>\n", msfl_whole(msfl_number_at(one, "train")).text,
                       msfl_whole(msfl_number_at(one, "validation")).text,
-                      msfl_whole(msfl_number_at(one, "patients")).text);
+                      msfl_whole(knows_patients(page) ? msfl_number_at(one, "patients") : NAN).text);
     }
     msfl_put_text(out, "</tbody>");
     msfl_table_end(page);
@@ -159,11 +165,13 @@ static void put_scanners(msfl_page *page, const json_t *hospitals) {
 static void put_census(msfl_page *page, const json_t *census) {
     msfl_buffer *out = page->out;
     const json_t *classes = msfl_array_at(census, "classes");
-    msfl_put_text(out, "<p>Together, as told by one %s: %s images of %s patients",
+    msfl_put_text(out, "<p>Together, as told by one %s: %s images",
                   msfl_answer_at(census, "encrypted") == MSFL_YES ? "encrypted sum (nobody's own counts were opened)"
                                                                   : "sum that was NOT encrypted",
-                  msfl_whole(msfl_number_at(census, "images")).text,
-                  msfl_whole(msfl_number_at(census, "patients")).text);
+                  msfl_whole(msfl_number_at(census, "images")).text);
+    if (knows_patients(page)) {
+        msfl_put_text(out, " of %s patients", msfl_whole(msfl_number_at(census, "patients")).text);
+    }
     for (size_t k = 0; k < json_array_size(classes) && k < CLASS_COLOURS; k++) {
         char spare[32];
         msfl_put_text(out, "%s ", k == 0 ? ";" : ",");
@@ -207,7 +215,11 @@ static void put_facts(msfl_page *page, const json_t *data) {
                       : colours       ? ", RGB"
                                       : several);
     }
-    put_count(page, "Patients or groups", msfl_number_at(data, "groups"));
+    if (knows_patients(page)) {
+        put_count(page, "Patients or groups", msfl_number_at(data, "groups"));
+    } else {
+        put_fact(page, "Patients", "not known: every image stands alone");
+    }
     put_fact(page, "Known by", msfl_string_at(data, "group_key"));
     put_fact(page, "Labels from", msfl_string_at(data, "label_key"));
     put_fact(page, "Split", msfl_string_at(data, "split_rule"));
