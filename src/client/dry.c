@@ -44,6 +44,7 @@ static msfl_status train(client_dry *d) {
     msfl_observer observer = d->hub.observer;
     observer.cancel = from != NULL && from->cancel != NULL ? from->cancel : &never;
     const client_learner_options options = {.site = &d->hub.site,
+                                            .bounds = &d->hub.policy.bounds,
                                             .shape = d->shape,
                                             .job = d->id,
                                             .client = d->seat.party,

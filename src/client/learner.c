@@ -66,6 +66,22 @@ static void count(const client_learner *l, uint32_t counts[JOB_CLASSES_MAX]) {
         counts[l->data.label[msfl_dataset_label(l->data.dataset, images->at[i])]]++;
 }
 
+static msfl_status check_images(const client_learner *l) {
+    const msfl_indices *images = &l->data.holding.train;
+    const uint32_t n_groups = msfl_dataset_info_borrow(l->data.dataset)->n_groups;
+    uint8_t *seen = msfl_alloc(n_groups > 0 ? n_groups : 1, sizeof *seen);
+    if (seen == NULL) return MSFL_NO_MEMORY;
+    uint64_t n_patients = 0;
+    for (uint32_t i = 0; i < images->n; i++) {
+        const uint32_t group = msfl_dataset_group(l->data.dataset, images->at[i]);
+        n_patients += seen[group] == 0;
+        seen[group] = 1;
+    }
+    msfl_free(seen);
+    msfl_status status = client_bounds_steps(l->o.bounds, l->o.shape->spec, images->n);
+    return status == MSFL_OK ? client_bounds_update(l->o.bounds, l->o.shape->spec, images->n, n_patients) : status;
+}
+
 /* The update of a round depends on the seed, the hospital, and what it carries from the round before; not on time. */
 static msfl_status train(client_learner *l, const job_plan *plan, client_state *state, float *weights,
                          msfl_train_result *result) {
@@ -110,7 +126,9 @@ static msfl_status train(client_learner *l, const job_plan *plan, client_state *
 static msfl_status update(client_learner *l, const job_plan *plan, float *trained, client_result *out) {
     client_state state;
     msfl_train_result result;
-    msfl_status status = client_state_load(l->o.folder, l->o.shape, plan->round, &state);
+    msfl_status status = check_images(l);
+    if (status != MSFL_OK) return status;
+    status = client_state_load(l->o.folder, l->o.shape, plan->round, &state);
     if (status == MSFL_ERR_FORMAT || status == MSFL_ERR_MISMATCH) {
         msfl_observe_text(l->o.observer, MSFL_EVENT_WARNING, l->o.job, "%s: the optimiser begins afresh",
                           msfl_error_message());
@@ -177,8 +195,10 @@ static msfl_status figures(client_learner *l, const job_plan *plan, const float 
                          plan->kind == JOB_TEST ? "test" : "validation");
     }
     uint64_t counters[JOB_EVAL_COUNTERS];
-    msfl_status status = l->o.shape->n_structures > 0 ? judge_masks(l, weights, images, counters)
-                                                      : judge_images(l, weights, images, counters);
+    msfl_status status = client_bounds_figures(l->o.bounds, plan->kind == JOB_TEST ? "test" : "validation", images->n);
+    if (status != MSFL_OK) return status;
+    status = l->o.shape->n_structures > 0 ? judge_masks(l, weights, images, counters)
+                                          : judge_images(l, weights, images, counters);
     if (status == MSFL_OK) {
         out->n_samples = counters[JOB_EVAL_CLIENTS];
         memcpy(out->counters, counters + 1, (JOB_EVAL_COUNTERS - 1) * sizeof *counters);
@@ -217,8 +237,19 @@ static msfl_status conclude(const client_learner *l, const job_plan *plan, const
     if (out->delta == NULL) return MSFL_NO_MEMORY;
     out->n_values = sent->n_values;
     job_sent_difference(sent, trained, weights, out->delta);
-    out->counters[JOB_CLIPPED - 1] = job_count_clipped(sent->counts, sent->n_tensors, plan->clip, out->delta);
-    return client_norms_save(l->o.folder, l->o.shape, plan->round, trained);
+    const uint64_t n_clipped = job_count_clipped(sent->counts, sent->n_tensors, plan->clip, out->delta);
+    out->counters[JOB_CLIPPED - 1] = n_clipped;
+    msfl_status status = client_bounds_clipped(l->o.bounds, n_clipped, sent->n_values);
+    return status != MSFL_OK ? status : client_norms_save(l->o.folder, l->o.shape, plan->round, trained);
+}
+
+/* Of a command it is known afterwards what it took; whose images they are, it alone knows. */
+static msfl_status check_outcome(const client_learner *l, const job_plan *plan, const client_result *out) {
+    if (plan->kind == JOB_UPDATE) {
+        return client_bounds_update(l->o.bounds, l->o.shape->spec, out->n_samples, UINT64_MAX);
+    }
+    return client_bounds_figures(l->o.bounds, plan->kind == JOB_TEST ? "test" : "validation",
+                                 out->counters[JOB_EVAL_N - 1]);
 }
 
 msfl_status client_learner_run(client_learner *l, const job_plan *plan, const float *weights, client_result *out) {
@@ -232,6 +263,7 @@ msfl_status client_learner_run(client_learner *l, const job_plan *plan, const fl
     if (status == MSFL_OK && !is_update && client_norms_kept(l->o.shape)) write_own(l, plan, own);
     if (status == MSFL_OK && is_command) {
         status = client_command_run(&l->o, plan, own, out);
+        if (status == MSFL_OK) status = check_outcome(l, plan, out);
     } else if (status == MSFL_OK) {
         status = open_data(l);
         if (status == MSFL_OK) status = is_update ? update(l, plan, own, out) : figures(l, plan, own, out);

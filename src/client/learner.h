@@ -2,6 +2,7 @@
 #ifndef MSFL_CLIENT_LEARNER_H
 #define MSFL_CLIENT_LEARNER_H
 
+#include "client/bounds.h"
 #include "client/site.h"
 #include "job/figures.h"
 #include "job/plan.h"
@@ -10,7 +11,8 @@
 typedef struct client_learner client_learner; /**< one thread at a time */
 
 typedef struct client_learner_options {
-    const client_site *site; /**< borrowed, as all of these */
+    const client_site *site;     /**< borrowed, as all of these */
+    const client_bounds *bounds; /**< on what an update or figures are made of */
     const job_shape *shape;
     const char *job;               /**< id: the track of events, and in in/job.json */
     uint32_t client;               /**< number in the roster: seeds depend on it */
@@ -34,7 +36,8 @@ void client_result_clear(client_result *result);
 
 /**
  * Train or evaluate as `plan` says from `weights` (n_values). ERR_MISSING: no images for figures of this kind, this
- * hospital stays out. ERR_NUMERIC: training diverged; the optimiser begins afresh in the next round. ERR_CANCELLED.
+ * hospital stays out. ERR_POLICY: the hospital's bounds, before training where its images tell, else before anything is
+ * given back. ERR_NUMERIC: training diverged; the optimiser begins afresh in the next round. ERR_CANCELLED.
  * Clear `out` in any case.
  */
 msfl_status client_learner_run(client_learner *learner, const job_plan *plan, const float *weights,

@@ -147,6 +147,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
     status = msfl_site_new(&config, &p->site);
     if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p);
     const client_learner_options options = {.site = &hub->site,
+                                            .bounds = &hub->policy.bounds,
                                             .shape = p->run->shape,
                                             .job = p->run->id,
                                             .client = p->seat.party,

@@ -87,7 +87,7 @@ static msfl_status step(client_part_state *p) {
     const client_tally so_far = client_tally_read(hub->store, p->run->id);
     status = client_policy_plan(&hub->policy, p->run->shape, &p->plan, &so_far);
     if (status == MSFL_OK) status = client_data_accepts(&hub->site, &p->run->spec);
-    const bool refused = status != MSFL_OK;
+    bool refused = status != MSFL_OK;
     if (!refused) {
         client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 ": %s, NOT ENCRYPTED", p->plan.round,
                    job_kind_name(p->plan.kind));
@@ -95,9 +95,7 @@ static msfl_status step(client_part_state *p) {
         status = fetch_weights(p, &weights);
     }
     if (status == MSFL_OK) status = client_learner_run(p->learner, &p->plan, weights, &result);
-    if (status == MSFL_OK && p->plan.kind == JOB_UPDATE) {
-        status = client_policy_update(&hub->policy, &p->run->spec, result.n_samples);
-    }
+    refused = refused || status == MSFL_ERR_POLICY;
     if (status == MSFL_OK) {
         client_round_say(p, "uploading", "");
         status = send(p, &result);
@@ -107,6 +105,8 @@ static msfl_status step(client_part_state *p) {
     if (status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY) return status;
     p->skipped = p->plan.number; /* done, or not to be done */
     if (status != MSFL_OK) {
+        char told[CLIENT_TOLD_MAX];
+        client_policy_told(msfl_error_message(), told, sizeof told);
         const bool empty = status == MSFL_ERR_MISSING && p->plan.kind != JOB_UPDATE;
         client_say(p->run, MSFL_EVENT_WARNING, "round %" PRIu32 ": without us: %s", p->plan.round,
                    msfl_error_message());
@@ -114,7 +114,7 @@ static msfl_status step(client_part_state *p) {
                          refused ? "refused"
                          : empty ? "waiting"
                                  : "failed",
-                         refused ? msfl_error_message() : msfl_status_text(status));
+                         refused ? told : msfl_status_text(status));
     }
     return MSFL_OK;
 }
@@ -127,6 +127,7 @@ msfl_status client_plain(client_part_state *p) {
     if (status == MSFL_OK) status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
     if (status == MSFL_OK) status = client_data_permits(&hub->site, &p->run->spec);
     const client_learner_options options = {.site = &hub->site,
+                                            .bounds = &hub->policy.bounds,
                                             .shape = p->run->shape,
                                             .job = p->run->id,
                                             .client = p->seat.party,

@@ -22,10 +22,11 @@ client_policy client_policy_default(void) {
                            .sums_per_job = 500,
                            .sums_per_day = 500,
                            .values_max = 50000000,
-                           .images_min = 1,
-                           .brought_weights = true,
+                           .bounds = client_bounds_default(),
+                           .brought = CLIENT_BROUGHT_TENSORS,
                            .trainers = CLIENT_BUILTIN | CLIENT_COMMAND,
-                           .any_model = true};
+                           .builtin_models = true,
+                           .tensors = true};
 }
 
 void client_policy_clear(client_policy *p) {
@@ -36,31 +37,6 @@ void client_policy_clear(client_policy *p) {
 
 /* --- the file --- */
 
-typedef struct word {
-    const char *text;
-    uint32_t bit;
-} word;
-
-/* A list of words, each of which is a bit; replaces what `bits` was. */
-static msfl_status words(const char *name, const msfl_yaml *map, const char *key, const word *known, uint32_t *bits) {
-    const msfl_yaml *list = msfl_yaml_get(map, key);
-    if (list == NULL) return MSFL_OK;
-    if (list->kind != MSFL_YAML_SEQUENCE) return msfl_yaml_fail(name, list, "%s is a list", key);
-    *bits = 0;
-    for (const msfl_yaml *at = list->first; at != NULL; at = at->next) {
-        const word *w = known;
-        while (w->text != NULL && (at->kind != MSFL_YAML_SCALAR || strcmp(at->text, w->text) != 0))
-            w++;
-        if (w->text == NULL) {
-            return msfl_yaml_fail(name, at, "'%s' is not known for %s: %s, %s%s%s",
-                                  at->kind == MSFL_YAML_SCALAR ? at->text : "...", key, known[0].text, known[1].text,
-                                  known[2].text != NULL ? ", " : "", known[2].text != NULL ? known[2].text : "");
-        }
-        *bits |= w->bit;
-    }
-    return MSFL_OK;
-}
-
 static msfl_status number(const char *name, const msfl_yaml *map, const char *key, uint32_t min, uint32_t max,
                           uint32_t *out) {
     const msfl_yaml *node = msfl_yaml_get(map, key);
@@ -69,14 +45,21 @@ static msfl_status number(const char *name, const msfl_yaml *map, const char *ke
 
 static msfl_status read_models(const char *name, const msfl_yaml *list, client_policy *p) {
     if (list == NULL) return MSFL_OK;
-    if (list->kind == MSFL_YAML_SCALAR && strcmp(list->text, "any") == 0) return MSFL_OK;
-    p->any_model = false;
+    if (list->kind == MSFL_YAML_SCALAR && strcmp(list->text, "any") == 0) {
+        p->any_model = true;
+        return MSFL_OK;
+    }
+    p->builtin_models = p->tensors = false;
     if (list->kind != MSFL_YAML_SEQUENCE || list->n > CLIENT_MODELS_MAX) {
         return msfl_yaml_fail(name, list, "models is 'any', or a list of at most %d names and hashes",
                               CLIENT_MODELS_MAX);
     }
     for (const msfl_yaml *at = list->first; at != NULL; at = at->next) {
         if (at->kind != MSFL_YAML_SCALAR) return msfl_yaml_fail(name, at, "a model is a name or a hash");
+        const bool builtin = strcmp(at->text, "built-in") == 0, tensors = strcmp(at->text, "tensors") == 0;
+        p->builtin_models = p->builtin_models || builtin;
+        p->tensors = p->tensors || tensors;
+        if (builtin || tensors) continue;
         p->models[p->n_models] = msfl_strdup(at->text);
         if (p->models[p->n_models] == NULL) return MSFL_NO_MEMORY;
         p->n_models++;
@@ -84,15 +67,36 @@ static msfl_status read_models(const char *name, const msfl_yaml *list, client_p
     return MSFL_OK;
 }
 
+static msfl_status read_brought(const char *name, const msfl_yaml *node, client_policy *p) {
+    bool always;
+    if (node == NULL) return MSFL_OK;
+    if (node->kind == MSFL_YAML_SCALAR && strcmp(node->text, "tensors") == 0) {
+        p->brought = CLIENT_BROUGHT_TENSORS;
+        return MSFL_OK;
+    }
+    msfl_status status = msfl_yaml_bool(name, node, "brought_weights ('tensors', or)", &always);
+    if (status == MSFL_OK) p->brought = always ? CLIENT_BROUGHT_ALWAYS : CLIENT_BROUGHT_NEVER;
+    return status;
+}
+
 msfl_status client_policy_parse(const char *name, const char *text, size_t length, client_policy *out) {
-    static const char *const keys[] = {
-        "schemes",      "custody",      "delivery",        "min_cohort",      "security_bits",
-        "sums_per_job", "sums_per_day", "values_max",      "models",          "trainers",
-        "second_sums",  "images_min",   "samples_max_min", "brought_weights", NULL};
-    static const word schemes[] = {{"packed", 1}, {"plain", 2}, {NULL, 0}};
-    static const word custodies[] = {{"committee", 1}, {"authority", 2}, {"coordinator", 4}, {NULL, 0}};
-    static const word deliveries[] = {{"coordinator", 1}, {"clients", 2}, {NULL, 0}};
-    static const word trainers[] = {{"built-in", CLIENT_BUILTIN}, {"command", CLIENT_COMMAND}, {NULL, 0}};
+    static const char *const keys[] = {CLIENT_BOUNDS_KEYS "schemes",
+                                       "custody",
+                                       "delivery",
+                                       "min_cohort",
+                                       "security_bits",
+                                       "sums_per_job",
+                                       "sums_per_day",
+                                       "values_max",
+                                       "models",
+                                       "trainers",
+                                       "second_sums",
+                                       "brought_weights",
+                                       NULL};
+    static const char *const schemes[] = {"packed", "plain", NULL};
+    static const char *const custodies[] = {"committee", "authority", "coordinator", NULL};
+    static const char *const deliveries[] = {"coordinator", "clients", NULL};
+    static const char *const trainers[] = {"built-in", "command", NULL}; /* the bits of client_trainer_kind */
     uint32_t scheme = 1, custody = 3, delivery = 3, values = 0;
     *out = client_policy_default();
     msfl_yaml *root;
@@ -100,26 +104,22 @@ msfl_status client_policy_parse(const char *name, const char *text, size_t lengt
     if (status != MSFL_OK) return status;
     values = (uint32_t)out->values_max;
     status = msfl_yaml_only(name, root, keys);
-    if (status == MSFL_OK) status = words(name, root, "schemes", schemes, &scheme);
-    if (status == MSFL_OK) status = words(name, root, "custody", custodies, &custody);
-    if (status == MSFL_OK) status = words(name, root, "delivery", deliveries, &delivery);
-    if (status == MSFL_OK) status = words(name, root, "trainers", trainers, &out->trainers);
+    if (status == MSFL_OK) status = client_words_read(name, root, "schemes", schemes, &scheme);
+    if (status == MSFL_OK) status = client_words_read(name, root, "custody", custodies, &custody);
+    if (status == MSFL_OK) status = client_words_read(name, root, "delivery", deliveries, &delivery);
+    if (status == MSFL_OK) status = client_words_read(name, root, "trainers", trainers, &out->trainers);
     if (status == MSFL_OK) status = number(name, root, "min_cohort", 2, MSFL_CLIENTS_MAX, &out->min_cohort);
     if (status == MSFL_OK) status = number(name, root, "security_bits", 128, 256, &out->security_bits);
     if (status == MSFL_OK) status = number(name, root, "sums_per_job", 0, 1000000, &out->sums_per_job);
     if (status == MSFL_OK) status = number(name, root, "sums_per_day", 0, 1000000, &out->sums_per_day);
     if (status == MSFL_OK) status = number(name, root, "values_max", 1, UINT32_MAX, &values);
-    if (status == MSFL_OK) status = number(name, root, "images_min", 1, UINT32_MAX, &out->images_min);
-    if (status == MSFL_OK) status = number(name, root, "samples_max_min", 1, UINT32_MAX, &out->samples_max_min);
+    if (status == MSFL_OK) status = client_bounds_read(name, root, &out->bounds);
     if (status == MSFL_OK) status = read_models(name, msfl_yaml_get(root, "models"), out);
     const msfl_yaml *second = msfl_yaml_get(root, "second_sums");
     if (status == MSFL_OK && second != NULL) {
         status = msfl_yaml_bool(name, second, "second_sums", &out->second_sums);
     }
-    const msfl_yaml *brought = msfl_yaml_get(root, "brought_weights");
-    if (status == MSFL_OK && brought != NULL) {
-        status = msfl_yaml_bool(name, brought, "brought_weights", &out->brought_weights);
-    }
+    if (status == MSFL_OK) status = read_brought(name, msfl_yaml_get(root, "brought_weights"), out);
     out->packed = (scheme & 1) != 0;
     out->plain = (scheme & 2) != 0;
     out->committee = (custody & 1) != 0;
@@ -151,52 +151,74 @@ msfl_status client_policy_read(const char *folder, client_policy *out) {
     return status;
 }
 
+static void models_text(const client_policy *p, char *out, size_t bytes) {
+    if (p->any_model) {
+        (void)snprintf(out, bytes, " any");
+        return;
+    }
+    (void)snprintf(out, bytes, "%s%s, %" PRIu32 " named", p->builtin_models ? " built-in" : "",
+                   p->tensors ? " tensors" : "", p->n_models);
+}
+
 char *client_policy_text(const client_policy *p) {
-    char models[32] = "any";
-    if (!p->any_model) (void)snprintf(models, sizeof models, "%" PRIu32 " named", p->n_models);
-    return msfl_format(
+    static const char *const brought[] = {"; no weights that were brought",
+                                          "; weights that were brought for tensors alone", ""};
+    char models[64];
+    models_text(p, models, sizeof models);
+    char *bounds = client_bounds_text(&p->bounds);
+    if (bounds == NULL) return NULL;
+    char *text = msfl_format(
         "%s: schemes%s%s; custody%s%s%s; delivery%s%s; %" PRIu32 " hospitals or more; %" PRIu32
         " bits; at most %" PRIu32 " sums of a job and %" PRIu32 " a day; %" PRIu64
-        " values; models: %s; trainers%s%s%s; updates of %" PRIu32 " images or more%s",
+        " values; models:%s; trainers%s%s%s; %s%s",
         p->from_file ? "policy.yaml" : "no policy.yaml, so the strict defaults", p->packed ? " packed" : "",
         p->plain ? " plain (NOT encrypted)" : "", p->committee ? " committee" : "", p->authority ? " authority" : "",
         p->coordinator ? " coordinator (which could open single updates)" : "", p->to_coordinator ? " coordinator" : "",
         p->to_clients ? " clients" : "", p->min_cohort, p->security_bits, p->sums_per_job, p->sums_per_day,
         p->values_max, models, (p->trainers & CLIENT_BUILTIN) != 0 ? " built-in" : "",
         (p->trainers & CLIENT_COMMAND) != 0 ? " command" : "",
-        p->second_sums ? "; second sums on a model (which can open single updates)" : "", p->images_min,
-        p->brought_weights ? "" : "; no weights that were brought");
+        p->second_sums ? "; second sums on a model (which can open single updates)" : "", bounds, brought[p->brought]);
+    msfl_free(bounds);
+    return text;
+}
+
+void client_policy_told(const char *message, char *out, size_t out_bytes) {
+    static const char rule[] = "policy ";
+    const char *end = strncmp(message, rule, sizeof rule - 1) == 0 ? strchr(message, ':') : NULL;
+    const size_t length = end != NULL ? (size_t)(end - message) : strlen(message);
+    if (out_bytes == 0) return;
+    const size_t n = length < out_bytes ? length : out_bytes - 1;
+    memcpy(out, message, n);
+    out[n] = 0;
 }
 
 /* --- a job --- */
 
-#define REFUSE(rule, ...) msfl_fail(MSFL_ERR_POLICY, "policy " rule ": " __VA_ARGS__)
-
 msfl_status client_policy_duty(const client_policy *p, const job_spec *spec, const msfl_roster_info *roster) {
     const bool packed = strcmp(spec->scheme, "packed") == 0, plain = strcmp(spec->scheme, "plain") == 0;
     if (!(packed && p->packed) && !(plain && p->plain)) {
-        return REFUSE("schemes", "'%s' is not allowed%s", spec->scheme,
-                      plain ? ": the updates would leave this hospital unencrypted" : "");
+        return CLIENT_REFUSE("schemes", "'%s' is not allowed%s", spec->scheme,
+                             plain ? ": the updates would leave this hospital unencrypted" : "");
     }
     const bool held = (roster->custody == MSFL_CUSTODY_COMMITTEE && p->committee) ||
                       (roster->custody == MSFL_CUSTODY_AUTHORITY && p->authority) ||
                       (roster->custody == MSFL_CUSTODY_COORDINATOR && p->coordinator);
     if (packed && !held) {
-        return REFUSE("custody", "keys held by %s are not allowed (%s)", msfl_custody_name(roster->custody),
-                      msfl_custody_trust(roster->custody));
+        return CLIENT_REFUSE("custody", "keys held by %s are not allowed (%s)", msfl_custody_name(roster->custody),
+                             msfl_custody_trust(roster->custody));
     }
     if (!(spec->delivery == MSFL_DELIVERY_COORDINATOR && p->to_coordinator) &&
         !(spec->delivery == MSFL_DELIVERY_CLIENTS && p->to_clients)) {
-        return REFUSE("delivery", "sums that the %s opens are not allowed",
-                      spec->delivery == MSFL_DELIVERY_CLIENTS ? "hospitals" : "coordinator");
+        return CLIENT_REFUSE("delivery", "sums that the %s opens are not allowed",
+                             spec->delivery == MSFL_DELIVERY_CLIENTS ? "hospitals" : "coordinator");
     }
     if (spec->min_cohort < p->min_cohort) {
-        return REFUSE("min_cohort", "the job opens sums of %" PRIu32 " hospitals, %" PRIu32 " are wanted",
-                      spec->min_cohort, p->min_cohort);
+        return CLIENT_REFUSE("min_cohort", "the job opens sums of %" PRIu32 " hospitals, %" PRIu32 " are wanted",
+                             spec->min_cohort, p->min_cohort);
     }
     if (packed && spec->security_bits < p->security_bits) {
-        return REFUSE("security_bits", "the job has %" PRIu32 " bits, %" PRIu32 " are wanted", spec->security_bits,
-                      p->security_bits);
+        return CLIENT_REFUSE("security_bits", "the job has %" PRIu32 " bits, %" PRIu32 " are wanted",
+                             spec->security_bits, p->security_bits);
     }
     return MSFL_OK;
 }
@@ -220,40 +242,33 @@ static bool is_named(const char *name, const msfl_model *model, const char *hex)
 
 static msfl_status check_model(const client_policy *p, const job_shape *shape) {
     if (p->any_model) return MSFL_OK;
-    char hex[2 * MSFL_HASH_BYTES + 1] = "tensors";
-    if (shape->model != NULL) {
-        uint8_t hash[MSFL_HASH_BYTES];
-        msfl_model_hash(shape->model, hash);
-        msfl_hex(hash, sizeof hash, hex);
+    if (shape->model == NULL) {
+        return p->tensors ? MSFL_OK
+                          : CLIENT_REFUSE("models", "the job lists tensors, which are not among the networks allowed");
     }
-    for (uint32_t i = 0; i < p->n_models; i++) {
-        if (shape->model == NULL ? strcmp(p->models[i], hex) == 0 : is_named(p->models[i], shape->model, hex)) {
-            return MSFL_OK;
-        }
-    }
-    return REFUSE("models", "the network '%s' with hash %s is not among those allowed",
-                  shape->model == NULL ? "tensors" : msfl_model_info_borrow(shape->model)->name, hex);
+    char hex[2 * MSFL_HASH_BYTES + 1];
+    uint8_t hash[MSFL_HASH_BYTES];
+    const char *name = msfl_model_info_borrow(shape->model)->name;
+    msfl_model_hash(shape->model, hash);
+    msfl_hex(hash, sizeof hash, hex);
+    bool allowed = p->builtin_models && is_named(name, shape->model, hex);
+    for (uint32_t i = 0; !allowed && i < p->n_models; i++)
+        allowed = is_named(p->models[i], shape->model, hex);
+    if (allowed) return MSFL_OK;
+    return CLIENT_REFUSE("models",
+                         "the job's network '%s' with hash %s is not among those allowed (a hash under models allows "
+                         "it, once you have read what it does)",
+                         name, hex);
 }
 
-/* Steps of a few images, with weights made for it, leave these images in the update as they are. */
-msfl_status client_policy_update(const client_policy *p, const job_spec *spec, uint64_t n_samples) {
-    const uint64_t steps = spec->train.n_steps, seen = steps * spec->train.batch;
-    const uint64_t n = steps > 0 && seen < n_samples ? seen : n_samples;
-    if (n >= p->images_min) return MSFL_OK;
-    return REFUSE("images_min", "an update would be made of fewer than %" PRIu32 " images", p->images_min);
-}
-
-/* Of what the job says; what of it rests on this hospital's images is asked before each update. */
-static msfl_status check_training(const client_policy *p, const job_spec *spec) {
+static msfl_status check_brought(const client_policy *p, const job_shape *shape) {
     static const uint8_t none[MSFL_HASH_BYTES];
-    if (spec->samples_max < p->samples_max_min) {
-        return REFUSE("samples_max_min", "the job bounds a hospital's images by %" PRIu64 ", %" PRIu32 " are wanted",
-                      spec->samples_max, p->samples_max_min);
+    if (memcmp(shape->spec->initial, none, sizeof none) == 0 || p->brought == CLIENT_BROUGHT_ALWAYS ||
+        (p->brought == CLIENT_BROUGHT_TENSORS && shape->model == NULL)) {
+        return MSFL_OK;
     }
-    if (!p->brought_weights && memcmp(spec->initial, none, sizeof none) != 0) {
-        return REFUSE("brought_weights", "the job begins with weights that somebody brought");
-    }
-    return client_policy_update(p, spec, UINT64_MAX);
+    return CLIENT_REFUSE("brought_weights", "the job begins with weights that somebody brought, which is not allowed%s",
+                         shape->model == NULL ? "" : " with networks of this program's kind");
 }
 
 static uint64_t sums_of(const job_spec *spec) {
@@ -267,18 +282,19 @@ msfl_status client_policy_job(const client_policy *p, const job_shape *shape, co
     if (status == MSFL_OK) status = check_model(p, shape);
     if (status != MSFL_OK) return status;
     if (shape->n_values > p->values_max) {
-        return REFUSE("values_max", "the network has %" PRIu64 " values, %" PRIu64 " are allowed", shape->n_values,
-                      p->values_max);
+        return CLIENT_REFUSE("values_max", "the network has %" PRIu64 " values, %" PRIu64 " are allowed",
+                             shape->n_values, p->values_max);
     }
-    status = check_training(p, spec);
+    status = check_brought(p, shape);
+    if (status == MSFL_OK) status = client_bounds_job(&p->bounds, spec);
     if (status != MSFL_OK) return status;
     if (sums_of(spec) > p->sums_per_job) {
-        return REFUSE("sums_per_job", "the job takes %" PRIu64 " sums, %" PRIu32 " are allowed", sums_of(spec),
-                      p->sums_per_job);
+        return CLIENT_REFUSE("sums_per_job", "the job takes %" PRIu64 " sums, %" PRIu32 " are allowed", sums_of(spec),
+                             p->sums_per_job);
     }
     if ((p->trainers & (uint32_t)trainer) == 0) {
-        return REFUSE("trainers", "%s is not allowed",
-                      trainer == CLIENT_COMMAND ? "a command that trains" : "the built-in trainer");
+        return CLIENT_REFUSE("trainers", "%s is not allowed",
+                             trainer == CLIENT_COMMAND ? "a command that trains" : "the built-in trainer");
     }
     if (trainer == CLIENT_BUILTIN && shape->model == NULL) {
         return msfl_fail(MSFL_ERR_UNSUPPORTED,
@@ -326,6 +342,25 @@ static msfl_status check_announcement(const job_shape *shape, const msfl_roster_
     return MSFL_OK;
 }
 
+/* Bounds that are far below an update's values leave nothing but their signs, and each hospital's can be told from the
+ * weighted sum. Where they follow from sums, they are the coordinator's word, and the hospital counts what they cut. */
+static msfl_status check_clip(const job_shape *shape, const job_plan *plan) {
+    const job_clip_rule rule = job_shape_clip_rule(shape);
+    if (plan->clip == NULL) return LIES("an update without clipping bounds");
+    if (job_clip_follows(&rule)) return MSFL_OK;
+    float *said = msfl_alloc(rule.n_tensors, sizeof *said);
+    if (said == NULL) return MSFL_NO_MEMORY;
+    job_clip_init(&rule, said);
+    uint32_t i = 0;
+    while (i < rule.n_tensors && said[i] == plan->clip[i])
+        i++;
+    const float one = i < rule.n_tensors ? said[i] : 0;
+    msfl_free(said);
+    if (i == rule.n_tensors) return MSFL_OK;
+    return LIES("a clipping bound of %g for tensor %" PRIu32 " where %g follows from it", (double)plan->clip[i], i,
+                (double)one);
+}
+
 static msfl_status check_plan(const job_shape *shape, const job_plan *plan) {
     const job_spec *spec = shape->spec;
     if (plan->kind == JOB_EVALUATE && !spec->evaluate) return LIES("figures of validation images are asked for");
@@ -337,7 +372,7 @@ static msfl_status check_plan(const job_shape *shape, const job_plan *plan) {
         !(plan->learning_rate > 0 && plan->learning_rate <= spec->rule.learning_rate * (1 + 1e-9))) {
         return LIES("a learning rate of %g where %g is the highest", plan->learning_rate, spec->rule.learning_rate);
     }
-    return MSFL_OK;
+    return plan->kind == JOB_UPDATE ? check_clip(shape, plan) : MSFL_OK;
 }
 
 msfl_status client_policy_round(const client_policy *p, const job_shape *shape, const msfl_roster_info *roster,
@@ -351,10 +386,10 @@ msfl_status client_policy_plan(const client_policy *p, const job_shape *shape, c
     msfl_status status = check_plan(shape, plan);
     if (status != MSFL_OK) return status;
     if (tally->of_job >= p->sums_per_job) {
-        return REFUSE("sums_per_job", "%" PRIu32 " sums of this job are the most", p->sums_per_job);
+        return CLIENT_REFUSE("sums_per_job", "%" PRIu32 " sums of this job are the most", p->sums_per_job);
     }
     if (tally->of_day >= p->sums_per_day) {
-        return REFUSE("sums_per_day", "%" PRIu32 " sums a day are the most", p->sums_per_day);
+        return CLIENT_REFUSE("sums_per_day", "%" PRIu32 " sums a day are the most", p->sums_per_day);
     }
     return MSFL_OK;
 }

@@ -3,15 +3,24 @@
 #ifndef MSFL_CLIENT_POLICY_H
 #define MSFL_CLIENT_POLICY_H
 
+#include "client/bounds.h"
 #include "job/plan.h"
 #include "medsecurefl/roster.h"
 
 #define CLIENT_FILE_POLICY "policy.yaml"
 
-enum { CLIENT_MODELS_MAX = 64 };
+enum { CLIENT_MODELS_MAX = 64, CLIENT_TOLD_MAX = 200 };
 
 /** Who trains. */
 typedef enum client_trainer_kind { CLIENT_BUILTIN = 1, CLIENT_COMMAND = 2 } client_trainer_kind;
+
+/** Which jobs may begin with weights that somebody brought. */
+typedef enum client_brought {
+    CLIENT_BROUGHT_NEVER,
+    CLIENT_BROUGHT_TENSORS, /**< those of `tensors`, which have no others: the hospital's own trainer knows the network
+                             */
+    CLIENT_BROUGHT_ALWAYS
+} client_brought;
 
 typedef struct client_policy {
     bool packed, plain;                     /**< schemes */
@@ -21,17 +30,19 @@ typedef struct client_policy {
     uint32_t sums_per_job, sums_per_day; /**< encrypted sums that this hospital takes part in: training and figures */
     uint64_t values_max;                 /**< of a network */
     uint32_t trainers;                   /**< bits of client_trainer_kind */
-    uint32_t images_min;                 /**< images that an update is made of */
-    uint32_t samples_max_min;            /**< the least `samples_max` of a job: above what this hospital has */
-    bool brought_weights;                /**< jobs may begin with weights that somebody brought */
-    bool second_sums;                    /**< releases sums of two jobs on one model: see client_released_check */
+    client_bounds bounds;                /**< on what updates are made of */
+    client_brought brought;
+    bool second_sums; /**< releases sums of two jobs on one model: see client_released_check */
     bool any_model;
-    char *models[CLIENT_MODELS_MAX]; /**< n_models names, or hashes of descriptions in hexadecimal */
+    char
+        *models[CLIENT_MODELS_MAX]; /**< n_models names, or hashes of descriptions in hexadecimal, besides these two: */
     uint32_t n_models;
-    bool from_file; /**< false: the defaults, since there is no file */
+    bool builtin_models, tensors; /**< all networks that come with the program; jobs that list tensors */
+    bool from_file;               /**< false: the defaults, since there is no file */
 } client_policy;
 
-/** Strict: packed; committee or authority; 3 hospitals or more; 128 bits. */
+/** Strict: packed; committee or authority; 3 hospitals or more; 128 bits; networks that come with the program, with the
+ *  weights that they begin with; client_bounds_default. */
 client_policy client_policy_default(void);
 /** Clear `out` in any case. Fields that are not there keep their defaults. */
 msfl_status client_policy_parse(const char *name, const char *text, size_t length, client_policy *out) MSFL_NODISCARD;
@@ -48,8 +59,9 @@ msfl_status client_policy_duty(const client_policy *policy, const job_spec *spec
 msfl_status client_policy_job(const client_policy *policy, const job_shape *shape, const msfl_roster_info *roster,
                               client_trainer_kind trainer) MSFL_NODISCARD;
 
-/** Whether an update of `n_samples` images, of which a round takes some or all, is made of enough. ERR_POLICY. */
-msfl_status client_policy_update(const client_policy *policy, const job_spec *spec, uint64_t n_samples) MSFL_NODISCARD;
+/** What the coordinator is told of a refusal: of a hospital's rule its key alone ("policy images_min"), since bounds
+ * and counts are the hospital's own; all of any other message. As many bytes as fit, ended with 0. */
+void client_policy_told(const char *message, char *out, size_t out_bytes);
 
 /** Sums that this hospital took part in. */
 typedef struct client_tally {

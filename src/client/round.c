@@ -125,11 +125,14 @@ static msfl_status check_start(client_part_state *p, const msfl_announcement *a)
     return msfl_fail(MSFL_ERR_MISMATCH, "not what the job's description says: other weights to begin with");
 }
 
-/* Stays out of this round and listens on. `public`: the message is the hospital's rule and may be told. */
+/* Stays out of this round and listens on. `public`: the message is of rules and may be told, as far as
+ * client_policy_told says. */
 static void skip(client_part_state *p, uint64_t number, const char *state, msfl_status status, bool is_public) {
+    char told[CLIENT_TOLD_MAX];
     p->skipped = number;
     client_say(p->run, MSFL_EVENT_WARNING, "round %" PRIu64 ": without us: %s", number, msfl_error_message());
-    client_round_say(p, state, is_public ? msfl_error_message() : msfl_status_text(status));
+    client_policy_told(msfl_error_message(), told, sizeof told);
+    client_round_say(p, state, is_public ? told : msfl_status_text(status));
 }
 
 static bool is_passing(msfl_status status) {
@@ -173,10 +176,11 @@ msfl_status client_round_take(client_part_state *p) {
     client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 " of %" PRIu32 ": %s (number %" PRIu64 ")", p->plan.round,
                p->run->spec.rule.n_rounds, job_kind_name(p->plan.kind), number);
     if (!is_trained(p, &a)) status = learn(p, &a);
-    if (status == MSFL_OK && p->plan.kind == JOB_UPDATE) {
-        status = client_policy_update(&p->run->hub->policy, &p->run->spec, p->result.n_samples);
-    }
     if (is_passing(status)) goto failed;
+    if (status == MSFL_ERR_POLICY) {
+        skip(p, number, "refused", status, true);
+        goto done;
+    }
     if (status != MSFL_OK) {
         /* Without images of this kind nothing has failed. */
         skip(p, number, status == MSFL_ERR_MISSING && p->plan.kind != JOB_UPDATE ? "waiting" : "failed", status, false);

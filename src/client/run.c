@@ -94,10 +94,12 @@ static void *duty_thread(void *ctx) {
 
 static void tell_end(client_run *run) {
     const bool refused = run->status == MSFL_ERR_POLICY;
+    char told[CLIENT_TOLD_MAX];
+    client_policy_told(msfl_error_message(), told, sizeof told);
     client_say(run, MSFL_EVENT_WARNING, "%s: %s", refused ? "refused" : "failed", msfl_error_message());
     /* Other messages may name files of this hospital. */
     client_reporter_say(run->hub->reporter, run->id, 0, refused ? "refused" : "failed", 0,
-                        refused ? msfl_error_message() : msfl_status_text(run->status));
+                        refused ? told : msfl_status_text(run->status));
 }
 
 static void *run_thread(void *ctx) {

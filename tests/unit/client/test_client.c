@@ -13,7 +13,7 @@ const char *__tsan_default_suppressions(void) {
 static const char job[] =
     "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\nclasses: [normal, opacity]\n"
     "input: {height: 32, width: 32, channels: 1}\n"
-    "rounds: 2\nvalidation_fraction: 0.2\nsamples_max: 64\nbatch: 16\nseed: 5\nlearning_rate: 0.05\n";
+    "rounds: 2\nvalidation_fraction: 0.2\nsamples_max: 64\nbatch: 8\nseed: 5\nlearning_rate: 0.05\n";
 
 static void one_round(fake *f, uint32_t round) {
     uint64_t counters[JOB_EVAL_COUNTERS];
@@ -86,10 +86,10 @@ static void test_rounds(void **state) {
 /* --- a coordinator that lies --- */
 
 /* One hospital alone hears it: nothing that it made may come back. */
-static void lied_to(void (*lie)(fake *f), const char *policy, const char *words, bool told) {
+static void heard(const char *text, void (*lie)(fake *f), const char *policy, const char *words, bool told) {
     fake f;
     fake_site site;
-    fake_new(&f, job);
+    fake_new(&f, text);
     fake_data(&f, 0);
     if (policy != NULL) fake_write(&f, 0, "policy.yaml", policy);
     lie(&f);
@@ -104,6 +104,12 @@ static void lied_to(void (*lie)(fake *f), const char *policy, const char *words,
     assert_int_equal(f.bytes_up, 0);
     assert_null(strstr(site.log, "acknowledged"));
     if (told) assert_non_null(strstr(f.reports, "\"refused\""));
+    if (told && strncmp(words, "policy ", 7) == 0) { /* the rule, and neither value nor bound */
+        char code[64];
+        snprintf(code, sizeof code, "\"text\":\"%s\"", words);
+        if (strstr(f.reports, code) == NULL) print_error("%s\n", f.reports);
+        assert_non_null(strstr(f.reports, code));
+    }
     /* whatever is told, no path of this hospital is in it */
     assert_null(strstr(f.reports, f.folder));
     fake_free(&f);
@@ -133,16 +139,46 @@ static void lie_cohort(fake *f) {
 
 static void test_lies(void **state) {
     (void)state;
-    lied_to(lie_text, NULL, "not the one whose hash was announced", false);
-    lied_to(lie_model, NULL, "not those that were announced", false);
-    lied_to(lie_start, NULL, "other weights to begin with", true);
-    lied_to(lie_rate, NULL, "a learning rate of", true);
-    lied_to(lie_clip, NULL, "not those that were announced", true);
-    lied_to(lie_cohort, NULL, "would open the sum of 2 updates", false); /* the machine's own rule */
-    lied_to(lie_cohort, "min_cohort: 2", "a minimum of 2 hospitals where 3 were described", true);
-    lied_to(lie_nothing, "min_cohort: 4", "policy min_cohort", true);
-    lied_to(lie_nothing, "models: [medsecurefl-2022]", "policy models", true);
-    lied_to(lie_nothing, "sums_per_day: 0", "policy sums_per_day", true);
+    heard(job, lie_text, NULL, "not the one whose hash was announced", false);
+    heard(job, lie_model, NULL, "not those that were announced", false);
+    heard(job, lie_start, NULL, "other weights to begin with", true);
+    heard(job, lie_rate, NULL, "a learning rate of", true);
+    heard(job, lie_clip, NULL, "a clipping bound of", true);
+    heard(job, lie_cohort, NULL, "would open the sum of 2 updates", false); /* the machine's own rule */
+    heard(job, lie_cohort, "min_cohort: 2", "a minimum of 2 hospitals where 3 were described", true);
+    heard(job, lie_nothing, "min_cohort: 4", "policy min_cohort", true);
+    heard(job, lie_nothing, "models: [medsecurefl-2022]", "policy models", true);
+    heard(job, lie_nothing, "sums_per_day: 0", "policy sums_per_day", true);
+}
+
+/* --- a job that asks for too little to hide in --- */
+
+/* What its author would choose to read single images, or one hospital's update, out of a sum. Each is refused by the
+ * defaults, without a policy.yaml, and nothing is sent. */
+static void test_greedy(void **state) {
+#define GREEDY                                                                                                         \
+    "format: medsecurefl-job\nversion: 1\nname: t\nclasses: [normal, opacity]\ninput: {height: 16, width: 16, "        \
+    "channels: 1}\nrounds: 40\nvalidation_fraction: 0.2\nsamples_max: 64\nseed: 5\n"
+#define SMALL GREEDY "model: cnn-small\n"
+    static const struct {
+        const char *job, *words;
+    } cases[] = {
+        {SMALL "optimizer: sgd\nlocal_steps: 1\nbatch: 1\n", "policy images_min"},
+        {SMALL "optimizer: sgd\nmomentum: 0\nlearning_rate: 1\nweight_decay: 0.9\nbatch: 1\n", "policy images_min"},
+        {SMALL "local_steps: 1\n", "policy steps_min"},
+        {SMALL "batch: 1024\n", "policy steps_min"}, /* known once the images are there */
+        {SMALL "optimizer: sgd\nlocal_steps: 1\nbatch: 8\n", "policy draws_max"},
+        {SMALL "optimizer: sgd\nclip: 0.0000001\nbatch: 8\n", "policy clipped_max"},
+        {SMALL "optimizer: sgd\nlearning_rate: 100\nbatch: 1\n", "policy sgd_rate_max"},
+        {SMALL "bits: 2\nbatch: 4\n", "policy bits_min"},
+        {GREEDY "optimizer: sgd\nbatch: 8\nmodel: \"name: linear\\ninput: {height: 16, width: 16, channels: 1}\\n"
+                "classes: 2\\nlayers:\\n  - flatten: {}\\n  - dense: {units: classes}\\n\"\n",
+         "policy models"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        heard(cases[i].job, lie_nothing, NULL, cases[i].words, true);
+    heard(job, lie_nothing, "patients_min: 1000", "policy patients_min", true);
 }
 
 /* --- bad lines --- */
@@ -231,7 +267,7 @@ static void test_lock(void **state) {
 static void test_twice(void **state) {
     static const char once[] = "format: medsecurefl-job\nversion: 1\nname: t\nmodel: cnn-small\n"
                                "classes: [normal, opacity]\ninput: {height: 16, width: 16, channels: 1}\nrounds: 1\n"
-                               "validation_fraction: 0.2\nsamples_max: 64\nlearning_rate: 0.05\n";
+                               "validation_fraction: 0.2\nsamples_max: 64\nlearning_rate: 0.05\nbatch: 8\n";
     static const struct {
         const char *more;
         bool allowed, opens;
@@ -261,19 +297,21 @@ static void test_twice(void **state) {
         fake_end(&f);
         for (int i = 0; i < FAKE_SITES; i++)
             fake_join(&sites[i]);
-        assert_int_equal(strstr(f.reports, "policy second_sums: ") == NULL, cases[k].opens);
+        assert_int_equal(strstr(f.reports, "\"policy second_sums\"") == NULL, cases[k].opens);
     }
     fake_free(&f);
 }
 
-/* A round that was opened, asked for again under bounds that differ by a little: the same update, so a cohort with one
- * hospital less would open it. */
+/* A round that was opened, asked for again under bounds that differ by a little (with 16 bits they follow from sums,
+ * and are the coordinator's word): the same update, so a cohort with one hospital less would open it. */
 static void test_other_bounds(void **state) {
     fake f;
     fake_site sites[FAKE_SITES];
     uint64_t counters[JOB_UPDATE_COUNTERS];
+    char text[sizeof job + 16];
     (void)state;
-    fake_new(&f, job);
+    snprintf(text, sizeof text, "%sbits: 16\n", job);
+    fake_new(&f, text);
     float *mean = msfl_alloc(f.shape->n_values, sizeof *mean);
     for (int i = 0; i < FAKE_SITES; i++) {
         fake_data(&f, i);
@@ -337,9 +375,9 @@ static void test_remembered(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds),       cmocka_unit_test(test_lies),
-                                       cmocka_unit_test(test_cut),          cmocka_unit_test(test_again),
-                                       cmocka_unit_test(test_lock),         cmocka_unit_test(test_twice),
-                                       cmocka_unit_test(test_other_bounds), cmocka_unit_test(test_remembered)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rounds), cmocka_unit_test(test_lies),         cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_cut),    cmocka_unit_test(test_again),        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_twice),  cmocka_unit_test(test_other_bounds), cmocka_unit_test(test_remembered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,39 +94,201 @@ static void test_jobs(void **state) {
     judged("sums_per_job: 8", HEAD MODEL "rounds: 8\nevaluate: false\ntest: false\n", committee, CLIENT_BUILTIN,
            MSFL_OK, "");
     /* updates of so few images that the images stand in them */
-    judged("images_min: 9", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee, CLIENT_BUILTIN, MSFL_ERR_POLICY,
-           "images_min");
-    judged("images_min: 8", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
-    judged("{}", HEAD MODEL "local_steps: 1\nbatch: 1\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
+    judged("images_min: 9\noptimizers: [adam]\nsteps_min: 1", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee,
+           CLIENT_BUILTIN, MSFL_ERR_POLICY, "images_min");
+    judged("images_min: 8\nsteps_min: 2", HEAD MODEL "local_steps: 2\nbatch: 4\n", committee, CLIENT_BUILTIN, MSFL_OK,
+           "");
+    judged("{}", HEAD MODEL "local_steps: 1\nbatch: 1\n", committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "images_min");
+    judged("images_min: 1\nsteps_min: 1", HEAD MODEL "local_steps: 1\nbatch: 1\n", committee, CLIENT_BUILTIN, MSFL_OK,
+           "");
     judged("images_min: 1000", HEAD MODEL "batch: 1\n", committee, CLIENT_BUILTIN, MSFL_OK, "");
     /* bounds that are there to find out how many images a hospital has */
     judged("samples_max_min: 65", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "samples_max_min");
     judged("samples_max_min: 64", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_OK, "");
-    judged("brought_weights: false", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_OK, "");
-    judged("brought_weights: false",
-           HEAD MODEL "initial: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", committee,
-           CLIENT_BUILTIN, MSFL_ERR_POLICY, "brought_weights");
     judged("trainers: [command]", HEAD MODEL, committee, CLIENT_BUILTIN, MSFL_ERR_POLICY, "trainers");
     judged("trainers: [built-in]", HEAD MODEL, committee, CLIENT_COMMAND, MSFL_ERR_POLICY, "trainers");
     judged("{}", HEAD "tensors: [{name: w, shape: [3]}]\n", committee, CLIENT_BUILTIN, MSFL_ERR_UNSUPPORTED, "");
     judged("{}", HEAD "tensors: [{name: w, shape: [3]}]\n", committee, CLIENT_COMMAND, MSFL_OK, "");
 }
 
-/* What rests on a hospital's images, and is known when an update is there. */
-static void test_updates(void **state) {
+#define INITIAL "initial: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+#define TENSORS "tensors: [{name: w, shape: [3]}]\n"
+
+/* Weights that somebody brought can be made to let one image through, in any network. */
+static void test_brought(void **state) {
+    static const struct {
+        const char *policy, *job;
+        bool command, allowed;
+    } cases[] = {
+        {"{}", HEAD MODEL, false, true},
+        {"{}", HEAD MODEL INITIAL, false, false},
+        {"{}", HEAD MODEL INITIAL, true, false},
+        {"{}", HEAD TENSORS INITIAL, true,
+         true}, /* there are no others, and the hospital's command knows the network */
+        {"brought_weights: tensors", HEAD MODEL INITIAL, false, false},
+        {"brought_weights: tensors", HEAD TENSORS INITIAL, true, true},
+        {"brought_weights: true", HEAD MODEL INITIAL, false, true},
+        {"brought_weights: false", HEAD MODEL, false, true},
+        {"brought_weights: false", HEAD MODEL INITIAL, false, false},
+        {"brought_weights: false", HEAD TENSORS INITIAL, true, false},
+    };
     (void)state;
-    client_policy p = policy_of("images_min: 20");
-    scene s = scene_of(HEAD MODEL "batch: 4\n");
-    ok(client_policy_update(&p, &s.spec, 20));
-    assert_int_equal(client_policy_update(&p, &s.spec, 19), MSFL_ERR_POLICY);
-    s.spec.train.n_steps = 5;
-    ok(client_policy_update(&p, &s.spec, 20));
-    ok(client_policy_update(&p, &s.spec, 1000));
-    assert_int_equal(client_policy_update(&p, &s.spec, 19), MSFL_ERR_POLICY);
-    s.spec.train.n_steps = 4;
-    assert_int_equal(client_policy_update(&p, &s.spec, 1000), MSFL_ERR_POLICY);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        judged(cases[i].policy, cases[i].job, MSFL_CUSTODY_COMMITTEE,
+               cases[i].command ? CLIENT_COMMAND : CLIENT_BUILTIN, cases[i].allowed ? MSFL_OK : MSFL_ERR_POLICY,
+               "brought_weights");
+    }
+}
+
+/* The file that says what is allowed by default: no job of the defaults is refused by it. */
+static void test_default_jobs(void **state) {
+    static const char *const jobs[] = {
+        HEAD MODEL,
+        HEAD MODEL "optimizer: sgd\nlearning_rate: 0.1\nmomentum: 0.9\nlocal_steps: 8\nlogit_adjustment: 1\n"
+                   "aggregate: fedadam\nschedule: linear\nproximal: 0.1\nfocal: 2\n",
+        HEAD "model: unet2d\nclasses: [a, b]\ninput: {height: 16, width: 16, channels: 1}\nbatch: 8\nlocal_epochs: 2\n",
+        HEAD "model: resnet18\nclasses: [a, b]\ninput: {height: 32, width: 32, channels: 1}\nbits: 16\nclip: 0.5\n",
+        HEAD MODEL "norms: local\ndelivery: clients\nweight_decay: 0.0001\nbalance: true\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        client_policy p = client_policy_default();
+        scene s = scene_of(jobs[i]);
+        ok(job_shape_new(&s.spec, &s.shape));
+        ok(client_policy_job(&p, s.shape, &s.roster, CLIENT_BUILTIN));
+        clear(&s);
+        client_policy_clear(&p);
+    }
+}
+
+/* Each bound of the description, one step beyond it and at it; by default, and by a policy that says otherwise. */
+static void test_bounds(void **state) {
+    static const struct {
+        const char *more, *rule, *permit;
+    } cases[] = {
+        {"local_steps: 1\nbatch: 7\noptimizer: sgd\n", "images_min", "images_min: 7"},
+        {"local_steps: 2\nbatch: 32\n", "steps_min", "steps_min: 2"},
+        {"learning_rate: 0.051\n", "adam_rate_max", "adam_rate_max: 0.051"},
+        {"optimizer: sgd\nlearning_rate: 0.11\n", "sgd_rate_max", "sgd_rate_max: 1.1"},
+        {"optimizer: sgd\nlearning_rate: 0.0001\nmomentum: 0.99995\n", "sgd_rate_max", "sgd_rate_max: 2.1"},
+        {"optimizer: sgd\nlearning_rate: 1\nmomentum: 0\n" /* at the bound */
+         "weight_decay: 0.99\nbatch: 7\n",
+         "images_min", "images_min: 7"}, /* what the last batch leaves of the others is nothing */
+        {"optimizer: sgd\nlearning_rate: 1\nmomentum: 0\nproximal: 1\nbatch: 4\nlocal_epochs: 100\n", "images_min",
+         "images_min: 4"},
+        {"momentum: 0\nproximal: 0.1\nbatch: 4\n", "images_min", "images_min: 4"},
+        {"proximal: 1.1\n", "proximal_max", "proximal_max: 1.1"},
+        {"focal: 5.5\n", "focal_max", "focal_max: 5.5"},
+        {"logit_adjustment: 1.5\n", "logit_adjustment_max", "logit_adjustment_max: 1.5"},
+        {"bits: 7\n", "bits_min", "bits_min: 7"},
+    };
+    static const struct {
+        const char *policy, *more, *rule;
+    } words[] = {{"optimizers: [sgd]", "", "optimizers"},
+                 {"optimizers: [adam]", "optimizer: sgd\n", "optimizers"},
+                 {"aggregates: [fedadam]", "", "aggregates"},
+                 {"aggregates: [fedavg]", "aggregate: fedadam\n", "aggregates"},
+                 {"aggregates: []", "", "aggregates"}};
+    char job[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(job, sizeof job, HEAD MODEL "%s", cases[i].more);
+        judged("{}", job, MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_ERR_POLICY, cases[i].rule);
+        judged(cases[i].permit, job, MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_OK, cases[i].rule);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        snprintf(job, sizeof job, HEAD MODEL "%s", words[i].more);
+        judged(words[i].policy, job, MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_ERR_POLICY, words[i].rule);
+        judged("{}", job, MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_OK, words[i].rule);
+    }
+}
+
+/* A refusal says key, value and bound here, and the key alone to the coordinator. */
+static void test_told(void **state) {
+    client_policy p = policy_of("images_min: 1234");
+    scene s = scene_of(HEAD MODEL "local_steps: 5\nbatch: 4\n");
+    char told[CLIENT_TOLD_MAX];
+    (void)state;
+    ok(job_shape_new(&s.spec, &s.shape));
+    assert_int_equal(client_policy_job(&p, s.shape, &s.roster, CLIENT_BUILTIN), MSFL_ERR_POLICY);
+    assert_non_null(strstr(msfl_error_message(), "policy images_min: "));
+    assert_non_null(strstr(msfl_error_message(), " 20 images"));
+    assert_non_null(strstr(msfl_error_message(), "1234"));
+    client_policy_told(msfl_error_message(), told, sizeof told);
+    assert_string_equal(told, "policy images_min");
+    client_policy_told("the job asks for recipe 01: import by it", told, sizeof told);
+    assert_string_equal(told, "the job asks for recipe 01: import by it");
+    client_policy_told("policy of nobody", told, 7);
+    assert_string_equal(told, "policy");
+    client_policy_told("", told, sizeof told);
+    assert_string_equal(told, "");
     clear(&s);
     client_policy_clear(&p);
+}
+
+static void refused(msfl_status status, const char *rule) {
+    char words[64];
+    assert_int_equal(status, MSFL_ERR_POLICY);
+    snprintf(words, sizeof words, "policy %s: ", rule);
+    if (strstr(msfl_error_message(), words) == NULL) print_error("%s\n", msfl_error_message());
+    assert_non_null(strstr(msfl_error_message(), words));
+}
+
+/* What rests on a hospital's images. */
+static void test_updates(void **state) {
+    (void)state;
+    client_bounds b = client_bounds_default();
+    b.images_min = 20;
+    scene s = scene_of(HEAD MODEL "batch: 4\noptimizer: sgd\n");
+    ok(client_bounds_update(&b, &s.spec, 20, 3));
+    refused(client_bounds_update(&b, &s.spec, 19, 3), "images_min");
+    refused(client_bounds_update(&b, &s.spec, 20, 2), "patients_min");
+    s.spec.train.n_steps = 5;
+    s.spec.rule.n_rounds = 1000;
+    ok(client_bounds_update(&b, &s.spec, 20, 3)); /* all of them, every time */
+    refused(client_bounds_update(&b, &s.spec, 999, 9), "draws_max");
+    ok(client_bounds_update(&b, &s.spec, 1000, 9));
+    b.draws_max = 2;
+    ok(client_bounds_update(&b, &s.spec, 500, 9));
+    refused(client_bounds_update(&b, &s.spec, 499, 9), "draws_max");
+    refused(client_bounds_update(&b, &s.spec, 19, 9), "images_min");
+    s.spec.train.n_steps = 4;
+    refused(client_bounds_update(&b, &s.spec, 1000, 9), "images_min");
+    clear(&s);
+    /* Adam, by steps: 9 images are three batches of 4 */
+    s = scene_of(HEAD MODEL "batch: 4\n");
+    b = client_bounds_default();
+    ok(client_bounds_steps(&b, &s.spec, 9));
+    refused(client_bounds_steps(&b, &s.spec, 8), "steps_min");
+    s.spec.train.n_epochs = 2;
+    ok(client_bounds_steps(&b, &s.spec, 8));
+    s.spec.train.n_epochs = 1000;
+    ok(client_bounds_steps(&b, &s.spec, UINT64_MAX));
+    assert_int_equal(client_bounds_images(&s.spec, UINT64_MAX), UINT64_MAX);
+    ok(client_bounds_update(&b, &s.spec, UINT64_MAX, 3));
+    clear(&s);
+    /* what is remembered: of 64 batches of 4 the last ten or so, at a pull of a tenth a step */
+    s = scene_of(HEAD MODEL "batch: 4\noptimizer: sgd\nmomentum: 0\nlearning_rate: 1\nweight_decay: 0.1\n");
+    assert_in_range(client_bounds_images(&s.spec, 256), 39, 40);
+    s.spec.train.momentum = 0.5f;
+    assert_in_range(client_bounds_images(&s.spec, 256), 19, 20);
+    s.spec.train.proximal = 0.9f;
+    assert_int_equal(client_bounds_images(&s.spec, 256), 4);
+    s.spec.train.optimizer = MSFL_ADAM;
+    assert_in_range(client_bounds_images(&s.spec, 256), 7, 8);
+    s.spec.train.proximal = 0;
+    assert_in_range(client_bounds_images(&s.spec, 256), 39, 40);
+    assert_int_equal(client_bounds_images(&s.spec, 3), 3);
+    clear(&s);
+    /* figures, and values beyond their bounds */
+    b.figures_min = 5;
+    ok(client_bounds_figures(&b, "test", 5));
+    refused(client_bounds_figures(&b, "test", 4), "figures_min");
+    assert_non_null(strstr(msfl_error_message(), "4 test images"));
+    ok(client_bounds_clipped(&b, 10, 1000));
+    refused(client_bounds_clipped(&b, 11, 1000), "clipped_max");
+    b.clipped_max = 0;
+    ok(client_bounds_clipped(&b, 0, 1000));
+    refused(client_bounds_clipped(&b, 1, UINT64_MAX), "clipped_max");
 }
 
 static void test_models(void **state) {
@@ -148,12 +310,19 @@ static void test_models(void **state) {
            MSFL_OK, "");
     judged("models: [cnn-small]", HEAD "tensors: [{name: w, shape: [3]}]\n", MSFL_CUSTODY_COMMITTEE, CLIENT_COMMAND,
            MSFL_ERR_POLICY, "models");
-    /* another network that calls itself so */
-    judged("models: [cnn-small]",
-           HEAD
-           "classes: [a, b]\nmodel: \"name: cnn-small\\ninput: {height: 16, width: 16, channels: 1}\\nclasses: 2\\n"
-           "layers:\\n  - flatten: {}\\n  - dense: {units: classes}\\n\"\n",
-           MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_ERR_POLICY, "models");
+    judged("models: [built-in]", HEAD TENSORS, MSFL_CUSTODY_COMMITTEE, CLIENT_COMMAND, MSFL_ERR_POLICY, "models");
+    judged("models: [built-in, tensors]", HEAD TENSORS, MSFL_CUSTODY_COMMITTEE, CLIENT_COMMAND, MSFL_OK, "");
+    judged("models: [built-in]", HEAD MODEL, MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_OK, "");
+    /* another network that calls itself so, and one of a name of its own: a first layer that hands images through */
+#define LINEAR(name)                                                                                                   \
+    HEAD "classes: [a, b]\nmodel: \"name: " name "\\ninput: {height: 16, width: 16, channels: 1}\\nclasses: 2\\n"      \
+         "layers:\\n  - flatten: {}\\n  - dense: {units: classes}\\n\"\n"
+    static const char *const strict[] = {"models: [cnn-small]", "models: [built-in]", "{}"};
+    for (int i = 0; i < 3; i++) {
+        judged(strict[i], LINEAR("cnn-small"), MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_ERR_POLICY, "models");
+        judged(strict[i], LINEAR("linear"), MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_ERR_POLICY, "models");
+    }
+    judged("models: any", LINEAR("linear"), MSFL_CUSTODY_COMMITTEE, CLIENT_BUILTIN, MSFL_OK, "");
 }
 
 /* --- rounds --- */
@@ -162,6 +331,7 @@ typedef struct round {
     scene s;
     client_policy policy;
     msfl_announcement a;
+    float clip[MSFL_MODEL_TENSORS_MAX];
     job_plan plan;
     client_tally tally;
 } round;
@@ -173,6 +343,8 @@ static round round_of(const char *policy) {
 
 static void fill(round *r) {
     ok(job_shape_new(&r->s.spec, &r->s.shape));
+    const job_clip_rule rule = job_shape_clip_rule(r->s.shape);
+    job_clip_init(&rule, r->clip);
     r->plan = (job_plan){.number = 7, .round = 3, .kind = JOB_UPDATE, .model = 2, .learning_rate = 0.5};
     r->a = (msfl_announcement){.delivery = MSFL_DELIVERY_COORDINATOR};
     r->a.info.number = 7;
@@ -183,7 +355,11 @@ static void fill(round *r) {
 }
 
 static msfl_status judge(const round *r) {
-    return client_policy_round(&r->policy, r->s.shape, &r->s.roster, &r->a, &r->plan, &r->tally);
+    job_plan plan = r->plan;
+    float clip[MSFL_MODEL_TENSORS_MAX];
+    memcpy(clip, r->clip, sizeof clip);
+    plan.clip = plan.kind == JOB_UPDATE ? clip : NULL;
+    return client_policy_round(&r->policy, r->s.shape, &r->s.roster, &r->a, &plan, &r->tally);
 }
 
 static void test_rounds(void **state) {
@@ -212,6 +388,8 @@ static void test_rounds(void **state) {
     LIE(r.plan.learning_rate = 0.6);
     LIE(r.plan.learning_rate = 0);
     LIE(r.plan.round = 5);
+    LIE(r.clip[0] = 1e-6f); /* nothing but signs would be left */
+    LIE(r.clip[3] = 8.5f);
     LIE(r.plan.kind = JOB_EVALUATE); /* with an update's vector */
     r = good;
     r.plan.kind = JOB_EVALUATE;
@@ -255,6 +433,15 @@ static void test_texts(void **state) {
                                       "images_min: 0",
                                       "samples_max_min: none",
                                       "brought_weights: perhaps",
+                                      "brought_weights: [tensors]",
+                                      "sgd_rate_max: -1",
+                                      "clipped_max: 1.5",
+                                      "optimizers: adam",
+                                      "optimizers: [lion]",
+                                      "aggregates: [median]",
+                                      "bits_min: 33",
+                                      "draws_max: some",
+                                      "steps_min: 0",
                                       "sums_per_day: many",
                                       "models: some",
                                       "models: [[a]]",
@@ -279,6 +466,7 @@ static void test_texts(void **state) {
     text = client_policy_text(&p);
     assert_non_null(strstr(text, "plain (NOT encrypted)"));
     assert_non_null(strstr(text, "2 named"));
+    assert_non_null(strstr(text, "updates of 8 images of 3 patients or more"));
     msfl_free(text);
     client_policy_clear(&p);
     assert_int_equal(client_policy_read("/no/such/folder", &p), MSFL_OK); /* no file: the defaults */
@@ -335,8 +523,10 @@ static void test_site(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jobs),   cmocka_unit_test(test_updates),
-                                       cmocka_unit_test(test_models), cmocka_unit_test(test_rounds),
-                                       cmocka_unit_test(test_texts),  cmocka_unit_test(test_site)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_jobs),         cmocka_unit_test(test_brought),
+                                       cmocka_unit_test(test_default_jobs), cmocka_unit_test(test_bounds),
+                                       cmocka_unit_test(test_told),         cmocka_unit_test(test_updates),
+                                       cmocka_unit_test(test_models),       cmocka_unit_test(test_rounds),
+                                       cmocka_unit_test(test_texts),        cmocka_unit_test(test_site)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ typedef struct bench {
     volatile int cancel;
     msfl_observer observer;
     char log[4096];
+    client_bounds bounds;
     client_learner_options options;
     client_learner *learner;
     float *weights;
@@ -72,8 +73,15 @@ static void up(bench *b, const char *job, const char *interpreter, const char *s
     b->observer = (msfl_observer){.observe = observe, .ctx = b, .cancel = &b->cancel};
     static char folder[128];
     snprintf(folder, sizeof folder, "%s/job", b->folder);
-    b->options = (client_learner_options){
-        .site = &b->site, .shape = b->shape, .job = "t-1", .client = 1, .folder = folder, .observer = &b->observer};
+    b->bounds = client_bounds_default();
+    b->bounds.images_min = 3;
+    b->options = (client_learner_options){.site = &b->site,
+                                          .bounds = &b->bounds,
+                                          .shape = b->shape,
+                                          .job = "t-1",
+                                          .client = 1,
+                                          .folder = folder,
+                                          .observer = &b->observer};
     ok(client_learner_new(&b->options, &b->learner));
     b->weights = msfl_alloc(b->shape->n_values, sizeof *b->weights);
     for (uint64_t i = 0; i < b->shape->n_values; i++)
@@ -122,6 +130,22 @@ static void fails(const char *script, const char *more, msfl_status expected, co
 #define RESULT                                                                                                         \
     "echo '{\"n_samples\": 20, \"metrics\": {\"loss\": 0.5, \"correct\": 15, \"seen\": 20}}' > out/result.json\n"
 #define COPY "cp in/weights.npz out/weights.npz\n"
+
+/* What a command says that it took is held against the hospital's bounds before anything is given back. */
+static void test_bounds(void **state) {
+    bench b;
+    client_result result;
+    (void)state;
+    up(&b, tensors_job, "/bin/sh", COPY RESULT, "");
+    b.bounds.images_min = 20;
+    ok(run(&b, &result));
+    client_result_clear(&result);
+    b.bounds.images_min = 21;
+    assert_int_equal(run(&b, &result), MSFL_ERR_POLICY);
+    assert_non_null(strstr(msfl_error_message(), "policy images_min: an update of the job tells of 20 images, 21"));
+    assert_null(result.delta);
+    down(&b);
+}
 
 static void test_good(void **state) {
     bench b;
@@ -383,10 +407,10 @@ static void test_outcome(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good),    cmocka_unit_test(test_h5),
-                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_failures),
-                                       cmocka_unit_test(test_time),    cmocka_unit_test(test_arrays),
-                                       cmocka_unit_test(test_fences),  cmocka_unit_test(test_outcome)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bounds),  cmocka_unit_test(test_good),     cmocka_unit_test(test_h5),
+        cmocka_unit_test(test_figures), cmocka_unit_test(test_failures), cmocka_unit_test(test_time),
+        cmocka_unit_test(test_arrays),  cmocka_unit_test(test_fences),   cmocka_unit_test(test_outcome)};
     (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
