@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "dataset/store.h"
 
 #include <stdarg.h>
