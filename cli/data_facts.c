@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/sodium.h"
+#include "base/tagged.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,18 +40,6 @@ char *cli_format_text(uint64_t key, char text[64]) {
     return text;
 }
 
-/* A key and a class, for counting. */
-typedef struct tagged {
-    uint64_t key;
-    uint32_t label;
-} tagged;
-
-static int by_key(const void *a, const void *b) {
-    const tagged *x = a, *y = b;
-    if (x->key != y->key) return x->key < y->key ? -1 : 1;
-    return x->label < y->label ? -1 : x->label > y->label;
-}
-
 static int most_common_first(const void *a, const void *b) {
     const cli_kind_facts *x = a, *y = b;
     if (x->images != y->images) return x->images > y->images ? -1 : 1;
@@ -60,19 +49,19 @@ static int most_common_first(const void *a, const void *b) {
 static msfl_status count_by(const msfl_dataset *set, uint64_t (*key_of)(const msfl_origin *), cli_kind_facts **out,
                             uint32_t *n_out) {
     uint32_t n = msfl_dataset_info_borrow(set)->n_images, kinds = 0;
-    tagged *sorted = msfl_alloc(n, sizeof *sorted);
+    msfl_tagged *sorted = msfl_alloc(n, sizeof *sorted);
     if (sorted == NULL) return MSFL_ERR_MEMORY;
     for (uint32_t i = 0; i < n; i++) {
         msfl_origin o = msfl_dataset_origin(set, i);
-        sorted[i] = (tagged){key_of(&o), msfl_dataset_label(set, i)};
+        sorted[i] = (msfl_tagged){key_of(&o), msfl_dataset_label(set, i)};
     }
-    qsort(sorted, n, sizeof *sorted, by_key);
-    for (uint32_t i = 0; i < n; i++)
-        kinds += i == 0 || sorted[i].key != sorted[i - 1].key;
+    msfl_tagged_sort(sorted, n);
+    for (size_t i = 0; i < n; i = msfl_tagged_run(sorted, n, i))
+        kinds++;
     *out = msfl_alloc(kinds, sizeof **out);
-    for (uint32_t i = 0; i < n && *out != NULL; i++) {
-        if (i == 0 || sorted[i].key != sorted[i - 1].key) (*out)[(*n_out)++].key = sorted[i].key;
-        (*out)[*n_out - 1].images++;
+    for (size_t i = 0, end; i < n && *out != NULL; i = end) {
+        end = msfl_tagged_run(sorted, n, i);
+        (*out)[(*n_out)++] = (cli_kind_facts){sorted[i].key, (uint32_t)(end - i)};
     }
     msfl_free(sorted);
     if (*out == NULL) return MSFL_ERR_MEMORY;
@@ -126,18 +115,19 @@ static msfl_status count_patients(const msfl_dataset *set, cli_data_facts *f) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(set);
     uint32_t *visits = msfl_alloc(info->n_groups, sizeof *visits);
     uint8_t *parts = msfl_alloc(info->n_groups, 1);
-    tagged *seen = msfl_alloc(info->n_images, sizeof *seen); /* patient and class */
+    msfl_tagged *seen = msfl_alloc(info->n_images, sizeof *seen); /* patient and class */
     msfl_status status = visits == NULL || parts == NULL || seen == NULL ? MSFL_ERR_MEMORY : MSFL_OK;
     if (status == MSFL_OK) {
         for (uint32_t i = 0; i < info->n_images; i++) {
             uint32_t group = msfl_dataset_group(set, i);
             visits[group]++;
             parts[group] |= (uint8_t)(1u << msfl_dataset_origin(set, i).part);
-            seen[i] = (tagged){group, msfl_dataset_label(set, i)};
+            seen[i] = (msfl_tagged){group, msfl_dataset_label(set, i)};
         }
-        qsort(seen, info->n_images, sizeof *seen, by_key);
+        msfl_tagged_sort(seen, info->n_images);
         for (uint32_t i = 0; i < info->n_images; i++)
-            f->classes[seen[i].label].patients += i == 0 || by_key(&seen[i], &seen[i - 1]) != 0;
+            f->classes[seen[i].tag].patients +=
+                i == 0 || seen[i].key != seen[i - 1].key || seen[i].tag != seen[i - 1].tag;
         for (uint32_t g = 0; g < info->n_groups; g++)
             f->n_on_both_sides += (parts[g] & (parts[g] - 1)) != 0;
         qsort(visits, info->n_groups, sizeof *visits, by_number);

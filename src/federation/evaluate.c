@@ -1,10 +1,10 @@
 /* A model file on data, without a federation. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "federation/imported.h"
 #include "federation/job.h"
 #include "federation/normalise.h"
 #include "federation/scoring.h"
-#include "medsecurefl/import.h"
 
 #include <string.h>
 
@@ -118,18 +118,7 @@ static msfl_status import_data(const msfl_evaluate_options *o, const char **path
     if (o->set == NULL) {
         return msfl_fail(MSFL_ERR_USAGE, "with --recipe, say where the imported set is to be: --set DIR");
     }
-    const msfl_import_options i = {.data = o->data,
-                                   .recipe = o->recipe,
-                                   .out = o->set,
-                                   .labels = o->labels,
-                                   .label = o->label,
-                                   .patient = o->patient,
-                                   .masks = o->masks,
-                                   .key = o->data_key,
-                                   .refuse_bad = o->refuse_bad,
-                                   .seed = o->seed,
-                                   .n_threads = o->n_threads,
-                                   .observer = o->observer};
+    const msfl_import_options i = FED_IMPORT_OPTIONS(o, o->set, o->observer);
     *path = o->set;
     return msfl_import(&i, NULL);
 }

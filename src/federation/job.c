@@ -6,7 +6,7 @@
 #include "base/sodium.h"
 #include "dataset/deal.h"
 #include "federation/config.h"
-#include "medsecurefl/import.h"
+#include "federation/imported.h"
 #include "text/json.h"
 
 #include <math.h>
@@ -269,18 +269,7 @@ static msfl_status import_data(fed_job *job) {
         n--;
     job->imported = msfl_format("%.*s.set", (int)n, o->out);
     if (job->imported == NULL) return MSFL_ERR_MEMORY;
-    const msfl_import_options i = {.data = o->data,
-                                   .recipe = o->recipe,
-                                   .out = job->imported,
-                                   .labels = o->labels,
-                                   .label = o->label,
-                                   .patient = o->patient,
-                                   .masks = o->masks,
-                                   .key = o->data_key,
-                                   .refuse_bad = o->refuse_bad,
-                                   .seed = o->seed,
-                                   .n_threads = o->n_threads,
-                                   .observer = &job->observer};
+    const msfl_import_options i = FED_IMPORT_OPTIONS(o, job->imported, &job->observer);
     char *text = NULL;
     json_t *manifest = NULL;
     msfl_status status = msfl_import(&i, &text);

@@ -169,12 +169,15 @@ class Bench(CliTest):
     @unittest.skipIf(SANITIZED, "sanitizers have memory of their own")
     def test_bench(self):
         """bench/import.py gives its figures, and more files take no more memory but for their rows in tables."""
-        r = subprocess.run([sys.executable, "-B", os.path.join(SOURCE, "bench", "import.py"), "--few", "60", "--files", "400", "--json"],
+        r = subprocess.run([sys.executable, "-B", os.path.join(SOURCE, "bench", "import.py"), "--files", "60,400", "--layout",
+                            "deep", "--others", "--json"],
                            capture_output=True, text=True)
         self.assertEqual(r.returncode, 0, r.stderr)
         figures = json.loads(r.stdout)
         self.assertEqual([row["files"] for row in figures["runs"]], [60, 400])
-        self.assertLess(figures["bytes_per_further_file"], 12000)
+        growth = figures["growth"][0]["bytes_per_further_file"]
+        self.assertLess(growth["first"], 6000)  # a few files more or less at a time are in this; of 20,000 it is below 100
+        self.assertIn("simulate files", growth)
         for row in figures["runs"]:
             self.assertEqual((row["first"]["from_cache"], row["second"]["unchanged"], row["elsewhere"]["from_cache"]), (0, True, row["files"]))
             self.assertGreater(row["first"]["processor_s"], row["second"]["processor_s"])
