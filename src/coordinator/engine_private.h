@@ -117,6 +117,9 @@ msfl_status coord_change_end(coord_change *change, msfl_status status, bool list
 /** Whether it means that this party will not upload in this round of the course. Believing it costs nobody else
  *  anything: the others need not wait for it. */
 bool coord_stays_out(const coord_report *report, uint32_t round);
+/** With the lock: whether all hospitals, which are the first parties, have refused the job or failed for good, and why.
+ */
+bool coord_nobody_is_left(const coord_entry *j, uint32_t n_hospitals, char why[COORD_WHY_MAX + 1]);
 /** A round begins: only what holds for the whole job still counts. With the lock. */
 void coord_reports_clear(coord_entry *j);
 /** After a restart: who has said for the round that is open that it stays out. */

@@ -302,6 +302,15 @@ static bool all_answered(const coord_view *v) {
     return v->phase == MSFL_PHASE_RELEASING && v->k > 0;
 }
 
+/** Every hospital has said that nothing will come of the job: its deadline would change nothing. */
+static bool nobody_is_left(coord_engine *e, const coord_entry *j, const coord_view *v, char why[COORD_WHY_MAX + 1]) {
+    if (j->job->stage != JOB_UPDATE || v->n_in > 0) return false;
+    pthread_mutex_lock(&e->lock);
+    const bool nobody = coord_nobody_is_left(j, v->n_clients, why);
+    pthread_mutex_unlock(&e->lock);
+    return nobody;
+}
+
 static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint32_t *wait_ms) {
     static const char spoiled[] = "no set of the members' answers opens the sum: a hospital shared its key wrongly, or "
                                   "too many members cheat";
@@ -333,7 +342,12 @@ static msfl_status attend(coord_engine *e, coord_entry *j, uint64_t now_ms, uint
         if (status == MSFL_OK) status = end_job(e, j, COORD_FAILED, spoiled, now_ms);
     } else if (v.phase == MSFL_PHASE_COLLECTING) {
         const bool spoken = all_have_spoken(e, j, &v);
-        if (enough(j->job, &v, now_ms) || (spoken && v.n_in >= v.min_cohort)) {
+        char nobody[COORD_WHY_MAX + 1];
+        if (nobody_is_left(e, j, &v, nobody)) {
+            *wait_ms = 0;
+            status = give_up(e, j, true, 1, nobody, now_ms);
+            if (status == MSFL_OK) status = end_job(e, j, COORD_FAILED, nobody, now_ms);
+        } else if (enough(j->job, &v, now_ms) || (spoken && v.n_in >= v.min_cohort)) {
             *wait_ms = 0;
             status = coord_driver_close(j->driver, now_ms);
             coord_notice(e, j);

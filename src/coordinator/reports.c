@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static void key_of(const coord_entry *j, char key[JOB_ID_MAX + 16]) {
     (void)snprintf(key, JOB_ID_MAX + 16, "job/%s/out", j->job->id);
@@ -16,6 +17,34 @@ bool coord_stays_out(const coord_report *r, uint32_t round) {
     if (r->at_ms == 0 || (r->round != 0 && r->round != round)) return false;
     return strcmp(r->state, "refused") == 0 || strcmp(r->state, "failed") == 0 ||
            (strcmp(r->state, "waiting") == 0 && r->text[0] != 0);
+}
+
+/* Whether a party has said that nothing will come of the job here. A hospital that counts its sums of a day may take
+ * part tomorrow; what failed in one round may work in the next. */
+static bool is_out_for_good(const coord_report *r) {
+    if (r->at_ms == 0) return false;
+    if (strcmp(r->state, "refused") == 0) return strcmp(r->text, "policy sums_per_day") != 0;
+    return strcmp(r->state, "failed") == 0 && r->round == 0;
+}
+
+bool coord_nobody_is_left(const coord_entry *j, uint32_t n_hospitals, char why[COORD_WHY_MAX + 1]) {
+    bool all = n_hospitals > 0 && n_hospitals <= j->n_reports, refused = true;
+    for (uint32_t i = 0; all && i < n_hospitals; i++) {
+        all = is_out_for_good(&j->reports[i]);
+        refused = refused && strcmp(j->reports[i].state, "refused") == 0;
+    }
+    if (!all) return false;
+    int used = snprintf(why, COORD_WHY_MAX + 1, "%s", refused ? "every hospital refuses it" : "no hospital takes part");
+    /* Each reason once, in the order of the roster. */
+    for (uint32_t i = 0; i < n_hospitals; i++) {
+        const char *text = j->reports[i].text[0] != 0 ? j->reports[i].text : j->reports[i].state;
+        uint32_t k = 0;
+        while (k < i && strcmp(j->reports[k].text, j->reports[i].text) != 0)
+            k++;
+        if (k < i || used + 2 + strlen(text) > COORD_WHY_MAX) continue;
+        used += snprintf(why + used, (size_t)(COORD_WHY_MAX + 1 - used), "%s%s", i == 0 ? ": " : "; ", text);
+    }
+    return true;
 }
 
 void coord_reports_clear(coord_entry *j) {

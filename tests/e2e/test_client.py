@@ -29,6 +29,7 @@ name: chest
 model: cnn-small
 input: {height: 32, width: 32, channels: 1}
 classes: [normal, opacity]
+batch: 4
 samples_max: 64
 seed: 3
 validation_fraction: 0.15
@@ -177,7 +178,7 @@ def test_same_as_simulate():
         f.wait_done(identity, 180, disturb)
         model = arrays(f.fetch(identity))
         run("simulate", "--data", "phantom", "--phantom-images", "120", "--clients", "3", "--rounds", "3", "--partition",
-            "dirichlet:2", "--seed", "3", "--size", "32", "--validation-fraction", "0.15", "--compare", "none", "--out",
+            "dirichlet:2", "--seed", "3", "--batch", "4", "--size", "32", "--validation-fraction", "0.15", "--compare", "none", "--out",
             f.path("sim"), "--quiet")
         simulated = arrays(f.path("sim", "agg_model.h5"))
         assert model.keys() == simulated.keys()
@@ -253,6 +254,36 @@ def test_policy():
         os.remove(f.path("kits/site-0/policy.yaml"))
         os.remove(f.path("kits/site-0/site.yaml"))
         assert "site.yaml" in run("client", "--kit", f.kit("site-0"), status=14).stderr
+
+
+def test_greedy_jobs():
+    """Jobs whose author would read single images or hospitals out of their sums: with no policy.yaml each is refused by every
+    hospital, in one line that names key, value and bound; nothing is sent, the coordinator hears the key alone, and the job
+    ends at once."""
+    greedy = {
+        "images_min": "optimizer: sgd\nlocal_steps: 1\nbatch: 1\n",
+        "steps_min": "batch: 1024\n",
+        "sgd_rate_max": "optimizer: sgd\nlearning_rate: 50\n",
+        "clipped_max": "optimizer: sgd\nclip: 0.0000001\n",
+    }
+    value = {"images_min": "tells of 1 images (by local_steps, batch, weight_decay and proximal), 8 are the least", "steps_min": "takes 1 steps of Adam, 3 are the least",
+             "sgd_rate_max": "is 500 in the job, 1 is the most", "clipped_max": "0.01 is the most"}
+    with Federation() as f:
+        for name in f.names:
+            f.client(name)
+        for key, more in greedy.items():
+            text = JOB if "batch" not in more else JOB.replace("batch: 4\n", "")
+            identity = f.submit(text.replace("chest", key.replace("_", "-")) + "rounds: 1\ndeadline_s: 3600\n" + more)
+            f.wait_for(lambda: f.job(identity)["state"] not in ("queued", "running"))
+            job = f.job(identity)
+            assert (job["state"], job["why"]) == ("failed", f"every hospital refuses it: policy {key}"), (job["state"], job["why"])
+            for name in f.names:
+                line = next(x for x in f.log(name).splitlines() if identity in x and f"policy {key}: " in x)
+                assert value[key] in line, line
+        for name in f.names:
+            assert "bytes sent" not in f.log(name)
+        assert not os.path.exists(f.path("hub", "spool")) or not [p for p in glob.glob(f.path("hub", "spool", "*", "*")) if
+                                                                   os.path.getsize(p) > 4096]
 
 
 def test_authority():

@@ -275,6 +275,7 @@ class TestAway(Delivery):
                                                     more=MORE + "attempts: 20\n"))
         job = self.ok("job", "submit", path, "--kit", self.path("kits", "ada"), "--initial", initial).stdout.strip()
         for name in self.hospitals:
+            self.write(("kits", name, "policy.yaml"), "brought_weights: true\n")
             self.start_hospital(name)
         before = self.wait(job, lambda j: j["round"] >= 2 and j["phase"] != "idle")
         self.ok("provision", "revoke", "--name", self.hospitals[3], "--ca", self.path("kits", "ca"), "--reason", "moved")

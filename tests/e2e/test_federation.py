@@ -32,6 +32,7 @@ model: cnn-small
 input: {{height: {side}, width: {side}, channels: 1}}
 classes: [{classes}]
 rounds: {rounds}
+batch: 4
 samples_max: 32
 deadline_s: {deadline}
 seed: 5
@@ -154,7 +155,7 @@ class Federation(CliTest):
     def simulate(self, rounds=2, *more):
         out = self.path("simulated")
         self.ok("simulate", "--data", "phantom", "--phantom-images", IMAGES, "--size", SIDE, "--clients",
-                len(self.hospitals), "--rounds", rounds, "--seed", 5, "--compare", "none", "--bootstrap", 1, "--quiet",
+                len(self.hospitals), "--rounds", rounds, "--batch", 4, "--seed", 5, "--compare", "none", "--bootstrap", 1, "--quiet",
                 "--out", out, *more)
         return out
 
@@ -275,8 +276,13 @@ class TestThree(Federation):
         job = self.submit(rounds=1, more="augmentation: \"default,flip-horizontal\"\n")
         for name in self.hospitals:
             self.start_hospital(name)
-        found = self.wait(job, lambda j: all(h["state"] == "refused" for h in j["hospitals"]))
-        self.assertTrue(all("laterality: irrelevant" in h["text"] for h in found["hospitals"]), found["hospitals"])
+        found = self.wait(job)  # nobody is left whom its deadline could bring
+        self.assertEqual(found["state"], "failed", self.logs())
+        self.assertIn("every hospital refuses it: ", found["why"])
+        self.assertIn("mirrors pictures", found["why"])
+        self.assertEqual(found["why"].count("mirrors pictures"), 1)
+        self.assertIn("laterality: irrelevant", self.log(self.hospitals[0]))
+        job = self.submit(rounds=1, more="augmentation: \"default,flip-horizontal\"\n")
         for i, name in enumerate(self.hospitals):
             self.stop(name)
             with open(self.path("kits", name, "site.yaml"), "a+", encoding="utf-8") as f:
@@ -331,7 +337,7 @@ class TestFour(Federation):
     def test_a_hospital_that_is_late(self):
         """Three of four are enough; the fourth comes later and takes part from the next round on."""
         self.start_hub()
-        job = self.submit(rounds=2, deadline=20, more="target_cohort: 3\n")
+        job = self.submit(rounds=2, deadline=20, more="target_cohort: 3\nvalidation_fraction: 0.3\n")
         for name in self.hospitals[:3]:
             self.start_hospital(name)
         self.wait(job, lambda j: j["round"] >= 2)
