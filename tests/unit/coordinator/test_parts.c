@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "coordinator/bundle.h"
+#include "coordinator/engine_private.h"
 #include "coordinator/frames.h"
 #include "coordinator/job.h"
 #include "coordinator/plain.h"
@@ -368,6 +369,47 @@ static void test_plain(void **state) {
     store_close(s);
 }
 
+static void say(coord_report *r, uint32_t round, const char *state, const char *words) {
+    *r = (coord_report){.round = round, .at_ms = 1};
+    snprintf(r->state, sizeof r->state, "%s", state);
+    snprintf(r->text, sizeof r->text, "%s", words);
+}
+
+/* Whether a job ends because nobody takes part: all must have said so, and none may come back by itself. */
+static void test_nobody_is_left(void **state) {
+    coord_report r[4] = {0};
+    coord_entry j = {.reports = r, .n_reports = 4}; /* three hospitals and a key holder */
+    char why[COORD_WHY_MAX + 1];
+    (void)state;
+    assert_false(coord_nobody_is_left(&j, 3, why));
+    say(&r[0], 0, "refused", "policy images_min");
+    say(&r[1], 2, "refused", "policy steps_min");
+    assert_false(coord_nobody_is_left(&j, 3, why));
+    say(&r[2], 2, "refused", "policy images_min");
+    assert_true(coord_nobody_is_left(&j, 3, why));
+    assert_string_equal(why, "every hospital refuses it: policy images_min; policy steps_min");
+    say(&r[2], 2, "refused", "policy sums_per_day"); /* tomorrow is another day */
+    assert_false(coord_nobody_is_left(&j, 3, why));
+    say(&r[2], 2, "failed", "input/output error"); /* of one round */
+    assert_false(coord_nobody_is_left(&j, 3, why));
+    say(&r[2], 0, "failed", "not supported"); /* its client has ended its part */
+    assert_true(coord_nobody_is_left(&j, 3, why));
+    assert_string_equal(why, "no hospital takes part: policy images_min; policy steps_min; not supported");
+    say(&r[2], 0, "waiting", "");
+    assert_false(coord_nobody_is_left(&j, 3, why));
+    assert_false(coord_nobody_is_left(&j, 0, why));
+    assert_false(coord_nobody_is_left(&j, 5, why));
+    /* texts as long as they may be: none is cut in two */
+    for (int i = 0; i < 3; i++) {
+        char words[201];
+        memset(words, 'a' + i, 200);
+        words[i == 1 ? 50 : 200] = 0;
+        say(&r[i], 0, "refused", words);
+    }
+    assert_true(coord_nobody_is_left(&j, 3, why));
+    assert_in_range(strlen(why), 20, COORD_WHY_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_spool, make_root, remove_root),
@@ -376,6 +418,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_state, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_weights, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_memory, make_root, remove_root),
+        cmocka_unit_test(test_nobody_is_left),
         cmocka_unit_test_setup_teardown(test_plain, make_root, remove_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
