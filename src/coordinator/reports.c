@@ -34,15 +34,17 @@ bool coord_nobody_is_left(const coord_entry *j, uint32_t n_hospitals, char why[C
         refused = refused && strcmp(j->reports[i].state, "refused") == 0;
     }
     if (!all) return false;
-    int used = snprintf(why, COORD_WHY_MAX + 1, "%s", refused ? "every hospital refuses it" : "no hospital takes part");
-    /* Each reason once, in the order of the roster. */
+    size_t used = (size_t)snprintf(why, COORD_WHY_MAX + 1, "%s",
+                                   refused ? "every hospital refuses it" : "no hospital takes part");
+    /* Each reason once, in the order of the roster; the first is cut where it is too long, later ones are left out. */
     for (uint32_t i = 0; i < n_hospitals; i++) {
         const char *text = j->reports[i].text[0] != 0 ? j->reports[i].text : j->reports[i].state;
         uint32_t k = 0;
         while (k < i && strcmp(j->reports[k].text, j->reports[i].text) != 0)
             k++;
-        if (k < i || used + 2 + strlen(text) > COORD_WHY_MAX) continue;
-        used += snprintf(why + used, (size_t)(COORD_WHY_MAX + 1 - used), "%s%s", i == 0 ? ": " : "; ", text);
+        if (k < i || (i > 0 && used + 2 + strlen(text) > COORD_WHY_MAX)) continue;
+        (void)snprintf(why + used, COORD_WHY_MAX + 1 - used, "%s%s", i == 0 ? ": " : "; ", text);
+        used = strlen(why);
     }
     return true;
 }

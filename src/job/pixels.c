@@ -8,10 +8,6 @@
 
 msfl_status job_pixels_check(const char *name, const job_spec *spec, const msfl_model_info *network) {
     const msfl_train_options *t = &spec->train;
-    if (network != NULL && network->is_volume) {
-        return msfl_fail(MSFL_ERR_UNSUPPORTED,
-                         "%s: the network takes volumes; jobs are about pictures, slices of volumes too", name);
-    }
     if (network == NULL || !network->is_pixelwise) {
         /* Exact: it is the default or it was written down. */
         if (t->dice == msfl_train_options_default().dice) return MSFL_OK;

@@ -249,12 +249,12 @@ static msfl_status read_tensors(const reader *r, job_spec *spec) {
 
 /* The network, with all shapes resolved: from then on its description is its canonical text. */
 static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trusted, job_spec *spec) {
-    static const char *const keys[] = {"height", "width", "channels", NULL};
-    uint32_t size[3] = {0, 0, 0};
+    static const char *const keys[] = {"height", "width", "channels", "depth", NULL};
+    uint32_t size[4] = {0, 0, 0, 0};
     const msfl_yaml *input = msfl_yaml_get(root, "input");
     if (input != NULL) {
         msfl_status status = msfl_yaml_only(r->name, input, keys);
-        for (int i = 0; i < 3 && status == MSFL_OK; i++) {
+        for (int i = 0; i < 4 && status == MSFL_OK; i++) {
             const msfl_yaml *n = msfl_yaml_get(input, keys[i]);
             if (n != NULL) status = msfl_yaml_u32(r->name, n, keys[i], 1, 4096, &size[i]);
         }
@@ -266,12 +266,15 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
     const char *text = r->at->text;
     msfl_model *model = NULL;
     msfl_status status;
+    if (strchr(text, '\n') != NULL && size[3] != 0) {
+        return msfl_yaml_fail(r->name, input, "depth stands in the description itself, not beside it");
+    }
     if (strchr(text, '\n') != NULL) {
         status = msfl_model_parse("model", text, strlen(text), size[0], size[1], size[2], spec->n_classes, &model);
     } else if (!trusted && (strchr(text, '/') != NULL || strchr(text, '.') != NULL)) {
         return msfl_yaml_fail(r->name, r->at, "model must be a name or a description: paths are not opened here");
     } else {
-        status = msfl_model_new(text, size[0], size[1], size[2], spec->n_classes, &model);
+        status = msfl_model_new_volume(text, size[3], size[0], size[1], size[2], spec->n_classes, &model);
     }
     if (status != MSFL_OK) return msfl_fail_in(status, "%s: model", r->name);
     status = job_pixels_check(r->name, spec, msfl_model_info_borrow(model));

@@ -18,11 +18,12 @@ except ImportError:
 from common import SANITIZED, SOURCE, data_folder, main  # noqa: E402
 from test_federation import Federation  # noqa: E402
 from test_volumes import RECIPE, volumes  # noqa: E402
+from test_volumes_3d import RECIPE as WHOLE  # noqa: E402
 
 JOB = """format: medsecurefl-job
 version: 1
 name: bones
-model: unet2d
+model: {model}
 input: {{height: {height}, width: {width}, channels: {channels}}}
 classes: [{classes}]
 recipe: {recipe}
@@ -49,14 +50,14 @@ class Segmentation(Federation):
         with open(self.path(out, "set.json"), encoding="utf-8") as f:
             return json.load(f)["recipe_hash"]
 
-    def submit_masks(self, recipe, rounds=2, more="", height=24, width=16, classes="none, disc, bar", samples_max=32, channels=1):
+    def submit_masks(self, recipe, rounds=2, more="", height=24, width=16, classes="none, disc, bar", samples_max=32, channels=1, model="unet2d"):
         path = self.write(("job.yaml",), JOB.format(recipe=recipe, rounds=rounds, more=more, height=height, width=width,
-                                                    classes=classes, samples_max=samples_max, channels=channels))
+                                                    classes=classes, samples_max=samples_max, channels=channels, model=model))
         return self.ok("job", "submit", path, "--kit", self.path("kits", "ada")).stdout.strip()
 
-    def simulate_masks(self, rounds, *more):
+    def simulate_masks(self, rounds, *more, model="unet2d"):
         out = self.path("simulated")
-        self.ok("simulate", "--data", self.path("set"), "--model", "unet2d", "--clients", len(self.hospitals), "--rounds",
+        self.ok("simulate", "--data", self.path("set"), "--model", model, "--clients", len(self.hospitals), "--rounds",
                 rounds, "--seed", 5, "--batch", 8, "--lr", 0.01, "--validation-fraction", 0.2, "--compare", "none",
                 "--bootstrap", 1, "--quiet", "--out", out, *more)
         with open(os.path.join(out, "metrics.jsonl"), encoding="utf-8") as f:
@@ -149,6 +150,26 @@ class TestThree(Segmentation):
             with open(os.path.join(folder, "metrics.jsonl"), encoding="utf-8") as f:
                 self.assertEqual(json.loads(f.readline())["encrypted"]["validation_dice"],
                                  rounds[0]["encrypted"]["validation_dice"])
+
+    def test_whole_volumes(self):
+        """A network over three dimensions, on sets of whole volumes: as simulate, figures included."""
+        volumes(self.path("data", "images"), self.path("data", "labels"))
+        recipe = self.imported("set", self.path("data"), self.by_recipe(WHOLE))
+        self.share(self.path("set"))
+        self.start_hub()
+        job = self.submit_masks(recipe, 2, "local_epochs: 3\n", channels="1, depth: 8", model="unet3d")
+        for name in self.hospitals:  # a volume is one image, and here are few
+            self.write(("kits", name, "policy.yaml"), "images_min: 3\nfigures_min: 1\n")
+            self.start_hospital(name)
+        found = self.wait(job)
+        self.assertEqual(found["state"], "done", self.logs())
+        out, rounds = self.simulate_masks(2, "--local-epochs", 3, model="unet3d")
+        self.same_model(self.fetch(job), out)
+        self.assertEqual(found["test"]["dice"], self.result("fetched")["encrypted"]["dice"])
+        for h, r in zip(found["history"], rounds):
+            self.assertEqual(h["cohort"], 3)
+            for key in ("train_loss", "validation_loss", "validation_dice"):
+                self.assertEqual(h[key], r["encrypted"][key], key)
 
     def test_images_by_no_recipe(self):
         """A job about classes of images that names a recipe: who has not imported by it says so and stays out."""

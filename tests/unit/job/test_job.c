@@ -129,8 +129,35 @@ static void classes_of_pixels(void **state) {
         job_spec_clear(&spec);
     }
     static const char volumes[] = "format: medsecurefl-job\nversion: 1\nname: a\nmodel: unet3d\nsamples_max: 9\n";
-    assert_int_equal(parse(volumes, true, &spec), MSFL_ERR_UNSUPPORTED);
-    job_spec_clear(&spec);
+    static const struct {
+        const char *more;
+        msfl_status status;
+        uint32_t depth, height;
+    } sizes[] = {{"", MSFL_OK, 0, 0},
+                 {"input: {depth: 8, height: 16, width: 24, channels: 2}\n", MSFL_OK, 8, 16},
+                 {"input: {depth: 1}\n", MSFL_ERR_MISMATCH, 0, 0}, /* a picture */
+                 {"input: {depth: 12}\n", MSFL_ERR_MISMATCH, 0, 0},
+                 {"input: {depth: 5000}\n", MSFL_ERR_FORMAT, 0, 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(longer, sizeof longer, "%s%s", volumes, sizes[i].more);
+        assert_int_equal(parse(longer, true, &spec), sizes[i].status);
+        if (sizes[i].depth > 0) {
+            assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+            const msfl_model_info *info = msfl_model_info_borrow(shape->model);
+            assert_true(info->is_volume);
+            assert_int_equal(info->depth, sizes[i].depth);
+            assert_int_equal(info->height, sizes[i].height);
+            job_shape_free(shape);
+            assert_int_equal(job_spec_text(&spec, &text), MSFL_OK); /* the depth is in its one form */
+            assert_int_equal(parse(text, false, &again), MSFL_OK);
+            assert_int_equal(job_shape_new(&again, &shape), MSFL_OK);
+            assert_int_equal(msfl_model_info_borrow(shape->model)->depth, sizes[i].depth);
+            job_shape_free(shape);
+            job_spec_clear(&again);
+            msfl_free(text);
+        }
+        job_spec_clear(&spec);
+    }
     /* As many structures as are counted, and one more. */
     for (int n = JOB_MASK_CLASSES + 1; n <= JOB_MASK_CLASSES + 2; n++) {
         snprintf(longer, sizeof longer, "%sclasses: [c0", PIXELS);
