@@ -131,5 +131,10 @@ msfl_status msfl_import_run(msfl_import_job *job) {
     }
     msfl_progress_clear(&job->progress);
     if (status == MSFL_OK && job->arrays != NULL) status = msfl_arrays_end(job->arrays);
+    /* What is left to do needs neither, and memory of its own. */
+    msfl_items_made(&job->items);
+    msfl_free(job->slots);
+    job->slots = NULL;
+    job->n_slots = 0;
     return status;
 }

@@ -19,6 +19,15 @@ void msfl_items_clear(msfl_items *items) {
     *items = (msfl_items){0};
 }
 
+void msfl_items_made(msfl_items *items) {
+    msfl_paths_clear(&items->paths);
+    msfl_free(items->files);
+    msfl_free(items->list);
+    items->files = NULL;
+    items->list = NULL;
+    items->capacity = items->n_files = items->files_capacity = 0;
+}
+
 msfl_status msfl_items_reserve(msfl_items *items, size_t n) {
     if (n <= items->capacity) return MSFL_OK;
     msfl_item *list = msfl_alloc(n, sizeof *list);

@@ -36,6 +36,8 @@ typedef struct msfl_items {
     uint32_t n_unmatched;                           /**< rows of the table that name no picture */
 } msfl_items;
 void msfl_items_clear(msfl_items *items);
+/** Once all samples are made: gives back the list, files and paths. Labels, patients and all numbers stay. */
+void msfl_items_made(msfl_items *items);
 
 /** Room for `n` items in all, made at once: a list that grows would be there twice for a moment. */
 msfl_status msfl_items_reserve(msfl_items *items, size_t n) MSFL_NODISCARD;
