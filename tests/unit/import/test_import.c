@@ -127,6 +127,40 @@ static void threads_make_no_difference(void **state) {
     }
 }
 
+/* Memory of an import of so many files beyond what there was before, with a cache and without. */
+static uint64_t peak_of(int n, bool cached) {
+    static char many[128], out[128], cache[128];
+    for (int i = 0; i < n; i++)
+        put_png(at("many%d/%s/%05d.png", n, i % 2 == 0 ? "a" : "b", i), 9, 7, (uint8_t)i);
+    snprintf(many, sizeof many, "%s", at("many%d", n));
+    snprintf(out, sizeof out, "%s", at("set%d%d", n, cached));
+    snprintf(cache, sizeof cache, "%s", at("cache"));
+    const msfl_import_options o = {.data = many,
+                                   .recipe = recipe,
+                                   .out = out,
+                                   .key = key,
+                                   .cache = cached ? cache : NULL,
+                                   .no_cache = !cached,
+                                   .n_threads = 1};
+    uint64_t before = msfl_alloc_bytes();
+    msfl_alloc_peak_restart();
+    assert_int_equal(msfl_import(&o, NULL), MSFL_OK);
+    return msfl_alloc_bytes_peak() - before;
+}
+
+/* A file's name of ten letters, where it stands, its item, its patient: no more stays of a file until the end. */
+static void a_file_more_is_few_bytes_more(void **state) {
+    (void)state;
+    enum { FEW = 1000, MANY = 3000, EACH = 110 };
+    prepare();
+    for (int cached = 0; cached < 2; cached++) {
+        uint64_t few = peak_of(FEW, cached != 0), many = peak_of(MANY, cached != 0);
+        if (many > few + (uint64_t)EACH * (MANY - FEW)) {
+            fail_msg("%llu bytes for each file", (unsigned long long)((many - few) / (MANY - FEW)));
+        }
+    }
+}
+
 static void prints_of_alike_pictures(void **state) {
     (void)state;
     const char *text = "recipe: 1\ninput: picture\nsteps: [{resize: {size: [40, 40]}}]";
@@ -195,6 +229,7 @@ int main(void) {
         TREE_TEST(every_step_of_writing_may_fail),
         TREE_TEST(a_set_survives_a_failed_replacement),
         TREE_TEST(threads_make_no_difference),
+        TREE_TEST(a_file_more_is_few_bytes_more),
         TREE_TEST(prints_of_alike_pictures),
         TREE_TEST(keys_are_checked),
     };
