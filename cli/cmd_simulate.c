@@ -101,6 +101,7 @@ static void add_image_row(cli_table *table, const char *label, const json_t *m) 
 static const char *with_interval(const json_t *m, const char *name, const char *format, char text[80]) {
     const json_t *interval = json_object_get(json_object_get(m, "intervals"), name);
     double low = json_number_value(json_array_get(interval, 0)), high = json_number_value(json_array_get(interval, 1));
+    if (isnan(figure(m, name))) return "-"; /* not defined, as a distance to a mask that is empty */
     int used = snprintf(text, 80, format, figure(m, name));
     if (json_is_number(json_array_get(interval, 0)) && used > 0 && used < 40) {
         char ends[2][16];

@@ -132,7 +132,9 @@ static msfl_status find_plain(msfl_npz_index *ix, const char *name) {
 msfl_status msfl_npz_index_open(msfl_npz_index *ix, const char *images) {
     size_t index;
     msfl_status status = msfl_npz_open(ix->source, &ix->npz);
-    if (status == MSFL_ERR_FORMAT) status = msfl_fail_in(status, "neither a folder of images nor a .npz file");
+    if (status == MSFL_ERR_FORMAT) {
+        status = msfl_fail_in(status, "neither a folder of images nor a whole .npz file (cut short on its way?)");
+    }
     if (status != MSFL_OK) return status;
     bool medmnist = images == NULL &&
                     (msfl_npz_find(ix->npz, "train_images", &index) || msfl_npz_find(ix->npz, "test_images", &index));

@@ -5,6 +5,7 @@
 #include "federation/rounds.h"
 #include "federation/run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +30,12 @@ static const uint8_t *track_hash(const fed_run *r, fed_track_kind kind) {
 
 static void announce_round(const fed_run *r, const fed_track *t) {
     const fed_record *record = &t->records[t->n_records - 1];
-    char text[256];
-    int n = snprintf(text, sizeof text, "validation loss %.4f, test %s %.4f", record->validation_loss,
-                     r->job.is_pixelwise ? "Dice" : "AUC", record->test_auc);
+    char text[256], loss[40] = "no validation figures", test[40] = "";
+    if (!isnan(record->validation_loss)) snprintf(loss, sizeof loss, "validation loss %.4f", record->validation_loss);
+    if (!isnan(record->test_auc)) { /* not defined where a class is missing */
+        snprintf(test, sizeof test, ", test %s %.4f", r->job.is_pixelwise ? "Dice" : "AUC", record->test_auc);
+    }
+    int n = snprintf(text, sizeof text, "%s%s", loss, test);
     if (t->kind == FED_ENCRYPTED && n > 0 && (size_t)n < sizeof text) {
         snprintf(text + n, sizeof text - (size_t)n, ", sum %s, %.0f of %u hospitals, crypto %.1f ms of %.0f ms",
                  record->sum_exact == 1 ? "exact" : "NOT EXACT", record->cohort, r->job.n_hospitals,

@@ -56,13 +56,19 @@ static msfl_status make_absolute(const char **path, char **owner) {
 static void tell_setup(const fed_run *r) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(r->job.dataset);
     const msfl_observer *observer = &r->job.observer;
-    char slices[16] = "";
+    const char *what = info->depth > 1 ? "volumes" : "images";
+    char slices[16] = "", classes[48];
     if (info->depth > 1) snprintf(slices, sizeof slices, "%ux", info->depth);
+    if (r->job.is_pixelwise) {
+        uint32_t n = msfl_model_info_borrow(r->job.model)->n_classes - 1;
+        snprintf(classes, sizeof classes, "with masks of %u structure%s", n, n == 1 ? "" : "s");
+    } else {
+        snprintf(classes, sizeof classes, "in %u classes", info->n_classes);
+    }
     msfl_observe_text(observer, MSFL_EVENT_INFO, "data",
-                      "%u %s of %s%ux%ux%u in %u classes; split %s: %u to train, %u validation, %u test",
-                      info->n_images, info->depth > 1 ? "volumes" : "images", slices, info->width, info->height,
-                      info->channels, info->n_classes, r->job.split.how, r->job.split.train.n,
-                      r->job.split.validation.n, r->job.split.test.n);
+                      "%u %s of %s%ux%ux%u %s; split %s: %u to train, %u validation, %u test", info->n_images, what,
+                      slices, info->width, info->height, info->channels, classes, r->job.split.how,
+                      r->job.split.train.n, r->job.split.validation.n, r->job.split.test.n);
     if (info->n_skipped > 0) {
         msfl_observe_text(observer, MSFL_EVENT_WARNING, "data", "%u broken images were left out; the report names them",
                           info->n_skipped);

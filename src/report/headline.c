@@ -23,6 +23,10 @@ static const char *main_figure(const json_t *result, const msfl_way *way, const 
     return has_auc ? "auc" : "accuracy";
 }
 
+static const char *things(const msfl_page *page) {
+    return msfl_number_at(page->result, "data.depth") > 1 ? "volumes" : "images";
+}
+
 static void put_title(msfl_page *page, const msfl_way *way) {
     msfl_buffer *out = page->out;
     if (way == NULL) {
@@ -47,7 +51,7 @@ static void put_title(msfl_page *page, const msfl_way *way) {
     } else {
         msfl_put_text(out, "No interval could be given");
     }
-    if (!isnan(n)) msfl_put_text(out, ", on %s test images that no hospital trained on", msfl_whole(n).text);
+    if (!isnan(n)) msfl_put_text(out, ", on %s test %s that no hospital trained on", msfl_whole(n).text, things(page));
     msfl_put_text(out, ".%s</p>\n",
                   strcmp(key, "auc") == 0 && low <= 0.5 ? " Guessing gives 0.5, and the interval does not exclude that."
                                                         : "");
@@ -101,7 +105,7 @@ static void put_what_was_done(msfl_page *page) {
                 msfl_string_at(r, "model.name") == NULL ? "a model" : msfl_string_at(r, "model.name"), "");
     if (!isnan(values)) msfl_put_text(out, " (%s values)", msfl_whole(values).text);
     if (!isnan(rounds)) msfl_put_text(out, " for %s round%s", msfl_whole(rounds).text, rounds == 1.0 ? "" : "s");
-    if (!isnan(images)) msfl_put_text(out, " on a set of %s images", msfl_whole(images).text);
+    if (!isnan(images)) msfl_put_text(out, " on a set of %s %s", msfl_whole(images).text, things(page));
     if (msfl_answer_at(r, "data.synthetic") == MSFL_YES) {
         msfl_put_text(out, ", <strong>drawn by this program</strong>: figures on synthetic images say nothing about "
                            "patients");

@@ -209,8 +209,11 @@ static void put_facts(msfl_page *page, const json_t *data) {
         char several[64] = "";
         bool colours = channels == 3.0 && isnan(msfl_number_at(data, "shown"));
         if (channels > 1.0 && !colours) snprintf(several, sizeof several, ", %s channels", msfl_whole(channels).text);
-        msfl_put_text(out, "<div><dt>Size</dt><dd>%s × %s%s</dd></div>\n", msfl_whole(width).text,
-                      msfl_whole(height).text,
+        char slices[64] = "";
+        double depth = msfl_number_at(data, "depth");
+        if (depth > 1) snprintf(slices, sizeof slices, " × %s", msfl_whole(depth).text);
+        msfl_put_text(out, "<div><dt>Size</dt><dd>%s × %s%s%s</dd></div>\n", msfl_whole(width).text,
+                      msfl_whole(height).text, slices,
                       channels == 1.0 ? ", grey"
                       : colours       ? ", RGB"
                                       : several);
