@@ -109,9 +109,10 @@ static void put_caption(msfl_buffer *b, const json_t *tables) {
     const json_t *config = json_object_get(tables, "config");
     put_plain(b, json_string_value(json_object_get(config, "model")));
     msfl_put_text(b,
-                  ", %.0f rounds, %.0f seed%s. Mean and, in brackets, 95 per cent interval of the mean over seeds "
+                  ", %.0f round%s, %.0f seed%s. Mean and, in brackets, 95 per cent interval of the mean over seeds "
                   "(Student). Encrypted and plain: federated averaging with and without encryption of the updates.",
-                  number(config, "rounds"), number(config, "seeds"), number(config, "seeds") == 1 ? "" : "s");
+                  number(config, "rounds"), number(config, "rounds") == 1 ? "" : "s", number(config, "seeds"),
+                  number(config, "seeds") == 1 ? "" : "s");
     if (!json_is_true(json_object_get(tables, "complete"))) msfl_put_text(b, " NOT COMPLETE.");
     if (json_is_true(json_object_get(config, "quick"))) msfl_put_text(b, " A SMOKE RUN: no figures of merit.");
 }

@@ -190,7 +190,10 @@ static msfl_status check_key(const char *folder, const json_t *m, const msfl_hos
     char mac[2 * MSFL_HASH_BYTES + 1];
     if (!json_is_true(json_object_get(m, "sealed"))) return MSFL_OK;
     if (key == NULL) {
-        return msfl_fail(MSFL_ERR_POLICY, "%s is sealed: name the hospital's key with --key", folder);
+        return msfl_fail(MSFL_ERR_POLICY,
+                         "%s is sealed: name the hospital's key with --key (--data-key of simulate, evaluate and "
+                         "reproduce; key in a site.yaml)",
+                         folder);
     }
     msfl_status status = msfl_store_mac(m, key, mac);
     if (status != MSFL_OK) return status;

@@ -23,18 +23,22 @@ SIGNS = {"idle": ".", "absent": "-", "waiting": ".", "downloading": "v", "traini
 
 
 class Screen:
-    """Events stay; one line below them moves, on a terminal."""
+    """Events stay; one line below them moves, on a terminal. Elsewhere it is said where nothing else was for half a minute."""
 
     def __init__(self):
         self.begin, self.moving = time.monotonic(), ""
+        self.said = self.begin
 
     def say(self, text, color=""):
         self.clear()
+        self.said = time.monotonic()
         print(f"{DIM}{time.monotonic() - self.begin:6.1f} s{PLAIN}  {color}{text}{PLAIN if color else ''}", flush=True)
 
     def move(self, text):
         if TTY and text != self.moving:
             print("\r\033[K" + text[:110], end="", flush=True)
+        elif not TTY and time.monotonic() - self.said > 30:
+            self.say(text.strip())
         self.moving = text
 
     def clear(self):
@@ -44,9 +48,12 @@ class Screen:
 
 
 def ask(*args):
-    r = subprocess.run([CLI, *args, "--json", "--quiet"], capture_output=True, text=True, timeout=3600)
+    # On a terminal its progress is seen.
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    r = subprocess.run([CLI, *args, "--json", *quiet], stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE,
+                       text=True, timeout=3600)
     if r.returncode != 0:
-        sys.exit(r.stderr)
+        sys.exit(r.stderr or 1)
     return json.loads(r.stdout)
 
 
@@ -93,6 +100,7 @@ def follow(fed, screen, job_id, kill):
     """Until the job has ended: say what happens, and make something happen."""
     victim, seen, lines = fed.names[2], 0, 0
     killed = revived = fallen = not kill
+    needed = len(fed.names) <= 3  # for the smallest cohort: it must come back before a sum can be opened
     said = set()
     while True:
         status = fed.status()
@@ -118,6 +126,10 @@ def follow(fed, screen, job_id, kill):
             fed.processes[victim].kill()
             killed = True
             screen.say(f"kill -9 {victim}, which was {state}", RED)
+            if needed:
+                time.sleep(1)
+                fed.start(victim)
+                screen.say(f"{victim} is back", GREEN)
         elif killed and not fallen and seen >= 2:
             fed.processes["coordinator"].kill()
             screen.say("kill -9 coordinator, in the middle of round %d" % job["round"], RED)
@@ -126,9 +138,10 @@ def follow(fed, screen, job_id, kill):
             fallen = True
             screen.say("the coordinator is back", GREEN)
         elif fallen and not revived:
-            fed.start(victim)
+            if not needed:
+                fed.start(victim)
+                screen.say(f"{victim} is back", GREEN)
             revived = True
-            screen.say(f"{victim} is back", GREEN)
         time.sleep(0.05)
 
 
@@ -203,7 +216,7 @@ def main():
         fed.start()
         url = f"http://127.0.0.1:{fed.local}/"
         screen.say(f"{len(fed.processes)} processes run; the dashboard is on {BOLD}{url}{PLAIN}")
-        job_id = fed.submit(rounds=o.rounds, target_cohort=max(3, o.hospitals - 1), deadline_s=45, samples_max=max(64, images),
+        job_id = fed.submit(rounds=o.rounds, target_cohort=max(3, o.hospitals - 1), deadline_s=600 if data == "phantom" else 3600, samples_max=max(64, images),
                             seed=o.seed, test=True, **fields)
         screen.say(f"job {job_id}: {o.rounds} rounds; every update leaves its hospital encrypted")
         job = follow(fed, screen, job_id, not o.no_kill)
