@@ -96,7 +96,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
         return msfl_fail(MSFL_ERR_USAGE, "name the sheet to be written: --out SHEET.html");
     }
     msfl_augment augment;
-    status = preview ? msfl_augment_parse(v.augment, &augment) : MSFL_OK;
+    status = preview ? msfl_augment_parse(v.augment, &augment) : !inspect ? msfl_partition_check(p.partition) : MSFL_OK;
     if (status != MSFL_OK) return status;
     if (series && (!inspect || data != NULL || n_words < 2)) {
         return msfl_fail(MSFL_ERR_USAGE, "--series goes with data inspect and names of DICOM files or folders");

@@ -14,10 +14,13 @@
 static void print_card(const json_t *c) {
     const json_t *v, *k;
     size_t i, j;
-    printf("%lld pictures of %lld patients, %lld x %lld, %lld bits\n",
-           (long long)json_integer_value(json_object_get(c, "images")),
-           (long long)json_integer_value(json_object_get(c, "patients")),
-           (long long)json_integer_value(json_object_get(c, "width")),
+    char patients[40] = "";
+    if (!json_is_null(json_object_get(c, "patient_key"))) {
+        snprintf(patients, sizeof patients, " of %lld patients",
+                 (long long)json_integer_value(json_object_get(c, "patients")));
+    }
+    printf("%lld pictures%s, %lld x %lld, %lld bits\n", (long long)json_integer_value(json_object_get(c, "images")),
+           patients, (long long)json_integer_value(json_object_get(c, "width")),
            (long long)json_integer_value(json_object_get(c, "height")),
            (long long)json_integer_value(json_object_get(c, "bits")));
     json_array_foreach(json_object_get(c, "classes"), i, v) {

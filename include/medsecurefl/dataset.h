@@ -248,6 +248,8 @@ MSFL_API void msfl_split_clear(msfl_split *split);
 MSFL_API MSFL_NODISCARD msfl_status msfl_dataset_partition(const msfl_dataset *dataset, const msfl_indices *images,
                                                            const char *spec, uint32_t n_clients, uint32_t min_images,
                                                            uint64_t seed, msfl_indices *out);
+/** Whether `spec` is one that msfl_dataset_partition knows; ERR_USAGE with the forms that there are. */
+MSFL_API MSFL_NODISCARD msfl_status msfl_partition_check(const char *spec);
 
 /** Decode one PNG or JPEG file to the given size as msfl_dataset_pixels would. `pixels` holds h*w*c floats,
  *  `preview` (may be NULL) h*w*c bytes. */

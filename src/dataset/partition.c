@@ -61,6 +61,12 @@ static msfl_status read_spec(const char *spec, scheme *kind, double *alpha) {
     return MSFL_OK;
 }
 
+msfl_status msfl_partition_check(const char *spec) {
+    scheme kind;
+    double alpha;
+    return read_spec(spec, &kind, &alpha);
+}
+
 /* A point of the symmetric Dirichlet distribution over the hospitals. */
 static void draw_shares(dealer *d, msfl_seeded *g) {
     double sum = 0;

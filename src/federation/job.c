@@ -134,6 +134,16 @@ static msfl_status check_options(const msfl_simulate_options *o) {
     return MSFL_OK;
 }
 
+/* Words that a look-up or a parser judges: now, and not after hours of reading. */
+static msfl_status check_words(const msfl_simulate_options *o) {
+    msfl_shift shift;
+    msfl_augment augment;
+    msfl_status status = msfl_partition_check(o->partition);
+    if (status == MSFL_OK) status = msfl_shift_draw(o->shift, 1, o->seed, &shift);
+    if (status == MSFL_OK && o->augmentation != NULL) status = msfl_augment_parse(o->augmentation, &augment);
+    return status;
+}
+
 /* --- the hospitals --- */
 
 static msfl_status deal(fed_job *job) {
@@ -404,6 +414,7 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     job->observer = (msfl_observer){
         .observe = forward, .ctx = job, .cancel = options->observer == NULL ? NULL : options->observer->cancel};
     msfl_status status = check_options(options);
+    if (status == MSFL_OK) status = check_words(options);
     if (status == MSFL_OK) status = job_norms_find(options->norms, &job->norms);
     if (status == MSFL_OK) {
         status = job_aggregate_find(options->aggregate == NULL ? "fedavg" : options->aggregate, &job->aggregate);

@@ -14,6 +14,11 @@
 
 enum { CLASS_COLOURS = 8, SHEET_SIDE = 128, HOSPITALS_SHOWN = 32 };
 
+/* Without a key every picture stands alone, and their number is no number of patients. */
+static bool knows_patients(const msfl_page *page) {
+    return !json_is_null(json_object_get(page->result, "patient_key"));
+}
+
 static void put_row(msfl_buffer *out, const char *name, const char *text) {
     if (text == NULL) return;
     msfl_put_text(out, "<tr><th scope=\"row\">%s</th><td>", name);
@@ -63,7 +68,13 @@ static void put_facts(msfl_page *page) {
 static void put_warnings(msfl_page *page) {
     const json_t *list = msfl_array_at(page->result, "warnings");
     msfl_section_begin(page, "warnings", "What to know before training");
-    if (list == NULL) {
+    if (list == NULL && json_object_get(page->result, "near_copies") == NULL) {
+        /* Only an import looks for these. */
+        msfl_put_text(page->out,
+                      "<p class=\"verdict\">No warning, and less was looked at than an import looks at: near "
+                      "copies under other patients’ names, and labels that follow the scanner, are found by "
+                      "<code>medsecurefl data import</code>.</p>\n");
+    } else if (list == NULL) {
         msfl_put_text(page->out,
                       "<p class=\"verdict good\">Nothing stands out: no label that follows the scanner or the "
                       "kind of file, no near copies under other patients' names.</p>\n");
@@ -141,7 +152,7 @@ static void put_classes(msfl_page *page) {
         msfl_put_text(out, "</th>");
         put_bar(out, msfl_number_at(c, "images") / most, i);
         msfl_put_text(out, "<td>%s</td><td>%s</td></tr>\n", msfl_whole(msfl_number_at(c, "images")).text,
-                      msfl_whole(msfl_number_at(c, "patients")).text);
+                      msfl_whole(knows_patients(page) ? msfl_number_at(c, "patients") : NAN).text);
     }
     msfl_table_end(page);
     msfl_section_end(page);
@@ -262,8 +273,11 @@ static void put_hospitals(msfl_page *page) {
         double n = msfl_number_at(h, "images");
         msfl_put_text(out, "<h3>");
         msfl_html_text_max(out, msfl_string_at(h, "name"), 60);
-        msfl_put_text(out, "</h3>\n<p>%s pictures of %s patients</p>\n", msfl_whole(n).text,
-                      msfl_whole(msfl_number_at(h, "patients")).text);
+        msfl_put_text(out, "</h3>\n<p>%s pictures", msfl_whole(n).text);
+        if (knows_patients(page)) {
+            msfl_put_text(out, " of %s patients", msfl_whole(msfl_number_at(h, "patients")).text);
+        }
+        msfl_put_text(out, "</p>\n");
         msfl_table_begin(page, "Pictures of each class", "bars");
         for (size_t k = 0; k < json_array_size(counts) && k < MSFL_CLASSES_SHOWN_MAX; k++) {
             msfl_put_text(out, "<tr><th scope=\"row\">");
