@@ -13,7 +13,7 @@
 
 /* Options as words, before they become the library's. */
 typedef struct words {
-    const char *scheme, *normalise, *optimizer, *compare;
+    const char *scheme, *normalise, *optimizer, *compare, *keep;
     bool json, quiet, no_augment;
     double learning_rate, momentum, weight_decay;
 } words;
@@ -55,7 +55,7 @@ static msfl_status choose_compare(const char *word, uint32_t *out) {
 
 static msfl_status apply(const words *w, msfl_simulate_options *o) {
     static const char *const normalisations[] = {"image", "set", "none"};
-    static const char *const optimizers[] = {"sgd", "adam"};
+    static const char *const optimizers[] = {"sgd", "adam"}, *const keeps[] = {"best", "last"};
     int i = 0;
     const msfl_scheme *scheme;
     msfl_status status = msfl_scheme_find(w->scheme, &scheme);
@@ -66,7 +66,11 @@ static msfl_status apply(const words *w, msfl_simulate_options *o) {
     o->normalise = (msfl_normalise)i;
     status = choose("optimizer", w->optimizer, optimizers, 2, &i);
     if (status != MSFL_OK) return status;
-    o->train.optimizer = i == 0 ? MSFL_SGD : MSFL_ADAM;
+    int optimizer = i;
+    status = choose("keep", w->keep, keeps, 2, &i);
+    if (status != MSFL_OK) return status;
+    o->keep_last = i == 1;
+    o->train.optimizer = optimizer == 0 ? MSFL_SGD : MSFL_ADAM;
     o->train.learning_rate = (float)w->learning_rate;
     o->train.momentum = (float)w->momentum;
     o->train.weight_decay = (float)w->weight_decay;
@@ -212,6 +216,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                .normalise = "image",
                .optimizer = o.train.optimizer == MSFL_SGD ? "sgd" : "adam",
                .compare = "all",
+               .keep = "best",
                .learning_rate = o.train.learning_rate,
                .momentum = o.train.momentum,
                .weight_decay = o.train.weight_decay};
@@ -240,6 +245,8 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"logit-adjust", CLI_F64, &o.logit_adjustment, 0, 10},
                                   {"aggregate", CLI_TEXT, &o.aggregate, 0, 0},
                                   {"server-lr", CLI_F64, &o.server_learning_rate, 1e-9, 100},
+                                  {"average-rounds", CLI_U32, &o.average_rounds, 0, MSFL_SIMULATE_ROUNDS_MAX},
+                                  {"keep", CLI_TEXT, &w.keep, 0, 0},
                                   {"schedule", CLI_TEXT, &o.schedule, 0, 0},
                                   {"batch", CLI_U32, &o.train.batch, 1, 1024},
                                   {"optimizer", CLI_TEXT, &w.optimizer, 0, 0},

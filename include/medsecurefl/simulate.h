@@ -48,10 +48,13 @@ typedef struct msfl_simulate_options {
                                 how frequent classes are there (Menon et al. 2021); 0 to 10, 0: not at all */
     const char *aggregate;   /**< what is made of the mean update: "fedavg" (NULL) or "fedadam" (Reddi et al. 2021) */
     double server_learning_rate; /**< of fedadam; it falls as the hospitals' learning rate does */
-    const char *schedule;        /**< of the learning rate over the rounds: "constant" (NULL) or "linear" */
-    const char *norms; /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
-                          FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
-    bool refuse_bad;   /**< a broken image ends the run instead of being skipped */
+    uint32_t average_rounds;     /**< the last round's model is the mean of so many last rounds', and is the one that is
+                                      kept; 0: none. Not with patience, nor with norms of the hospitals' own */
+    bool keep_last;       /**< the model that is kept is the last round's, not that of the best validation loss */
+    const char *schedule; /**< of the learning rate over the rounds: "constant" (NULL) or "linear" */
+    const char *norms;    /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
+                             FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
+    bool refuse_bad;      /**< a broken image ends the run instead of being skipped */
     bool allow_two_sites;
     uint32_t phantom_images;                   /**< 0: the default number */
     double test_fraction, validation_fraction; /**< of all images */

@@ -240,26 +240,24 @@ static msfl_status decode(client_part_state *p, const job_plan *plan, const msfl
 static msfl_status make(client_part_state *p, const job_plan *plan, const msfl_announcement *a, sealed_opened *o) {
     const job_shape *shape = p->run->shape;
     const job_aggregate *rule;
-    float *mean = NULL, *global = NULL, *moments = NULL;
+    float *mean = NULL, *global = NULL, *carried = NULL;
     if (plan->kind != JOB_UPDATE) return decode(p, plan, a, o, NULL);
     msfl_status status = job_aggregate_find(p->run->spec.aggregate, &rule);
     mean = msfl_alloc(shape->n_values, sizeof *mean);
     if (status == MSFL_OK && mean == NULL) status = MSFL_NO_MEMORY;
     if (status == MSFL_OK) status = decode(p, plan, a, o, mean);
     if (status == MSFL_OK) status = client_sealed_weights(p, plan->model, &global);
-    if (status == MSFL_OK && rule->n_moments > 0) status = sealed_moments(p, rule, plan->model, &moments);
+    const bool carries = status == MSFL_OK && job_carried(rule, &p->run->spec.rule) > 0;
+    if (carries) status = sealed_moments(p, rule, plan->model, &carried);
     if (status == MSFL_OK) {
         const job_stride stride = job_spec_stride(&p->run->spec, plan->round, plan->learning_rate);
-        float *slices[2] = {NULL, NULL};
-        for (uint32_t k = 0; k < rule->n_moments; k++)
-            slices[k] = moments + k * shape->n_values;
         job_sent_spread(&shape->sent, mean);
-        rule->apply(mean, slices, global, mean, shape->n_values, &stride);
+        job_step(rule, mean, carried, global, mean, 0, shape->n_values, shape->n_values, &stride);
         job_weights_hash(shape, mean, o->hash);
-        if (rule->n_moments > 0) status = sealed_save_moments(p, rule, plan->round, o->hash, moments);
+        if (carries) status = sealed_save_moments(p, rule, plan->round, o->hash, carried);
         if (status == MSFL_OK) status = sealed_save_weights(p, plan->round, mean);
     }
-    msfl_free(moments);
+    msfl_free(carried);
     msfl_free(global);
     msfl_free(mean);
     return status;

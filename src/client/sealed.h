@@ -70,7 +70,8 @@ msfl_status sealed_copy(sealed_state *to, const sealed_state *from) MSFL_NODISCA
 /* --- sealed_files.c --- */
 char *sealed_weights_path(const struct client_sealed *s, uint32_t index);
 msfl_status sealed_save_weights(const client_part_state *p, uint32_t index, const float *weights) MSFL_NODISCARD;
-/** What the rule of aggregation carries beside the newest weights, index `index`; zeros beside the first. msfl_free. */
+/** What is carried beside the newest weights, index `index` (job_carried vectors); zeros beside the first. msfl_free.
+ */
 msfl_status sealed_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,
                            float **moments) MSFL_NODISCARD;
 msfl_status sealed_save_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,

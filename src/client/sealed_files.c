@@ -35,20 +35,22 @@ static char *moments_path(const client_part_state *p, uint32_t index) {
 
 msfl_status sealed_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index, float **moments) {
     const uint8_t *hash = p->sealed->state.newest_hash;
+    const uint32_t n = job_carried(rule, &p->run->spec.rule);
     *moments = NULL;
-    if (index == 0) return job_moments_load(moments, NULL, rule, hash, p->run->shape->n_values);
+    if (index == 0) return job_moments_load(moments, NULL, rule, n, hash, p->run->shape->n_values);
     char *path = moments_path(p, index);
     msfl_status status =
-        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, hash, p->run->shape->n_values);
+        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, n, hash, p->run->shape->n_values);
     msfl_free(path);
     return status;
 }
 
 msfl_status sealed_save_moments(const client_part_state *p, const job_aggregate *rule, uint32_t index,
                                 const uint8_t hash[MSFL_HASH_BYTES], const float *moments) {
+    const uint32_t n = job_carried(rule, &p->run->spec.rule);
     char *path = moments_path(p, index);
     msfl_status status = path == NULL ? MSFL_NO_MEMORY : msfl_folder_make(p->sealed->folder);
-    if (status == MSFL_OK) status = job_moments_save(path, rule, hash, moments, p->run->shape->n_values);
+    if (status == MSFL_OK) status = job_moments_save(path, rule, n, hash, moments, p->run->shape->n_values);
     msfl_free(path);
     return status;
 }

@@ -108,11 +108,12 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     msfl_status status = job_aggregate_find(job->spec.aggregate, &rule);
     if (status == MSFL_OK) status = bound(job, plan, o, clip);
     if (status == MSFL_OK) job_sent_spread(&job->shape->sent, o->mean);
-    float *moments = NULL;
-    if (status == MSFL_OK && rule->n_moments > 0) status = coord_job_moments(job, rule, plan->model, &moments);
+    float *carried = NULL;
+    const bool carries = status == MSFL_OK && job_carried(rule, &job->spec.rule) > 0;
+    if (carries) status = coord_job_moments(job, rule, plan->model, &carried);
     if (status == MSFL_OK) status = coord_job_map(job, plan->model, &global);
     if (status != MSFL_OK) {
-        msfl_free(moments);
+        msfl_free(carried);
         return status;
     }
     const job_stride stride = job_spec_stride(&job->spec, plan->round, plan->learning_rate);
@@ -120,19 +121,16 @@ static msfl_status aggregate(coord_entry *j, const job_plan *plan, opened *o, fl
     job_weights_hash_begin(job->shape, &h);
     for (uint64_t i = 0; i < n_values; i += SLICE) {
         const uint64_t n = slice(i, n_values);
-        float *slices[2] = {NULL, NULL};
-        for (uint32_t k = 0; k < rule->n_moments; k++)
-            slices[k] = moments + k * n_values + i;
-        rule->apply(o->mean + i, slices, global + i, o->mean + i, n, &stride);
+        job_step(rule, o->mean + i, carried, global + i, o->mean + i, i, n, n_values, &stride);
         msfl_hash_add(&h, o->mean + i, n * sizeof *o->mean);
         coord_job_passed(global, i, n);
         coord_job_passed(o->mean, i, n);
     }
     msfl_hash_final(&h, hash);
     coord_job_unmap(job, global);
-    /* Before the weights that they belong to: whoever finds weights finds their moments. */
-    if (rule->n_moments > 0) status = coord_job_moments_save(job, rule, plan->round, hash, moments);
-    msfl_free(moments);
+    /* Before the weights that they belong to: whoever finds weights finds what is carried beside them. */
+    if (carries) status = coord_job_moments_save(job, rule, plan->round, hash, carried);
+    msfl_free(carried);
     return status == MSFL_OK ? coord_job_draft_keep(job, plan->round, o->mean) : status;
 }
 

@@ -112,7 +112,8 @@ msfl_status coord_job_map(const coord_job *job, uint32_t index, const float **we
 void coord_job_unmap(const coord_job *job, const float *weights);
 /** Values [first, first + n) of mapped weights were read and need not stay in memory; `first` a multiple of 2^20. */
 void coord_job_passed(const float *weights, uint64_t first, uint64_t n);
-/** What the rule carries beside the newest weights, index `index`: zeros beside the first. msfl_free `*moments`. */
+/** What is carried beside the newest weights, index `index` (job_carried vectors): zeros beside the first. msfl_free
+ * `*moments`. */
 msfl_status coord_job_moments(const coord_job *job, const job_aggregate *rule, uint32_t index,
                               float **moments) MSFL_NODISCARD;
 /** Of weights that are about to be kept, by their hash. */

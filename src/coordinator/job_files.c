@@ -139,11 +139,12 @@ static char *moments_path(const coord_job *j, uint32_t index) {
 }
 
 msfl_status coord_job_moments(const coord_job *j, const job_aggregate *rule, uint32_t index, float **moments) {
+    const uint32_t n = job_carried(rule, &j->spec.rule);
     *moments = NULL;
-    if (index == 0) return job_moments_load(moments, NULL, rule, j->newest_hash, j->shape->n_values);
+    if (index == 0) return job_moments_load(moments, NULL, rule, n, j->newest_hash, j->shape->n_values);
     char *path = moments_path(j, index);
     msfl_status status =
-        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, j->newest_hash, j->shape->n_values);
+        path == NULL ? MSFL_NO_MEMORY : job_moments_load(moments, path, rule, n, j->newest_hash, j->shape->n_values);
     msfl_free(path);
     return status;
 }
@@ -151,8 +152,9 @@ msfl_status coord_job_moments(const coord_job *j, const job_aggregate *rule, uin
 msfl_status coord_job_moments_save(const coord_job *j, const job_aggregate *rule, uint32_t index,
                                    const uint8_t hash[MSFL_HASH_BYTES], const float *moments) {
     char *path = moments_path(j, index);
+    const uint32_t n = job_carried(rule, &j->spec.rule);
     msfl_status status =
-        path == NULL ? MSFL_NO_MEMORY : job_moments_save(path, rule, hash, moments, j->shape->n_values);
+        path == NULL ? MSFL_NO_MEMORY : job_moments_save(path, rule, n, hash, moments, j->shape->n_values);
     msfl_free(path);
     return status;
 }

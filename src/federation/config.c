@@ -65,6 +65,8 @@
     X(TEXT, aggregate, aggregate, NULL)                                                                                \
     X(F64, server_lr, server_learning_rate, JOB_SERVER_LEARNING_RATE)                                                  \
     X(TEXT, schedule, schedule, NULL)                                                                                  \
+    X(U32, average_rounds, average_rounds, 0)                                                                          \
+    X(FLAG, keep_last, keep_last, false)                                                                               \
     X(TEXT, norms, norms, NULL)                                                                                        \
     X(TEXT, masks, masks, NULL)
 

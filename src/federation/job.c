@@ -44,6 +44,20 @@ msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_
 
 /* --- rules that need no data --- */
 
+job_rule fed_course_rule(const msfl_simulate_options *o) {
+    return (job_rule){.n_rounds = o->n_rounds,
+                      .patience = o->patience,
+                      .plateau_patience = o->plateau_patience,
+                      .plateau_factor = o->plateau_factor,
+                      .learning_rate = o->train.learning_rate,
+                      .schedule =
+                          o->schedule != NULL && strcmp(o->schedule, job_schedule_words[JOB_SCHEDULE_LINEAR]) == 0
+                              ? JOB_SCHEDULE_LINEAR
+                              : JOB_SCHEDULE_CONSTANT,
+                      .n_averaged = o->average_rounds,
+                      .keeps_last = o->keep_last};
+}
+
 static msfl_status check_options(const msfl_simulate_options *o) {
     /* Options may come from config.json: nothing is taken for granted. */
     const msfl_scheme *scheme;
@@ -121,6 +135,13 @@ static msfl_status check_options(const msfl_simulate_options *o) {
         !(o->server_learning_rate > 0 && o->server_learning_rate <= 100)) {
         return msfl_fail(MSFL_ERR_USAGE, "a logit adjustment of 0 to 10 and a server's learning rate above 0 and up to "
                                          "100 are possible");
+    }
+    const job_rule course = fed_course_rule(o);
+    msfl_status possible = job_rule_check(&course);
+    if (possible != MSFL_OK) return msfl_fail_in(possible, "--average-rounds");
+    if (o->average_rounds > 0 && o->norms != NULL && strcmp(o->norms, job_norms_words[JOB_NORMS_SHARED]) != 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "--average-rounds and --norms: layers that hospitals keep for themselves are "
+                                         "in no mean");
     }
     bool known = o->schedule == NULL;
     for (int i = 0; !known && job_schedule_words[i] != NULL; i++)

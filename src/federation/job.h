@@ -53,6 +53,8 @@ typedef struct fed_job {
 /** Of flips in data whose recipe says nothing of them. */
 extern const char fed_flips_warning[];
 
+/** What the options say of how a training goes from round to round. */
+job_rule fed_course_rule(const msfl_simulate_options *options);
 /** How clipping bounds of the job's encodings are chosen. */
 job_clip_rule fed_clip_rule(const fed_job *job);
 

@@ -52,7 +52,7 @@ typedef struct federated {
     fed_member *members; /* working copies, committed with the round */
     fed_sum *updates, *evaluation;
     float *weights; /* the new global weights, once there are some */
-    float *moments; /* the rule's, beside them */
+    float *moments; /* what is carried beside them */
     float *clip;    /* the next round's bounds */
     _Atomic uint64_t ns_train, ns_evaluate;
 } federated;
@@ -142,13 +142,9 @@ static void hash_weights(const fed_job *job, const float *weights, uint8_t out[M
 static void step_server(federated *f, const float *mean) {
     const fed_track *track = f->track;
     const job_aggregate *rule = f->job->aggregate;
-    const job_stride stride = {track->n_records + 1, f->job->options->server_learning_rate *
-                                                         (track->course.learning_rate / track->rule.learning_rate)};
-    float *slices[2] = {NULL, NULL};
-    for (uint32_t k = 0; k < rule->n_moments; k++)
-        slices[k] = f->moments + k * track->n_values;
+    const job_stride stride = fed_track_stride(track, f->job->options);
     if (track->n_moments > 0) memcpy(f->moments, track->moments, track->n_moments * sizeof *f->moments);
-    rule->apply(f->weights, slices, track->weights, mean, track->n_values, &stride);
+    job_step(rule, f->weights, f->moments, track->weights, mean, 0, track->n_values, track->n_values, &stride);
 }
 
 static msfl_status aggregate_updates(federated *f, fed_record *record) {
@@ -291,8 +287,14 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     fed_scores scores;
     uint64_t t0 = msfl_now_ns();
     float *weights = msfl_alloc(track->n_values, sizeof *weights);
-    if (weights == NULL) return MSFL_ERR_MEMORY;
+    float *average = msfl_alloc(track->n_moments, sizeof *average);
+    if (weights == NULL || (average == NULL && track->n_moments > 0)) {
+        msfl_free(weights);
+        msfl_free(average);
+        return MSFL_ERR_MEMORY;
+    }
     memcpy(weights, track->weights, track->n_values * sizeof *weights);
+    if (track->n_moments > 0) memcpy(average, track->moments, track->n_moments * sizeof *average);
     msfl_status status = fed_member_train(job, track, &track->members[0], central ? UINT32_MAX : track->hospital,
                                           central ? -1 : (int32_t)track->hospital, train, weights, &result);
     if (status == MSFL_ERR_NUMERIC) {
@@ -302,9 +304,12 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
         msfl_observe_text(&job->observer, MSFL_EVENT_WARNING, track->name, "training ended early: %s",
                           track->course.why);
         msfl_free(weights);
+        msfl_free(average);
         return MSFL_OK;
     }
     if (status != MSFL_OK) goto done;
+    const job_stride stride = fed_track_stride(track, job->options);
+    job_average(weights, average, track->n_values, &stride);
     record.ms_train = (double)(msfl_now_ns() - t0) * 1e-6;
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
     status = fed_score(job, trainer, weights, validation, &scores);
@@ -322,8 +327,10 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     status = score_test(job, weights, &record);
     if (status != MSFL_OK) goto done;
     memcpy(track->weights, weights, track->n_values * sizeof *weights);
+    if (track->n_moments > 0) memcpy(track->moments, average, track->n_moments * sizeof *average);
     fed_track_record(track, &record);
 done:
     msfl_free(weights);
+    msfl_free(average);
     return status;
 }

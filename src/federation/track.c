@@ -24,18 +24,6 @@ fed_record fed_record_empty(void) {
     };
 }
 
-static job_rule fed_course_rule(const msfl_simulate_options *o) {
-    return (job_rule){.n_rounds = o->n_rounds,
-                      .patience = o->patience,
-                      .plateau_patience = o->plateau_patience,
-                      .plateau_factor = o->plateau_factor,
-                      .learning_rate = o->train.learning_rate,
-                      .schedule =
-                          o->schedule != NULL && strcmp(o->schedule, job_schedule_words[JOB_SCHEDULE_LINEAR]) == 0
-                              ? JOB_SCHEDULE_LINEAR
-                              : JOB_SCHEDULE_CONSTANT};
-}
-
 msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind, uint32_t hospital) {
     static const char *const names[] = {"encrypted", "plain", "central"};
     const msfl_model_info *info = msfl_model_info_borrow(job->model);
@@ -63,8 +51,9 @@ msfl_status fed_track_init(fed_track *t, const fed_job *job, fed_track_kind kind
         fed_track_clear(t);
         return MSFL_ERR_MEMORY;
     }
-    /* A single party's training has no server. */
-    t->n_moments = kind == FED_ENCRYPTED || kind == FED_PLAIN ? job->aggregate->n_moments * t->n_values : 0;
+    /* A single party's training has no server, but its rounds are averaged too. */
+    t->n_moments = t->n_values * (kind == FED_ENCRYPTED || kind == FED_PLAIN ? job_carried(job->aggregate, &t->rule)
+                                                                             : (t->rule.n_averaged > 0));
     if (t->n_moments > 0 && (t->moments = msfl_alloc(t->n_moments, sizeof *t->moments)) == NULL) {
         fed_track_clear(t);
         return MSFL_ERR_MEMORY;
@@ -103,6 +92,10 @@ void fed_members_free(fed_member *members, uint32_t n) {
         msfl_free(members[i].best_norms);
     }
     msfl_free(members);
+}
+
+job_stride fed_track_stride(const fed_track *t, const msfl_simulate_options *options) {
+    return job_stride_of(&t->rule, options->server_learning_rate, t->n_records + 1, t->course.learning_rate);
 }
 
 bool fed_track_wants_more(const fed_track *t) {

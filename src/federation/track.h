@@ -62,8 +62,9 @@ typedef struct fed_track {
     uint32_t n_members;
     fed_member *members;
     float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
-    float *moments;        /**< n_moments: what the rule of aggregation carries from round to round */
-    float *clip;           /**< n_tensors, of those that are sent: bounds for the next round's encoding */
+    float *moments; /**< n_moments: what is carried from round to round: the moments of the rule of aggregation, and
+                       where rounds are averaged the running mean of their models */
+    float *clip;    /**< n_tensors, of those that are sent: bounds for the next round's encoding */
     uint64_t n_values, n_norms, n_moments;
     uint32_t n_tensors;
     uint32_t n_rounds; /**< planned */
@@ -78,6 +79,9 @@ msfl_status fed_track_init(fed_track *track, const fed_job *job, fed_track_kind 
 void fed_track_clear(fed_track *track);
 
 void fed_members_free(fed_member *members, uint32_t n);
+
+/** Of the round that comes next. */
+job_stride fed_track_stride(const fed_track *track, const msfl_simulate_options *options);
 
 /** Whether another round is to be run. */
 bool fed_track_wants_more(const fed_track *track);

@@ -43,6 +43,42 @@ static void fedadam(float *next, float *const *moments, const float *global, con
     }
 }
 
+/* --- the mean of models --- */
+
+job_stride job_stride_of(const job_rule *course, double server_learning_rate, uint32_t round, double learning_rate) {
+    job_stride s = {.round = round, .learning_rate = server_learning_rate * (learning_rate / course->learning_rate)};
+    /* Rounds n_rounds - n_averaged + 1 to n_rounds, without going below 0. */
+    if (course->n_averaged > 0 && round + course->n_averaged > course->n_rounds) {
+        s.n_averaged = round + course->n_averaged - course->n_rounds;
+        s.closes = round == course->n_rounds;
+    }
+    return s;
+}
+
+uint32_t job_carried(const job_aggregate *rule, const job_rule *course) {
+    return rule->n_moments + (course->n_averaged > 0);
+}
+
+/* Each step rounds once, so the mean of k models is off by at most k / 2 units in the last place: of 8000 models still
+ * less than what the encoding of an update rounds away. */
+void job_average(float *next, float *average, uint64_t n, const job_stride *stride) {
+    if (stride->n_averaged == 0) return;
+    for (uint64_t i = 0; i < n; i++) {
+        const double before = (double)average[i];
+        average[i] = (float)(before + ((double)next[i] - before) / stride->n_averaged);
+        if (stride->closes) next[i] = average[i];
+    }
+}
+
+void job_step(const job_aggregate *rule, float *next, float *carried, const float *global, const float *mean,
+              uint64_t first, uint64_t n, uint64_t n_values, const job_stride *stride) {
+    float *slices[JOB_CARRIED_MAX] = {NULL};
+    for (uint32_t k = 0; k < rule->n_moments; k++)
+        slices[k] = carried + k * n_values + first;
+    rule->apply(next, slices, global, mean, n, stride);
+    if (stride->n_averaged > 0) job_average(next, carried + rule->n_moments * n_values + first, n, stride);
+}
+
 static const job_aggregate table[] = {
     {"fedavg", "the global weights plus the weighted mean of the updates", 0, fedavg},
     {"fedadam", "Adam on the weighted mean of the updates", 2, fedadam},

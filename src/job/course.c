@@ -1,5 +1,7 @@
 #include "job/course.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,18 @@ const char *const job_schedule_words[] = {"constant", "linear", NULL};
 static double fall(const job_rule *rule, uint32_t n_done) {
     if (rule->schedule == JOB_SCHEDULE_CONSTANT || n_done >= rule->n_rounds) return 1;
     return (double)(rule->n_rounds - n_done) / (double)(rule->n_rounds - n_done + 1);
+}
+
+msfl_status job_rule_check(const job_rule *rule) {
+    if (rule->n_averaged > rule->n_rounds) {
+        return msfl_fail(MSFL_ERR_USAGE, "the mean of the last %u rounds, and there are %u", rule->n_averaged,
+                         rule->n_rounds);
+    }
+    if (rule->n_averaged > 0 && rule->patience > 0) {
+        return msfl_fail(MSFL_ERR_USAGE, "patience may end a training before its last rounds, whose mean is asked for: "
+                                         "leave out one of the two");
+    }
+    return MSFL_OK;
 }
 
 void job_course_init(job_course *c, const job_rule *rule) {
@@ -29,9 +43,10 @@ double job_judgement(bool of_pixels, double validation_loss, double validation_d
 bool job_course_take(job_course *c, const job_rule *rule, double loss) {
     c->n_done++;
     c->learning_rate *= fall(rule, c->n_done);
-    if (isnan(loss) || loss < c->best_loss) {
+    const bool better = isnan(loss) || loss < c->best_loss, kept = better || rule->keeps_last || rule->n_averaged > 0;
+    if (kept) c->best_round = c->n_done;
+    if (better) {
         if (!isnan(loss)) c->best_loss = loss;
-        c->best_round = c->n_done;
         c->n_stale = 0;
         c->n_plateau = 0;
         return true;
@@ -46,7 +61,7 @@ bool job_course_take(job_course *c, const job_rule *rule, double loss) {
         c->stopped = true;
         snprintf(c->why, sizeof c->why, "validation has not improved for %u rounds", c->n_stale);
     }
-    return false;
+    return kept;
 }
 
 void job_course_put(const job_course *c, msfl_buffer *out) {

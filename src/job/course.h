@@ -20,11 +20,18 @@ typedef struct job_rule {
     double plateau_factor;
     double learning_rate; /**< of the first round */
     job_schedule schedule;
+    uint32_t n_averaged; /**< the last round's model is the mean of so many last rounds'; 0: it is its own */
+    bool keeps_last;     /**< the model that is kept is that of the last round, whatever its judgement. So it is too
+                              where rounds are averaged: what was averaged is what is wanted */
 } job_rule;
 
+/** ERR_USAGE, without a place, for a rule that cannot be followed: more rounds averaged than there are, or a training
+ *  that patience may stop before the mean is complete. */
+msfl_status job_rule_check(const job_rule *rule) MSFL_NODISCARD;
+
 typedef struct job_course {
-    uint32_t n_done; /**< finished rounds */
-    uint32_t best_round;
+    uint32_t n_done;             /**< finished rounds */
+    uint32_t best_round;         /**< of the model that is kept */
     double best_loss;            /**< the lowest job_judgement; infinite before the first */
     uint32_t n_stale, n_plateau; /**< rounds since the best loss; since that or the last change of learning rate */
     double learning_rate;
@@ -37,7 +44,8 @@ bool job_course_wants_more(const job_course *course, const job_rule *rule);
 /** What rounds are judged by, the lower the better: of images with a class each the validation loss; where pixels have
  * the classes 1 - mean Dice, since cross-entropy turns long before the masks stop getting better. */
 double job_judgement(bool of_pixels, double validation_loss, double validation_dice);
-/** A round is finished. NaN (nobody could tell) counts as the best so far. Returns whether it is the best. */
+/** A round is finished. NaN (nobody could tell) counts as the best so far. Returns whether its model is the one to
+ * keep: the best, or, by the rule, the newest. */
 bool job_course_take(job_course *course, const job_rule *rule, double judgement);
 void job_course_put(const job_course *course, msfl_buffer *out);
 /** False if the bytes are none, or numbers that cannot be. */

@@ -37,7 +37,7 @@ job_spec job_spec_default(void) {
 }
 
 job_stride job_spec_stride(const job_spec *spec, uint32_t round, double learning_rate) {
-    return (job_stride){round, spec->server_learning_rate * (learning_rate / spec->rule.learning_rate)};
+    return job_stride_of(&spec->rule, spec->server_learning_rate, round, learning_rate);
 }
 
 void job_spec_clear(job_spec *spec) {
@@ -126,6 +126,7 @@ static msfl_status choice_field(const reader *r, const char *what, const char *c
 
 static const char *const deliveries[] = {"coordinator", "clients", NULL};
 static const char *const optimizers[] = {"sgd", "adam", NULL};
+static const char *const keeps[] = {"best", "last", NULL};
 static const char *const normals[] = {"image", "set", "none", NULL};
 static const char *const schemes[] = {"packed", "plain", NULL};
 
@@ -147,6 +148,7 @@ static const char *const schemes[] = {"packed", "plain", NULL};
     (status = choice_field(r, what, job_norms_words, &k), (field) = (job_norms)k, status)
 #define READ_SCHEDULE(field, min, max)                                                                                 \
     (status = choice_field(r, what, job_schedule_words, &k), (field) = (job_schedule)k, status)
+#define READ_KEEP(field, min, max) (status = choice_field(r, what, keeps, &k), (field) = k == 1, status)
 #define READ_OPTIMIZER(field, min, max)                                                                                \
     (status = choice_field(r, what, optimizers, &k), (field) = (msfl_optimizer)k, status)
 
@@ -354,6 +356,13 @@ static msfl_status check(const char *name, const job_spec *spec) {
     if (spec->target_cohort != 0 && spec->target_cohort < spec->min_cohort) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: a target_cohort of %u below the min_cohort of %u", name,
                          spec->target_cohort, spec->min_cohort);
+    }
+    status = job_rule_check(&spec->rule);
+    if (status != MSFL_OK) return msfl_fail_in(status, "%s: average_rounds", name);
+    if (spec->rule.n_averaged > 0 && spec->norms != JOB_NORMS_SHARED) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "%s: average_rounds and norms: layers that hospitals keep for themselves are in no mean",
+                         name);
     }
     if (spec->train.focal > 0 && spec->train.label_smoothing > 0) {
         return msfl_fail(MSFL_ERR_USAGE, "%s: focal loss and label smoothing exclude each other", name);

@@ -8,6 +8,7 @@
     X(U32, "attempts", attempts_max, 1, 1000)                                                                          \
     X(FLAG, "augment", train.augment, 0, 1)                                                                            \
     X(WORDS, "augmentation", augmentation, 1, 199)                                                                     \
+    X(U32, "average_rounds", rule.n_averaged, 0, 8000)                                                                 \
     X(FLAG, "balance", balance, 0, 1)                                                                                  \
     X(U32, "batch", train.batch, 1, 1024)                                                                              \
     X(U32, "bits", value_bits, 2, 32)                                                                                  \
@@ -19,6 +20,7 @@
     X(FLAG, "flip_horizontal", flip_horizontal, 0, 1)                                                                  \
     X(F32, "focal", train.focal, 0, 10)                                                                                \
     X(HASH, "initial", initial, 0, 0)                                                                                  \
+    X(KEEP, "keep", rule.keeps_last, 0, 0)                                                                             \
     X(F32, "label_smoothing", train.label_smoothing, 0, 0.9)                                                           \
     X(F32, "learning_rate", train.learning_rate, 1e-12, 100)                                                           \
     X(U32, "local_epochs", train.n_epochs, 1, 1000)                                                                    \

@@ -39,6 +39,7 @@ static json_t *hex(const uint8_t bytes[MSFL_HASH_BYTES]) {
 #define TO_DELIVERY(v)  json_string((v) == MSFL_DELIVERY_CLIENTS ? "clients" : "coordinator")
 #define TO_NORMS(v)     json_string(job_norms_words[v])
 #define TO_SCHEDULE(v)  json_string(job_schedule_words[v])
+#define TO_KEEP(v)      json_string((v) ? "last" : "best")
 #define TO_OPTIMIZER(v) json_string((v) == MSFL_ADAM ? "adam" : "sgd")
 
 static bool is_zero(const uint8_t hash[MSFL_HASH_BYTES]) {
@@ -79,6 +80,8 @@ static json_t *spec_json(const job_spec *spec) {
     if (spec->train.proximal == 0) json_object_del(o, "proximal");
     if (spec->train.n_steps == 0) json_object_del(o, "local_steps");
     if (spec->logit_adjustment == 0) json_object_del(o, "logit_adjustment");
+    if (spec->rule.n_averaged == 0) json_object_del(o, "average_rounds");
+    if (!spec->rule.keeps_last) json_object_del(o, "keep");
     if (spec->rule.schedule == JOB_SCHEDULE_CONSTANT) json_object_del(o, "schedule");
     if (spec->server_learning_rate == JOB_SERVER_LEARNING_RATE) json_object_del(o, "server_learning_rate");
     json_object_set_new(o, "format", json_string("medsecurefl-job"));

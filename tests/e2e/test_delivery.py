@@ -148,14 +148,15 @@ class TestDelivery(Delivery):
         self.assertEqual(shown["best_round"], best)
 
     def test_adaptive_server(self):
-        """fedadam where nobody is a server: every hospital carries the moments, and all agree in every bit."""
+        """fedadam and the mean of the last rounds where nobody is a server: every hospital carries the moments and the mean, and
+        all agree in every bit."""
         self.start_hub()
-        job = self.submit(rounds=3, more=MORE + "aggregate: fedadam\nschedule: linear\nlearning_rate: 0.02\n")
+        job = self.submit(rounds=3, more=MORE + "aggregate: fedadam\nschedule: linear\nlearning_rate: 0.02\naverage_rounds: 2\n")
         for name in self.hospitals:
             self.start_hospital(name)
         self.assertEqual(self.wait(job)["state"], "done", self.logs())
         self.all_have(job, self.simulate(3, *SAME, "--delivery", "clients", "--aggregate", "fedadam", "--schedule", "linear",
-                                         "--lr", 0.02))
+                                         "--lr", 0.02, "--average-rounds", 2))
 
     def test_norms_that_stay(self):
         """FedBN where the hospitals open the sums: each spreads what was sent among what was not, and keeps its own."""

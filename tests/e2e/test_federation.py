@@ -194,10 +194,11 @@ class TestThree(Federation):
         self.ok("audit", "verify", self.path("audit"), "--kit", self.path("kits", self.hospitals[0]))
 
     def test_adaptive_server_same_as_simulate(self):
-        """fedadam: what the coordinator carries from round to round survives its death, and the model is that of simulate."""
+        """fedadam and the mean of the last rounds: what the coordinator carries from round to round survives its death, and the
+        model is that of simulate."""
         self.start_hub()
         job = self.submit(rounds=6, more="aggregate: fedadam\nserver_learning_rate: 0.01\nschedule: linear\nlocal_steps: 2\n"
-                          "logit_adjustment: 1\noptimizer: sgd\nmomentum: 0\nlearning_rate: 0.1\n")
+                          "logit_adjustment: 1\noptimizer: sgd\nmomentum: 0\nlearning_rate: 0.1\naverage_rounds: 4\n")
         for name in self.hospitals:
             self.start_hospital(name)
         deaths, end = 0, time.monotonic() + PATIENCE
@@ -214,7 +215,7 @@ class TestThree(Federation):
         self.assertEqual(self.job(job)["state"], "done", self.logs())
         self.assertEqual(deaths, 3)
         simulated = self.simulate(6, "--aggregate", "fedadam", "--server-lr", 0.01, "--schedule", "linear", "--local-steps", 2,
-                                  "--logit-adjust", 1, "--optimizer", "sgd", "--momentum", 0, "--lr", 0.1)
+                                  "--logit-adjust", 1, "--optimizer", "sgd", "--momentum", 0, "--lr", 0.1, "--average-rounds", 4)
         self.same_model(self.fetch(job), simulated)
         self.assertEqual(os.stat(self.path("kits", "hub", "state")).st_mode & 0o077, 0)
         kept = os.listdir(self.path("kits", "hub", "state", "jobs", job, "models"))

@@ -138,7 +138,8 @@ class Options(CliTest):
         for words, key, value in ((("--focal", 2), "focal", 2), (("--proximal", 0.5), "proximal", 0.5),
                                   (("--balance",), "balance", True), (("--norms", "local"), "norms", "local"),
                                   (("--norms", "mean"), "norms", "mean"), (("--local-steps", 1), "local_steps", 1),
-                                  (("--logit-adjust", 1), "logit_adjustment", 1), (("--schedule", "linear"), "schedule", "linear"),
+                                  (("--logit-adjust", 1), "logit_adjustment", 1), (("--average-rounds", 2), "average_rounds", 2),
+                                  (("--schedule", "linear"), "schedule", "linear"),
                                   (("--augment", "strong,flip-horizontal"), "augmentation", "strong,flip-horizontal")):
             folder = "-".join(map(str, words)).replace(",", "-")
             r = self.simulate(folder, *words)
@@ -152,7 +153,7 @@ class Options(CliTest):
             self.simulate(folder, *words, "--resume")
             self.fails(13, key, "simulate", "--data", "phantom", "--phantom-images", 200, "--rounds", 2, "--size", 32,
                        "--out", self.path(folder), *FEW, "--resume")
-        self.assertEqual(len(seen), 10)
+        self.assertEqual(len(seen), 11)
         # At their neutral values they are not there.
         self.simulate("neutral", "--focal", 0, "--proximal", 0, "--augment", "default", "--dice", 3,
                       "--norms", "shared")

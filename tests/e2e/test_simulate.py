@@ -103,7 +103,7 @@ class Simulate(common.CliTest):
         self.assertNotEqual(models[0][2], digest(os.path.join(out, "agg_model_last.h5")))
 
     def test_stopped_and_killed_runs_resume_to_the_same_result(self):
-        args = SMALL + ("--rounds", 5, "--plateau-patience", 1)
+        args = SMALL + ("--rounds", 5, "--plateau-patience", 1, "--average-rounds", 3)
         straight = self.path("straight")
         self.ok(*args, "--out", straight)
         rng = random.Random(1)
@@ -132,6 +132,39 @@ class Simulate(common.CliTest):
             a, b = (json.loads(text_of(d, "result.json")) for d in (straight, out))
             for key in ("encrypted", "plain", "central", "alone_mean"):
                 self.assertEqual(a[key], b[key], f"{name} {key}")
+
+    def test_mean_of_the_last_rounds(self):
+        """Every training's last model is the mean of its last rounds' (a chain of runs, each cut one round later, has these),
+        and is the one that is kept and judged; so is the last round's with --keep last."""
+        import h5py
+
+        def weights(out):
+            found = []
+            with h5py.File(os.path.join(out, "agg_model_last.h5"), "r") as f:
+                f.visititems(lambda _, o: found.append(o[()].astype("f8").ravel()) if isinstance(o, h5py.Dataset) else None)
+            return [v for w in found for v in w]
+
+        fixed = SMALL + ("--plateau-patience", 0, "--compare", "central")
+        rounds = [self.path(f"rounds-{n}") for n in (2, 3)]
+        for n, out in zip((2, 3), rounds):
+            self.ok(*fixed, "--rounds", n, "--keep", "last", "--out", out)
+            self.assertEqual(digest(os.path.join(out, "agg_model.h5")), digest(os.path.join(out, "agg_model_last.h5")))
+        mean = self.path("mean")
+        self.ok(*fixed, "--rounds", 3, "--average-rounds", 2, "--out", mean)
+        for got, a, b in zip(weights(mean), *map(weights, rounds)):
+            self.assertAlmostEqual(got, (a + b) / 2, delta=1e-6)
+        r = json.loads(text_of(mean, "result.json"))
+        self.assertEqual(digest(os.path.join(mean, "agg_model.h5")), digest(os.path.join(mean, "agg_model_last.h5")))
+        last = json.loads(text_of(rounds[1], "result.json"))
+        for track in ("encrypted", "central"):
+            self.assertEqual(r[track]["best_round"], 3)
+            self.assertEqual(r[track]["auc"], r["rounds"][-1][track]["test_auc"])
+            self.assertEqual(r["rounds"][1][track]["validation_loss"], last["rounds"][1][track]["validation_loss"])
+            self.assertNotEqual(r["rounds"][2][track]["validation_loss"], last["rounds"][2][track]["validation_loss"])
+        self.assertEqual(r["training"]["average_rounds"], 2)
+        for words, wrong in ((("--average-rounds", 9), "average"), (("--average-rounds", 2, "--patience", 2), "patience"),
+                             (("--average-rounds", 2, "--norms", "local"), "norms"), (("--keep", "first"), "keep")):
+            self.fails(2, wrong, *fixed, *words, "--out", self.path("none"))
 
     def test_resume_refuses_other_options_and_damage(self):
         out = self.path("out")
