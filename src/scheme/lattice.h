@@ -1,5 +1,5 @@
-/* What bfv and ckks ask of parameters, keys and chunks alike. Their calls are of different types and stay in their own
- * files; what is decided about them is decided here. */
+/* What bfv and ckks ask of parameters, keys and chunks alike, whatever their types. What they do with calls that differ in
+ * type alone is written once in lattice_body.h. */
 #ifndef MSFL_SCHEME_LATTICE_H
 #define MSFL_SCHEME_LATTICE_H
 
