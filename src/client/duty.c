@@ -100,13 +100,7 @@ static msfl_status carry_out(duty *d, const msfl_announcement *about, const msfl
 }
 
 static void refuse(duty *d, const uint8_t *message, size_t length) {
-    uint8_t hash[MSFL_HASH_BYTES];
-    msfl_hash h;
-    msfl_hash_init(&h, "msfl.client.told.v1");
-    msfl_hash_add(&h, message, length);
-    msfl_hash_final(&h, hash);
-    if (memcmp(hash, d->told, sizeof hash) == 0) return;
-    memcpy(d->told, hash, sizeof hash);
+    if (client_is_told(d->told, message, length)) return;
     client_say(d->run, MSFL_EVENT_WARNING, "committee: refused: %s", msfl_error_message());
 }
 

@@ -1,5 +1,5 @@
-/* A hospital's own part in a job, shared by its files: what it hears (part.c), a round of its own (round.c), the way of
- * an upload (upload.c). */
+/* A hospital's own part in a job, shared by its files: from beginning to end (part.c), what it hears (hear.c), a round
+ * of its own (round.c), the way of an upload (upload.c). */
 #ifndef MSFL_CLIENT_PART_H
 #define MSFL_CLIENT_PART_H
 
@@ -47,7 +47,9 @@ msfl_status client_part_carry_out(client_part_state *p, const msfl_effects *effe
                                   msfl_buffer *frames) MSFL_NODISCARD;
 /** Hear all frames. */
 msfl_status client_part_hear(client_part_state *p, const msfl_buffer *frames) MSFL_NODISCARD;
-/** Ask the inbox at once and hear it. */
+/** Ask the inbox for news for at most `wait_s` seconds and hear it. */
+msfl_status client_part_listen(client_part_state *p, uint32_t wait_s) MSFL_NODISCARD;
+/** The same without waiting, for a chunk that the coordinator may name. */
 msfl_status client_part_ask(client_part_state *p) MSFL_NODISCARD;
 /** Machines as the journal left them, under the newest roster. */
 msfl_status client_part_sit_down(client_part_state *p) MSFL_NODISCARD;

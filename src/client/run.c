@@ -32,6 +32,21 @@ const uint8_t *client_message_task(const uint8_t *message, size_t length) {
     return msfl_get_bytes(&frame.body, MSFL_HASH_BYTES);
 }
 
+bool client_is_passing(msfl_status status) {
+    return status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY;
+}
+
+bool client_is_told(uint8_t told[MSFL_HASH_BYTES], const uint8_t *message, size_t length) {
+    uint8_t hash[MSFL_HASH_BYTES];
+    msfl_hash h;
+    msfl_hash_init(&h, "msfl.client.told.v1");
+    msfl_hash_add(&h, message, length);
+    msfl_hash_final(&h, hash);
+    if (memcmp(hash, told, sizeof hash) == 0) return true;
+    memcpy(told, hash, sizeof hash);
+    return false;
+}
+
 msfl_status client_run_wait(client_run *run, uint32_t *n) {
     if (*n == 0) client_say(run, MSFL_EVENT_WARNING, "%s", msfl_error_message());
     const uint32_t shift = *n < 5 ? *n : 5;

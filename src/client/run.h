@@ -43,6 +43,10 @@ msfl_status client_part(client_run *run) MSFL_NODISCARD;
 void client_say(client_run *run, msfl_event_kind kind, const char *fmt, ...) MSFL_PRINTF(3, 4);
 /** The task of a message of the coordinator that names one (announcement, proposal, release, record); NULL else. */
 const uint8_t *client_message_task(const uint8_t *message, size_t length);
+/** Whether a failure may pass when the same is tried again: nothing is given up for it. */
+bool client_is_passing(msfl_status status);
+/** Whether the refusal of this message was the last one that was told (its hash is in `told`); from now on it is. */
+bool client_is_told(uint8_t told[MSFL_HASH_BYTES], const uint8_t *message, size_t length);
 /** After a failure that may pass: say so once, wait. ERR_CANCELLED when it is time to stop. `*n`: failures in a row. */
 msfl_status client_run_wait(client_run *run, uint32_t *n) MSFL_NODISCARD;
 

@@ -80,7 +80,7 @@ msfl_status sealed_save_moments(const client_part_state *p, const job_aggregate 
  *  that nothing needs any more go. */
 msfl_status sealed_write_products(client_part_state *p) MSFL_NODISCARD;
 
-/* --- sealed.c, what part.c and round.c call --- */
+/* --- sealed.c, sealed_open.c and sealed_missed.c: what part.c, hear.c and round.c call --- */
 msfl_status client_sealed_new(client_part_state *p) MSFL_NODISCARD;
 void client_sealed_free(struct client_sealed *sealed);
 /** The machines were made: what was settled before counts. */

@@ -1,7 +1,6 @@
 /* Models that this hospital made of opened sums, and what it shows of them. */
 #include "client/sealed.h"
 
-#include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/output.h"
