@@ -5,19 +5,17 @@
 #include "base/file.h"
 #include "report/html.h"
 #include "report/read.h"
-#include "report/sections.h"
-#include "report/svg.h"
 #include "report/tables.h"
 
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 
-enum { RUNS_SHOWN_MAX = 200, WARNINGS_SHOWN_MAX = 20, N_ROWS = 3, PATH_MAX_BYTES = 96 };
+enum { RUNS_SHOWN_MAX = 200, WARNINGS_SHOWN_MAX = 20, PATH_MAX_BYTES = 96 };
 
 /* In the order of the tables: what is aimed at first. */
-static const msfl_way *const rows[N_ROWS] = {&msfl_ways[MSFL_WAY_CENTRAL], &msfl_ways[MSFL_WAY_PLAIN],
-                                             &msfl_ways[MSFL_WAY_ENCRYPTED]};
+static const msfl_way *const rows[MSFL_TABLES_ROWS] = {&msfl_ways[MSFL_WAY_CENTRAL], &msfl_ways[MSFL_WAY_PLAIN],
+                                                       &msfl_ways[MSFL_WAY_ENCRYPTED]};
 
 typedef struct figure {
     const char *key, *title;
@@ -30,13 +28,13 @@ static const figure further[] = {
     {"auc", "AUC"}, {"sensitivity", "Sensitivity"}, {"precision", "Precision"}, {"f1", "F1"}};
 enum { N_FIGURES = 4 };
 
-static const json_t *cell_at(const msfl_page *page, const char *key, const msfl_way *way, size_t column) {
+const json_t *msfl_tables_cell(const msfl_page *page, const char *key, const msfl_way *way, size_t column) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "tables.%s.%s", key, way->key);
     return json_array_get(msfl_array_at(page->result, path), column);
 }
 
-static size_t n_columns(const msfl_page *page) {
+size_t msfl_tables_columns(const msfl_page *page) {
     const size_t n = json_array_size(msfl_array_at(page->result, "clients"));
     return n < MSFL_TABLES_COLUMNS_MAX ? n : MSFL_TABLES_COLUMNS_MAX;
 }
@@ -58,13 +56,13 @@ static void put_with_ends(msfl_buffer *out, double v, double low, double high) {
 
 static void put_title(msfl_page *page) {
     msfl_buffer *out = page->out;
-    const size_t n = n_columns(page), n_seeds = (size_t)fmax(0, msfl_number_at(page->result, "config.seeds"));
+    const size_t n = msfl_tables_columns(page), n_seeds = (size_t)fmax(0, msfl_number_at(page->result, "config.seeds"));
     double least = INFINITY, most = -INFINITY, central = NAN;
     for (size_t i = 0; i < n; i++) {
-        const double v = msfl_number_at(cell_at(page, "accuracy", rows[2], i), "mean");
+        const double v = msfl_number_at(msfl_tables_cell(page, "accuracy", rows[2], i), "mean");
         least = fmin(least, v);
         most = fmax(most, v);
-        if (isnan(central)) central = msfl_number_at(cell_at(page, "accuracy", rows[0], i), "mean");
+        if (isnan(central)) central = msfl_number_at(msfl_tables_cell(page, "accuracy", rows[0], i), "mean");
     }
     if (!(least <= most)) {
         msfl_put_text(out, "<h1>The tables of EICC 2022: no run is finished yet</h1>\n");
@@ -116,88 +114,12 @@ static void put_notices(msfl_page *page) {
     msfl_put_text(out, "</ul></div>\n");
 }
 
-/* --- charts --- */
-
-static void widen(double *low, double *high, double v) {
-    *low = fmin(*low, v); /* passes NaN over */
-    *high = fmax(*high, v);
-}
-
-static void put_chart(msfl_page *page, const char *key, const char *title) {
-    static const msfl_way *const order[N_ROWS] = {&msfl_ways[MSFL_WAY_PLAIN], &msfl_ways[MSFL_WAY_CENTRAL],
-                                                  &msfl_ways[MSFL_WAY_ENCRYPTED]};
-    const json_t *clients = msfl_array_at(page->result, "clients");
-    const size_t n = n_columns(page);
-    msfl_point points[N_ROWS][MSFL_TABLES_COLUMNS_MAX];
-    double x[MSFL_TABLES_COLUMNS_MAX], low[MSFL_TABLES_COLUMNS_MAX], high[MSFL_TABLES_COLUMNS_MAX];
-    double x_min = INFINITY, x_max = -INFINITY, y_min = INFINITY, y_max = -INFINITY;
-    size_t by_size[MSFL_TABLES_COLUMNS_MAX];
-    for (size_t i = 0; i < n; i++) { /* columns stand as they were named; a line goes from left to right */
-        size_t k = i;
-        for (; k > 0 && msfl_number_in(clients, by_size[k - 1]) > msfl_number_in(clients, i); k--)
-            by_size[k] = by_size[k - 1];
-        by_size[k] = i;
-    }
-    for (size_t i = 0; i < n; i++) {
-        x[i] = msfl_number_in(clients, by_size[i]);
-        widen(&x_min, &x_max, x[i]);
-        for (size_t r = 0; r < N_ROWS; r++) {
-            const json_t *c = cell_at(page, key, order[r], by_size[i]);
-            points[r][i] = (msfl_point){x[i], msfl_number_at(c, "mean")};
-            widen(&y_min, &y_max, points[r][i].y);
-            if (r != 2) continue;
-            low[i] = isnan(x[i]) ? NAN : msfl_number_at(c, "smallest");
-            high[i] = isnan(x[i]) ? NAN : msfl_number_at(c, "largest");
-            widen(&y_min, &y_max, low[i]);
-            widen(&y_min, &y_max, high[i]);
-        }
-    }
-    msfl_put_text(page->out,
-                  "<figure><figcaption><b>%s</b> on the test images, mean over seeds; shaded: from the smallest "
-                  "to the largest seed of the encrypted federation.</figcaption>\n",
-                  title);
-    if (!(y_min <= y_max)) {
-        msfl_html_missing(page->out, "this figure");
-        msfl_put_text(page->out, "</figure>\n");
-        return;
-    }
-    msfl_series series[N_ROWS];
-    for (size_t r = 0; r < N_ROWS; r++)
-        series[r] = (msfl_series){order[r]->label, order[r]->style, points[r], n};
-    const double pad = fmax(0.1 * (y_max - y_min), 0.005);
-    const msfl_band band = {NULL, "encrypted", x, low, high, n};
-    char words[200];
-    snprintf(words, sizeof words, "%s by number of hospitals, from %.3f to %.3f", title, y_min, y_max);
-    const msfl_chart chart = {.title = words,
-                              .x_label = "hospitals",
-                              .x_min = x_min - (n == 1 ? 1 : 0),
-                              .x_max = x_max + (n == 1 ? 1 : 0),
-                              .y_min = fmax(0, y_min - pad),
-                              .y_max = fmin(1, y_max + pad) > y_min ? fmin(1, y_max + pad) : y_max + pad,
-                              .x_whole = true,
-                              .mark_x = NAN,
-                              .band = &band,
-                              .series = series,
-                              .n_series = N_ROWS};
-    msfl_svg_chart(page->out, &chart, ++page->n_charts);
-    msfl_put_text(page->out, "</figure>\n");
-}
-
-static void section_charts(msfl_page *page) {
-    msfl_section_begin(page, "charts", "By number of hospitals");
-    msfl_put_text(page->out, "<div class=\"pair\">\n");
-    put_chart(page, "accuracy", "Accuracy");
-    put_chart(page, "auc", "AUC");
-    msfl_put_text(page->out, "</div>\n");
-    msfl_section_end(page);
-}
-
 /* --- tables over seeds --- */
 
 static void put_headings(msfl_page *page, const char *first) {
     const json_t *clients = msfl_array_at(page->result, "clients");
     msfl_put_text(page->out, "<thead><tr><th scope=\"col\">%s</th>", first);
-    for (size_t i = 0; i < n_columns(page); i++)
+    for (size_t i = 0; i < msfl_tables_columns(page); i++)
         msfl_put_text(page->out, "<th scope=\"col\">%s hospitals</th>", msfl_whole(msfl_number_in(clients, i)).text);
     msfl_put_text(page->out, "</tr></thead>\n<tbody>\n");
 }
@@ -222,17 +144,17 @@ static void put_figure(msfl_page *page, const figure *f, bool with_published) {
     msfl_buffer *out = page->out;
     msfl_table_begin(page, f->title, "figures");
     put_headings(page, "<span class=\"hidden\">Training</span>");
-    for (size_t r = 0; r < N_ROWS; r++) {
+    for (size_t r = 0; r < MSFL_TABLES_ROWS; r++) {
         msfl_put_text(out, "<tr>");
         put_way(out, rows[r]);
-        for (size_t i = 0; i < n_columns(page); i++) {
-            const json_t *c = cell_at(page, f->key, rows[r], i);
+        for (size_t i = 0; i < msfl_tables_columns(page); i++) {
+            const json_t *c = msfl_tables_cell(page, f->key, rows[r], i);
             put_with_ends(out, msfl_number_at(c, "mean"), msfl_number_at(c, "low"), msfl_number_at(c, "high"));
         }
         msfl_put_text(out, "</tr>\n");
         if (!with_published) continue;
         msfl_put_text(out, "<tr class=\"part\"><th scope=\"row\">in the publication</th>");
-        for (size_t i = 0; i < n_columns(page); i++) {
+        for (size_t i = 0; i < msfl_tables_columns(page); i++) {
             const double v = published(page, f->key, rows[r], msfl_number_in(clients, i));
             msfl_put_text(out, "<td class=\"note\">%s</td>", msfl_fixed(v, 3).text);
         }
@@ -365,7 +287,7 @@ typedef struct section {
     void (*write)(msfl_page *page);
 } section;
 static const section sections[] = {
-    {"charts", "By hospitals", section_charts},      {"publication", "The publication’s figures", section_publication},
+    {"charts", "By hospitals", msfl_tables_charts},  {"publication", "The publication’s figures", section_publication},
     {"further", "Further figures", section_further}, {"runs", "Run by run", section_runs},
     {"costs", "Costs", msfl_tables_costs},           {"made", "How it was made", section_made}};
 enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
