@@ -119,6 +119,25 @@ static msfl_status make_spool(client_part_state *p) {
     return status;
 }
 
+msfl_status client_part_permits(const client_part_state *p) {
+    const client_hub *hub = p->run->hub;
+    const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
+    msfl_status status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
+    return status == MSFL_OK ? client_data_permits(&hub->site, &p->run->spec) : status;
+}
+
+msfl_status client_part_learner(client_part_state *p) {
+    const client_hub *hub = p->run->hub;
+    const client_learner_options options = {.site = &hub->site,
+                                            .bounds = &hub->policy.bounds,
+                                            .shape = p->run->shape,
+                                            .job = p->run->id,
+                                            .client = p->seat.party,
+                                            .folder = p->run->folder,
+                                            .observer = &p->observer};
+    return client_learner_new(&options, &p->learner);
+}
+
 msfl_status client_part_sit_down(client_part_state *p) {
     client_hub *hub = p->run->hub;
     uint8_t before[MSFL_HASH_BYTES];
@@ -128,9 +147,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
     if (status != MSFL_OK) return status;
     if (memcmp(before, p->seat.task, sizeof before) != 0) p->skipped = 0; /* numbers begin anew */
     if (!p->seat.is_hospital) return msfl_fail(MSFL_ERR_MISSING, "this party is no hospital of the newest roster");
-    const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
-    status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
-    if (status == MSFL_OK) status = client_data_permits(&hub->site, &p->run->spec);
+    status = client_part_permits(p);
     if (status == MSFL_OK) status = open_audit(p);
     if (status == MSFL_OK) status = make_spool(p);
     if (status != MSFL_OK) return status;
@@ -145,14 +162,7 @@ msfl_status client_part_sit_down(client_part_state *p) {
     memcpy(config.task, p->seat.task, MSFL_HASH_BYTES);
     status = msfl_site_new(&config, &p->site);
     if (status == MSFL_OK) status = store_replay(hub->store, p->seat.task, "site", replay, p);
-    const client_learner_options options = {.site = &hub->site,
-                                            .bounds = &hub->policy.bounds,
-                                            .shape = p->run->shape,
-                                            .job = p->run->id,
-                                            .client = p->seat.party,
-                                            .folder = p->run->folder,
-                                            .observer = &p->observer};
-    if (status == MSFL_OK) status = client_learner_new(&options, &p->learner);
+    if (status == MSFL_OK) status = client_part_learner(p);
     if (status == MSFL_OK && p->sealed != NULL) status = client_sealed_sit(p);
     if (status != MSFL_OK) stand_up(p);
     return status;

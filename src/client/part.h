@@ -51,6 +51,10 @@ msfl_status client_part_hear(client_part_state *p, const msfl_buffer *frames) MS
 msfl_status client_part_listen(client_part_state *p, uint32_t wait_s) MSFL_NODISCARD;
 /** The same without waiting, for a chunk that the coordinator may name. */
 msfl_status client_part_ask(client_part_state *p) MSFL_NODISCARD;
+/** Whether the hospital's policy and data permit the job under this seat. ERR_POLICY otherwise. */
+msfl_status client_part_permits(const client_part_state *p) MSFL_NODISCARD;
+/** The learner of this seat, into `p->learner`. */
+msfl_status client_part_learner(client_part_state *p) MSFL_NODISCARD;
 /** Machines as the journal left them, under the newest roster. */
 msfl_status client_part_sit_down(client_part_state *p) MSFL_NODISCARD;
 

@@ -102,7 +102,7 @@ static msfl_status step(client_part_state *p) {
     }
     client_result_clear(&result);
     msfl_free(weights);
-    if (status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY) return status;
+    if (client_is_passing(status)) return status;
     p->skipped = p->plan.number; /* done, or not to be done */
     if (status != MSFL_OK) {
         char told[CLIENT_TOLD_MAX];
@@ -122,18 +122,9 @@ static msfl_status step(client_part_state *p) {
 msfl_status client_plain(client_part_state *p) {
     client_hub *hub = p->run->hub;
     uint32_t failures = 0;
-    const client_trainer_kind trainer = hub->site.trainer.n_command > 0 ? CLIENT_COMMAND : CLIENT_BUILTIN;
     msfl_status status = client_seat_take(hub, p->run->hash, &p->seat);
-    if (status == MSFL_OK) status = client_policy_job(&hub->policy, p->run->shape, p->seat.info, trainer);
-    if (status == MSFL_OK) status = client_data_permits(&hub->site, &p->run->spec);
-    const client_learner_options options = {.site = &hub->site,
-                                            .bounds = &hub->policy.bounds,
-                                            .shape = p->run->shape,
-                                            .job = p->run->id,
-                                            .client = p->seat.party,
-                                            .folder = p->run->folder,
-                                            .observer = &p->observer};
-    if (status == MSFL_OK) status = client_learner_new(&options, &p->learner);
+    if (status == MSFL_OK) status = client_part_permits(p);
+    if (status == MSFL_OK) status = client_part_learner(p);
     if (status != MSFL_OK) return status;
     client_say(p->run, MSFL_EVENT_WARNING,
                "this job is NOT ENCRYPTED: the coordinator sees this hospital's update; policy.yaml allows it");

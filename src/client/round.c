@@ -135,10 +135,6 @@ static void skip(client_part_state *p, uint64_t number, const char *state, msfl_
     client_round_say(p, state, is_public ? told : msfl_status_text(status));
 }
 
-static bool is_passing(msfl_status status) {
-    return status == MSFL_ERR_IO || status == MSFL_ERR_CANCELLED || status == MSFL_ERR_MEMORY;
-}
-
 /* Numbers begin anew under a new roster: only the whole announcement tells rounds apart. */
 static bool is_same(const msfl_announcement *a, const msfl_announcement *b) {
     uint8_t one[MSFL_HASH_BYTES], other[MSFL_HASH_BYTES];
@@ -153,7 +149,7 @@ msfl_status client_round_take(client_part_state *p) {
     const client_tally so_far = client_tally_read(p->run->hub->store, p->run->id);
     msfl_update_layout *layout = NULL;
     msfl_status status = fetch_plan(p);
-    if (is_passing(status)) return status;
+    if (client_is_passing(status)) return status;
     if (status == MSFL_ERR_MISSING) return client_part_ask(p); /* it is over; the inbox says what is now */
     if (status == MSFL_OK) {
         status = client_policy_round(&p->run->hub->policy, p->run->shape, p->seat.info, &a, &p->plan, &so_far);
@@ -168,7 +164,7 @@ msfl_status client_round_take(client_part_state *p) {
     if (status == MSFL_OK) status = job_plan_layout(&p->plan, p->run->shape, &layout);
     if (status == MSFL_OK) status = check_layout(&a, layout);
     if (status == MSFL_OK) status = check_start(p, &a);
-    if (is_passing(status)) goto failed;
+    if (client_is_passing(status)) goto failed;
     if (status != MSFL_OK) {
         skip(p, number, "refused", status, true);
         goto done;
@@ -176,7 +172,7 @@ msfl_status client_round_take(client_part_state *p) {
     client_say(p->run, MSFL_EVENT_PHASE, "round %" PRIu32 " of %" PRIu32 ": %s (number %" PRIu64 ")", p->plan.round,
                p->run->spec.rule.n_rounds, job_kind_name(p->plan.kind), number);
     if (!is_trained(p, &a)) status = learn(p, &a);
-    if (is_passing(status)) goto failed;
+    if (client_is_passing(status)) goto failed;
     if (status == MSFL_ERR_POLICY) {
         skip(p, number, "refused", status, true);
         goto done;
@@ -196,7 +192,7 @@ msfl_status client_round_take(client_part_state *p) {
         goto done;
     }
     status = encrypt(p, &a, layout);
-    if (status != MSFL_OK && !is_passing(status)) {
+    if (status != MSFL_OK && !client_is_passing(status)) {
         skip(p, number, "failed", status, false);
         goto done;
     }
