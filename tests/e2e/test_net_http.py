@@ -152,31 +152,59 @@ class HttpTest(NetCase):
         self.probe("get", "/v1/whoami", server=server, base_ms=300, cap_ms=1500)  # waits, and gets through
 
     def test_graceful_stop(self):
-        server = self.fresh()
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(self.ask("GET", "/v1/slow", server=server)))
-        waiting = [self.http(server) for _ in range(5)]  # a thread that is busy with the slow one leaves some of them waiting
+        server = self.fresh(stop_ms=60000)
+        slow, late, seen = [], [], []
+        waiting = [self.http(server) for _ in range(5)]
         for c in waiting:
             c.request("GET", "/v1/whoami")
             c.getresponse().read()
-        thread.start()
-        time.sleep(0.3)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        seen = []
-        for c in waiting:
+
+        def ask(path, answers):
             try:
-                c.request("GET", "/v1/whoami")
-                seen.append(c.getresponse().status)
+                answers.append(self.ask("GET", path, server=server)[:2])
             except (OSError, http.client.HTTPException):
-                pass
+                answers.append(None)
+
+        def ask_until_refused(c):
+            status = 200
+            while status == 200:
+                time.sleep(0.02)
+                try:
+                    c.request("GET", "/v1/whoami")
+                    answer = c.getresponse()
+                    status = answer.status
+                    answer.read()
+                except (OSError, http.client.HTTPException):
+                    break
+                if status != 200:
+                    seen.append(status)
             c.close()
+
+        threads = [threading.Thread(target=ask, args=("/v1/slow", slow))]
+        threads[0].start()
+        self.until(lambda: os.path.exists(os.path.join(server.folder, "slow-begun")))
+        server.process.send_signal(signal.SIGTERM)
+        # The thread that is busy with the slow one leaves some of them waiting until it is done.
+        threads += [threading.Thread(target=ask_until_refused, args=(c,)) for c in waiting]
+        for t in threads[1:]:
+            t.start()
+        self.until(lambda: seen)
+        threads.append(threading.Thread(target=ask, args=("/v1/whoami", late)))
+        threads[-1].start()
+        with open(os.path.join(server.folder, "slow-end"), "w"):
+            pass
+        for t in threads:
+            t.join()
         self.assertEqual(set(seen), {503})
-        with self.assertRaises(OSError):
-            self.ask("GET", "/v1/whoami", server=server)
-        thread.join()
-        self.assertEqual(answers[0][:2], (200, b"at last\n"))
+        self.assertEqual(slow, [(200, b"at last\n")])
+        self.assertEqual(late, [None])
         self.assertEqual(server.process.wait(10 * SLOW), 0)
+
+    def until(self, condition):
+        end = time.monotonic() + 20 * SLOW  # patience; the slow request lasts a minute at most
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
 
     def test_local_listener(self):
         def local(path, host="127.0.0.1", method="GET"):

@@ -88,11 +88,17 @@ static void count_done(void *ctx, net_request *request) {
     msfl_free(net_request_user(request));
 }
 
+/* Says in a file that it has begun, and goes on until there is another one, a minute at most. */
 static msfl_status slow(void *ctx, net_request *request) {
     (void)ctx;
-    struct timespec second = {.tv_sec = 0, .tv_nsec = 700000000};
-    (void)nanosleep(&second, NULL);
-    return net_answer_text(request, 200, "text/plain", "at last\n");
+    const struct timespec moment = {.tv_sec = 0, .tv_nsec = 10000000};
+    char *begun = msfl_format("%s/slow-begun", folder), *end = msfl_format("%s/slow-end", folder);
+    msfl_status status = begun == NULL || end == NULL ? MSFL_ERR_MEMORY : msfl_file_write(begun, "", 0);
+    for (int i = 0; i < 6000 && status == MSFL_OK && access(end, F_OK) != 0; i++)
+        (void)nanosleep(&moment, NULL);
+    msfl_free(begun);
+    msfl_free(end);
+    return status == MSFL_OK ? net_answer_text(request, 200, "text/plain", "at last\n") : status;
 }
 
 static msfl_status broken(void *ctx, net_request *request) {
