@@ -17,6 +17,7 @@ typedef struct client_bounds {
     uint32_t steps_min;       /**< steps of Adam in an update */
     uint32_t draws_max;       /**< updates of a job that take a part of the images each, for every image */
     uint32_t bits_min;        /**< of a value */
+    uint32_t multiple_of;     /**< of the images that take part, in all parts together; the others stay at home */
     uint32_t samples_max_min; /**< the least `samples_max` of a job: above what this hospital has */
     double sgd_rate_max;      /**< learning_rate / (1 - momentum) */
     double adam_rate_max;     /**< learning_rate */
@@ -27,9 +28,9 @@ typedef struct client_bounds {
 
 /** Keys of policy.yaml that are read here, each followed by a comma. */
 #define CLIENT_BOUNDS_KEYS                                                                                             \
-    "images_min", "patients_min", "figures_min", "steps_min", "draws_max", "bits_min", "samples_max_min",              \
-        "sgd_rate_max", "adam_rate_max", "focal_max", "logit_adjustment_max", "proximal_max", "clipped_max",           \
-        "optimizers", "aggregates",
+    "images_min", "patients_min", "figures_min", "steps_min", "draws_max", "bits_min", "multiple_of",                  \
+        "samples_max_min", "sgd_rate_max", "adam_rate_max", "focal_max", "logit_adjustment_max", "proximal_max",       \
+        "clipped_max", "optimizers", "aggregates",
 
 client_bounds client_bounds_default(void);
 /** Fields that are not in `map` keep what `out` has. ERR_FORMAT names line and key. */

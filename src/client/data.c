@@ -144,8 +144,31 @@ msfl_status client_data_permits(const client_site *site, const job_spec *spec) {
     return msfl_augment_allowed(&augment, laterality, "this hospital's pictures");
 }
 
-msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
-                             client_data *out) {
+static msfl_status split(const client_site *site, const job_spec *spec, uint32_t multiple_of, uint64_t seed,
+                         client_data *d) {
+    if (multiple_of <= 1) {
+        return msfl_dataset_split(d->dataset, spec->test_fraction, spec->validation_fraction, seed, &d->split);
+    }
+    msfl_indices kept = {0};
+    if (site->share.of > 0) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "multiple_of in policy.yaml is for data that are this hospital's own, not a share");
+    }
+    msfl_status status = msfl_dataset_keep_multiple(d->dataset, multiple_of, &kept);
+    if (status == MSFL_OK && kept.n == 0) {
+        status =
+            msfl_fail(MSFL_ERR_DATA, "%s: fewer images than multiple_of in policy.yaml, %u", site->path, multiple_of);
+    }
+    if (status == MSFL_OK) {
+        status = msfl_dataset_split_among(d->dataset, &kept, spec->test_fraction, spec->validation_fraction, seed,
+                                          &d->split);
+    }
+    msfl_indices_clear(&kept);
+    return status;
+}
+
+msfl_status client_data_open(const client_site *site, const job_shape *shape, uint32_t multiple_of,
+                             const msfl_observer *observer, client_data *out) {
     const job_spec *spec = shape->spec;
     *out = (client_data){0};
     msfl_status status = job_spec_augment(spec, &out->augment);
@@ -178,7 +201,7 @@ msfl_status client_data_open(const client_site *site, const job_shape *shape, co
         status = shape->n_structures > 0 ? check_masks(shape, site, out->dataset) : map_labels(shape, out);
     }
     if (status == MSFL_OK) {
-        status = msfl_dataset_split(out->dataset, spec->test_fraction, spec->validation_fraction, seed, &out->split);
+        status = split(site, spec, multiple_of, seed, out);
     }
     if (status == MSFL_OK) status = take_share(site, out);
     if (status == MSFL_OK && out->holding.train.n == 0) {

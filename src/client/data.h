@@ -16,9 +16,11 @@ typedef struct client_data {
 } client_data;
 
 /** Open the site's data as the job's network takes it, split it as the job says, and take our share. Clear `out` in any
- *  case. ERR_DATA, ERR_MISMATCH: other classes than the job's, or no masks where its network learns from them. */
-msfl_status client_data_open(const client_site *site, const job_shape *shape, const msfl_observer *observer,
-                             client_data *out) MSFL_NODISCARD;
+ *  case. Of all images a multiple of `multiple_of` (1: all) takes part, before anything is split: the others are as if
+ *  they were not there, in every job. ERR_DATA, ERR_MISMATCH: other classes than the job's, or no masks where its
+ * network learns from them. */
+msfl_status client_data_open(const client_site *site, const job_shape *shape, uint32_t multiple_of,
+                             const msfl_observer *observer, client_data *out) MSFL_NODISCARD;
 /** Whether the job's augmentation may be done to this site's pictures: ERR_POLICY with a message that others may read.
  */
 msfl_status client_data_permits(const client_site *site, const job_spec *spec) MSFL_NODISCARD;

@@ -42,7 +42,7 @@ void client_learner_free(client_learner *l) {
 /* Reading images takes long, so not before a round needs them. */
 static msfl_status open_data(client_learner *l) {
     if (l->opened) return MSFL_OK;
-    msfl_status status = client_data_open(l->o.site, l->o.shape, l->o.observer, &l->data);
+    msfl_status status = client_data_open(l->o.site, l->o.shape, l->o.bounds->multiple_of, l->o.observer, &l->data);
     if (status != MSFL_OK) return status;
     status =
         msfl_trainer_new(l->o.shape->model, l->o.shape->spec->train.batch, l->o.site->n_threads, NULL, &l->trainer);

@@ -21,6 +21,14 @@ void msfl_holding_clear(msfl_holding *holding);
 msfl_status msfl_dataset_deal(const msfl_dataset *dataset, const msfl_split *split, const char *partition, uint32_t n,
                               uint64_t seed, msfl_holding *holdings) MSFL_NODISCARD;
 
+/**
+ * A list of images of which there are a multiple of `of` (1 or more): all but the few that are over, drawn once for so
+ * many images and the same for every job, in no order. Empty where there are fewer than `of`. msfl_indices_clear.
+ */
+msfl_status msfl_dataset_keep_multiple(const msfl_dataset *dataset, uint32_t of, msfl_indices *out) MSFL_NODISCARD;
+/** msfl_dataset_split of these images alone, as if the others were not there; each stands once in `among`. */
+msfl_status msfl_dataset_split_among(const msfl_dataset *dataset, const msfl_indices *among, double test_fraction,
+                                     double validation_fraction, uint64_t seed, msfl_split *out) MSFL_NODISCARD;
 /** All of a split's training and validation images as one hospital's. */
 msfl_status msfl_dataset_hold_all(const msfl_dataset *dataset, const msfl_split *split,
                                   msfl_holding *holding) MSFL_NODISCARD;

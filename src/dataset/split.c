@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/seeded.h"
 #include "dataset/bunches.h"
+#include "dataset/deal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -167,8 +168,8 @@ static msfl_status check_parts(const msfl_dataset *set, const msfl_indices parts
         set->source, set->info.n_images, set->info.n_groups, empty);
 }
 
-msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction, double validation_fraction,
-                               uint64_t seed, msfl_split *out) {
+msfl_status msfl_dataset_split_among(const msfl_dataset *dataset, const msfl_indices *among, double test_fraction,
+                                     double validation_fraction, uint64_t seed, msfl_split *out) {
     memset(out, 0, sizeof *out);
     if (!(test_fraction >= 0) || !(validation_fraction >= 0) || !(test_fraction + validation_fraction < 1)) {
         return msfl_fail(MSFL_ERR_USAGE,
@@ -181,11 +182,7 @@ msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction
     s.fraction[TRAIN] = 1 - test_fraction - validation_fraction;
     msfl_indices parts[N_PARTS] = {0};
     msfl_status status = MSFL_ERR_MEMORY;
-    msfl_indices all = {msfl_alloc(dataset->info.n_images, sizeof *all.at), dataset->info.n_images};
-    if (all.at == NULL) goto done;
-    for (uint32_t i = 0; i < all.n; i++)
-        all.at[i] = i;
-    status = msfl_bunches_new(dataset, &all, &s.bunches);
+    status = msfl_bunches_new(dataset, among, &s.bunches);
     if (status != MSFL_OK) goto done;
     status = MSFL_ERR_MEMORY;
     s.part_of = msfl_alloc(s.bunches.n, sizeof *s.part_of);
@@ -206,10 +203,38 @@ msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction
 done:
     for (int p = 0; p < N_PARTS; p++)
         msfl_indices_clear(&parts[p]);
-    msfl_indices_clear(&all);
     msfl_bunches_clear(&s.bunches);
     msfl_free(s.part_of);
     msfl_free(s.order);
     msfl_free(s.have);
     return status;
+}
+
+msfl_status msfl_dataset_split(const msfl_dataset *dataset, double test_fraction, double validation_fraction,
+                               uint64_t seed, msfl_split *out) {
+    memset(out, 0, sizeof *out);
+    msfl_indices all = {msfl_alloc(dataset->info.n_images, sizeof *all.at), dataset->info.n_images};
+    if (all.at == NULL) return MSFL_ERR_MEMORY;
+    for (uint32_t i = 0; i < all.n; i++)
+        all.at[i] = i;
+    msfl_status status = msfl_dataset_split_among(dataset, &all, test_fraction, validation_fraction, seed, out);
+    msfl_indices_clear(&all);
+    return status;
+}
+
+msfl_status msfl_dataset_keep_multiple(const msfl_dataset *dataset, uint32_t of, msfl_indices *out) {
+    const uint32_t n = dataset->info.n_images, left = n % of;
+    msfl_seeded g;
+    *out = (msfl_indices){msfl_alloc(n, sizeof *out->at), n};
+    if (out->at == NULL) {
+        out->n = 0;
+        return MSFL_ERR_MEMORY;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        out->at[i] = i;
+    if (left == 0) return MSFL_OK;
+    msfl_seeded_init(&g, 0, "dataset.multiple", n, of, 0);
+    msfl_seeded_shuffle(&g, out->at, n);
+    out->n = n - left;
+    return MSFL_OK;
 }

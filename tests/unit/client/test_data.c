@@ -61,7 +61,7 @@ static msfl_status open_for(const char *job, char *folder, char *key, bool recip
     static uint32_t classes[SIDE * SIDE];
     assert_int_equal(job_spec_parse("job", job, strlen(job), true, &spec), MSFL_OK);
     assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
-    msfl_status status = client_data_open(&site, shape, NULL, &data);
+    msfl_status status = client_data_open(&site, shape, 1, NULL, &data);
     if (status == MSFL_OK) {
         client_samples storage;
         const msfl_samples samples = client_samples_of(&data, &data.holding.train, &storage);
@@ -208,12 +208,75 @@ static void the_recipe_is_in_the_jobs_hash(void **state) {
     job_spec_clear(&spec);
 }
 
+/* Of eight images a multiple takes part, whatever the job's fractions: what is over is in no part of any job, and the
+ * parts are those of a set that never had it. */
+static void a_multiple_takes_part(void **state) {
+    (void)state;
+    static const uint32_t multiples[] = {1, 2, 3, 4, 5, 8, 9};
+    static const char *const fractions[] = {"seed: 1\n", "seed: 2\ntest_fraction: 0.2\n",
+                                            "seed: 3\ntest_fraction: 0.2\nvalidation_fraction: 0.3\n"};
+    char root[] = "/tmp/msfl-data-XXXXXX", folder[64], text[512], command[96];
+    assert_non_null(mkdtemp(root));
+    snprintf(folder, sizeof folder, "%s/set", root);
+    make_set(folder, HASH, NULL, 0);
+    client_site site = {.path = folder, .n_threads = 1};
+    for (size_t m = 0; m < sizeof multiples / sizeof multiples[0]; m++) {
+        uint32_t always = 0; /* a bit for each image that took part in the first job */
+        for (size_t f = 0; f < sizeof fractions / sizeof fractions[0]; f++) {
+            job_spec spec;
+            job_shape *shape = NULL;
+            client_data data = {0};
+            snprintf(text, sizeof text, "%.*s%s", (int)(strstr(JOB, "test_fraction") - JOB), JOB,
+                     f == 0   ? "test_fraction: 0\nvalidation_fraction: 0\n"
+                     : f == 1 ? "validation_fraction: 0\n"
+                              : "");
+            strcat(text, fractions[f]);
+            assert_int_equal(job_spec_parse("job", text, strlen(text), true, &spec), MSFL_OK);
+            assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+            const msfl_status status = client_data_open(&site, shape, multiples[m], NULL, &data);
+            if (multiples[m] > N) {
+                assert_int_equal(status, MSFL_ERR_DATA);
+                assert_non_null(strstr(msfl_error_message(), "multiple_of"));
+            } else if (status == MSFL_OK) { /* three images may leave a part without any */
+                const msfl_indices *parts[] = {&data.holding.train, &data.holding.validation, &data.test};
+                uint32_t n = 0, taken = 0;
+                for (int p = 0; p < 3; p++) {
+                    for (uint32_t i = 0; i < parts[p]->n; i++, n++)
+                        taken |= 1u << parts[p]->at[i];
+                }
+                assert_int_equal(n, N - N % multiples[m]);
+                if (f == 0) always = taken;
+                assert_int_equal(taken, always);
+            } else {
+                assert_int_equal(status, MSFL_ERR_DATA);
+                assert_true(f > 0 && multiples[m] > 2);
+            }
+            client_data_clear(&data);
+            job_shape_free(shape);
+            job_spec_clear(&spec);
+        }
+    }
+    /* a share of somebody else's data has no count of its own */
+    job_spec spec;
+    job_shape *shape = NULL;
+    client_data data = {0};
+    char iid[] = "iid";
+    site.share = (client_share){.of = 2, .partition = iid};
+    assert_int_equal(job_spec_parse("job", JOB, strlen(JOB), true, &spec), MSFL_OK);
+    assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
+    assert_int_equal(client_data_open(&site, shape, 2, NULL, &data), MSFL_ERR_USAGE);
+    client_data_clear(&data);
+    job_shape_free(shape);
+    job_spec_clear(&spec);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_recipe_is_the_jobs),
-        cmocka_unit_test(flips_are_the_recipes),
-        cmocka_unit_test(masks_have_the_classes),
-        cmocka_unit_test(the_recipe_is_in_the_jobs_hash),
+        cmocka_unit_test(the_recipe_is_the_jobs), cmocka_unit_test(flips_are_the_recipes),
+        cmocka_unit_test(masks_have_the_classes), cmocka_unit_test(the_recipe_is_in_the_jobs_hash),
+        cmocka_unit_test(a_multiple_takes_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
