@@ -283,7 +283,7 @@ class Trial:
             if self.o.long:
                 jobs += [dict(name="long", rounds=12), dict(name="delivered", rounds=3, delivery="clients")]
             for job in jobs:
-                job_id = fed.submit(classes=classes, test=True, deadline_s=60, **job)
+                job_id = fed.submit(classes=classes, test=True, deadline_s=60, batch=4, **job)
                 ended = fed.wait_end(job_id, 180)
                 assert ended["state"] == "done", fed.fail(f"the job ended as {ended['state']}: {ended['why']}")
             self.no_core(fed)
@@ -304,7 +304,7 @@ class Trial:
             os.rename(self.sets[2], self.sets[2] + ".gone")
             fed.processes["hospital-c"].kill()
             fed.start("hospital-c")
-            second = fed.submit(name="without", rounds=1, classes=classes, test=False, evaluate=False, min_cohort=3, deadline_s=5,
+            second = fed.submit(name="without", rounds=1, classes=classes, batch=4, test=False, evaluate=False, min_cohort=3, deadline_s=5,
                                 attempts=1)
             fed.wait_end(second)
             captured.append(("status without a set", json.dumps(fed.status()).encode()))
