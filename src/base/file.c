@@ -79,18 +79,6 @@ msfl_status msfl_file_open(const char *path, FILE **out) {
     return status;
 }
 
-static msfl_status write_all(int fd, const char *path, const uint8_t *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return msfl_fail_errno(errno, "cannot write %s", path);
-        bytes += n;
-        length -= (size_t)n;
-    }
-    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) return msfl_fail_errno(errno, "cannot write %s", path);
-    return MSFL_OK;
-}
-
 static msfl_status write_with_mode(const char *path, const void *bytes, size_t length, int mode) {
     msfl_output *output;
     msfl_status status = msfl_output_open(path, MSFL_OUTPUT_REPLACE | mode, &output);
@@ -124,23 +112,6 @@ msfl_status msfl_file_lock(const char *path, int *lock) {
 
 void msfl_file_unlock(int lock) {
     if (lock >= 0) close(lock);
-}
-
-msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) return msfl_fail_errno(errno, "cannot open %s for appending", path);
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        msfl_status status = msfl_fail_errno(errno, "cannot examine %s", path);
-        close(fd);
-        return status;
-    }
-    msfl_status status = write_all(fd, path, bytes, length);
-    if (status != MSFL_OK && ftruncate(fd, info.st_size) != 0) {
-        status = msfl_fail_in(status, "%s may end in a torn line", path);
-    }
-    if (close(fd) != 0 && status == MSFL_OK) status = msfl_fail_errno(errno, "cannot write %s", path);
-    return status;
 }
 
 bool msfl_file_exists(const char *path) {

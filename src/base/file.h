@@ -25,9 +25,6 @@ msfl_status msfl_file_write_private(const char *path, const void *bytes, size_t 
 msfl_status msfl_file_lock(const char *path, int *lock) MSFL_NODISCARD;
 void msfl_file_unlock(int lock);
 
-/** Append and fsync. On failure (a full disk, say) the file is cut back to its former length. */
-msfl_status msfl_file_append(const char *path, const void *bytes, size_t length) MSFL_NODISCARD;
-
 bool msfl_file_exists(const char *path);
 bool msfl_is_folder(const char *path);
 

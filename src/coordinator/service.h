@@ -57,8 +57,6 @@ msfl_status coord_plain_complete(void *ctx, const pki_peer *peer, const char *ke
 /** A newer roster's text: checked, kept in the kit, in force. The same one again is fine. */
 msfl_status coord_service_roster(coord_service *s, const char *text, size_t length) MSFL_NODISCARD;
 
-/** All of /v1/status as text; msfl_free. */
-msfl_status coord_status_text(coord_service *s, char **text) MSFL_NODISCARD;
 /** Tell readers of events what has changed since the last call. */
 void coord_status_publish(coord_service *s);
 /** For /metrics: lines of the engine's figures. */

@@ -121,7 +121,8 @@ static json_t *status_json(coord_service *s, bool whole) {
     return o;
 }
 
-msfl_status coord_status_text(coord_service *s, char **text) {
+/* All of /v1/status as text; msfl_free. */
+static msfl_status status_text(coord_service *s, char **text) {
     *text = NULL;
     json_t *o = status_json(s, true);
     msfl_status status = msfl_json_text(o, true, text);
@@ -153,7 +154,7 @@ static msfl_status get_status(void *ctx, net_request *request) {
     coord_service *s = ctx;
     char *text;
     if (net_request_peer(request) != NULL) coord_engine_seen(s->engine, net_request_peer(request)->name);
-    msfl_status status = coord_status_text(s, &text);
+    msfl_status status = status_text(s, &text);
     if (status == MSFL_OK) status = net_answer_text(request, 200, "application/json", text);
     msfl_free(text);
     return status;

@@ -265,7 +265,8 @@ static msfl_status fit(const char *name, const msfl_dataset_info *info, uint32_t
     return status;
 }
 
-msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) {
+/* Input size and class count that model and data agree on, 0 where still open: the model decides where it says so. */
+static msfl_status model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) {
     const msfl_dataset_info *info = msfl_dataset_info_borrow(dataset);
     *out = NULL;
     if (info->n_classes > MSFL_CLASSES_MAX) {
@@ -448,7 +449,7 @@ msfl_status fed_job_init(fed_job *job, const msfl_simulate_options *options) {
     if (status != MSFL_OK) return status;
     status = deal(job);
     if (status != MSFL_OK) return status;
-    status = fed_model_for_data(options->model, job->dataset, &job->model);
+    status = model_for_data(options->model, job->dataset, &job->model);
     if (status != MSFL_OK) return status;
     status = check_model(job);
     if (status != MSFL_OK) return status;

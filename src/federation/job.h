@@ -75,7 +75,4 @@ typedef struct fed_samples {
 } fed_samples;
 msfl_samples fed_samples_of(const fed_job *job, const msfl_indices *images, fed_samples *storage);
 
-/** Input size and class count that model and data agree on, 0 where still open: the model decides where it says so. */
-msfl_status fed_model_for_data(const char *name_or_path, const msfl_dataset *dataset, msfl_model **out) MSFL_NODISCARD;
-
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Switching a key takes most: nine planes at work, two sums over all primes, and the polynomial that is switched. */
-size_t msfl_ckks_work_planes(const msfl_ckks_params *params) {
+static size_t work_planes(const msfl_ckks_params *params) {
     return 3 * (size_t)params->n_primes + 16;
 }
 
@@ -49,7 +49,7 @@ msfl_status msfl_ckks_new(const msfl_ckks_params *params, msfl_ckks **out) {
         msfl_ckks_free(ctx);
         return status;
     }
-    msfl_rlwe_pool_init(ctx->pool, &ctx->ring, msfl_ckks_work_planes(params));
+    msfl_rlwe_pool_init(ctx->pool, &ctx->ring, work_planes(params));
     make_constants(ctx);
     *out = ctx;
     return MSFL_OK;

@@ -116,7 +116,6 @@ bool msfl_ckks_sane(const msfl_ckks_bounds *b);
 
 /* --- parameters: ckks_params.c --- */
 
-double msfl_ckks_log2_q(const msfl_ckks_params *params, uint32_t *bits);
 /** Bytes of a ciphertext. */
 size_t msfl_ckks_bytes_of(const msfl_ckks_params *params, uint32_t level, bool seeded);
 size_t msfl_ckks_plane_bytes(const msfl_ckks_params *params, uint32_t count);
@@ -150,8 +149,6 @@ msfl_status msfl_ckks_check_head(const msfl_ckks *ctx, msfl_rlwe_kind kind, cons
 /** A small polynomial with a bound at every root, from fresh randomness, in `scratch`; `x` holds N. */
 msfl_status msfl_ckks_draw_key(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, const char *purpose,
                                double *x) MSFL_NODISCARD;
-/** Whether the polynomial keeps |s(zeta^r)|^2 <= 168 N; `x` holds N. */
-bool msfl_ckks_is_short(const msfl_ckks *ctx, const int32_t *small, double *x);
 /** N times the values of uniform a from `seed`, or packed b, as canonical cells; in place of count planes. */
 msfl_status msfl_ckks_expand_row(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch, uint32_t i, const uint8_t *seed,
                                  msfl_cell *row) MSFL_NODISCARD;
@@ -166,8 +163,6 @@ void msfl_ckks_switch_clear(msfl_ckks_switch *key);
  *  noise that this adds. */
 double msfl_ckks_switch_apply(const msfl_ckks *ctx, const msfl_ckks_switch *key, msfl_rlwe_scratch *scratch,
                               uint32_t level, const uint8_t *d, uint8_t *c0, uint8_t *c1);
-/** Planes of scratch that the context's pool has, and of those of a secret key. */
-size_t msfl_ckks_work_planes(const msfl_ckks_params *params);
 
 /** The element of the Galois group that rotates by so many steps: 5^steps modulo 2 N. */
 uint64_t msfl_ckks_element(const msfl_ckks *ctx, uint32_t steps);

@@ -36,7 +36,8 @@ static msfl_status check_length(size_t length, size_t expected) {
 
 /* --- small polynomials that are small at every root --- */
 
-bool msfl_ckks_is_short(const msfl_ckks *ctx, const int32_t *small, double *x) {
+/* Whether the polynomial keeps |s(zeta^r)|^2 <= 168 N; `x` holds N. */
+static bool has_short_values(const msfl_ckks *ctx, const int32_t *small, double *x) {
     for (size_t i = 0; i < ctx->ring.degree; i++)
         x[i] = small[i];
     bool is_short = msfl_embed_norm(&ctx->embed, x) <= ctx->root_norm;
@@ -51,7 +52,7 @@ msfl_status msfl_ckks_draw_key(const msfl_ckks *ctx, msfl_rlwe_scratch *scratch,
         msfl_random_bytes(scratch->seed, MSFL_RLWE_SEED_BYTES);
         msfl_status status = msfl_rlwe_draw_short(&ctx->ring, scratch, purpose);
         if (status != MSFL_OK) return status;
-        if (msfl_ckks_is_short(ctx, scratch->small, x)) return MSFL_OK;
+        if (has_short_values(ctx, scratch->small, x)) return MSFL_OK;
     }
     return msfl_fail(MSFL_ERR_CRYPTO, "128 draws of a key were all too long: the random generator is broken");
 }
@@ -64,7 +65,7 @@ static msfl_status grow(const msfl_ckks *ctx, const uint8_t *seed, msfl_rlwe_sec
         /* Planes at work: those of opening, which takes most. */
         msfl_status status =
             msfl_rlwe_secret_init(&ctx->ring, base, seed, MSFL_RLWE_TO_VALUES, ctx->params.n_primes + 8);
-        if (status != MSFL_OK || msfl_ckks_is_short(ctx, base->s, x)) return status;
+        if (status != MSFL_OK || has_short_values(ctx, base->s, x)) return status;
         msfl_rlwe_secret_clear(base);
         if (seed != NULL) break;
     }

@@ -18,7 +18,8 @@ static msfl_wide modulus_of(const msfl_ckks_params *p, uint32_t first, uint32_t 
     return q;
 }
 
-double msfl_ckks_log2_q(const msfl_ckks_params *p, uint32_t *bits) {
+/* Of all primes, special ones included; `bits` (may be NULL) gets the length of their product. */
+static double log2_q_of(const msfl_ckks_params *p, uint32_t *bits) {
     msfl_wide q = modulus_of(p, 0, p->n_primes + p->n_special);
     if (bits != NULL) *bits = msfl_wide_bits(&q);
     return msfl_wide_log2(&q);
@@ -43,7 +44,7 @@ void msfl_ckks_describe(const msfl_ckks_params *p, uint64_t n_values, msfl_ckks_
     size_t head = MSFL_RLWE_HEADER_BYTES + MSFL_CKKS_PARAMS_BYTES + MSFL_RLWE_SEED_BYTES;
     double noise = msfl_ckks_fresh_noise(degree, false);
     *out = (msfl_ckks_facts){
-        .log2_q = msfl_ckks_log2_q(p, NULL),
+        .log2_q = log2_q_of(p, NULL),
         .log2_q_max = msfl_log2_q_max(degree, p->security_bits),
         .n_slots = sums ? degree : degree / 2,
         .depth = p->n_step == 0 ? 0 : (p->n_primes - p->n_base) / p->n_step,
@@ -218,7 +219,7 @@ msfl_status msfl_ckks_check(const msfl_ckks_params *p) {
     status = check_chain(p);
     if (status != MSFL_OK) return status;
     uint32_t log2_q_max = msfl_log2_q_max(p->ring_degree, p->security_bits), q_bits;
-    double log2_q = msfl_ckks_log2_q(p, &q_bits);
+    double log2_q = log2_q_of(p, &q_bits);
     if (q_bits > log2_q_max) {
         return msfl_fail(MSFL_ERR_PARAMS,
                          SET " refused: q has %.2f bits with the special prime, and ring degree %u allows %u "

@@ -48,9 +48,6 @@ bool msfl_paillier_is_prime(const msfl_limb *p, size_t h, int rounds, msfl_work 
 /** Whether p and q make a key: bits, residues modulo 4, far apart, and gcd(p - 1, q - 1) = 2. */
 bool msfl_paillier_pair(const msfl_limb *p, const msfl_limb *q, size_t h, msfl_work *w);
 
-/** ERR_USAGE unless the shape is one that msfl_paillier_plan makes. */
-MSFL_NODISCARD msfl_status msfl_paillier_shape_check(const msfl_paillier_shape *shape);
-
 /** Ciphertexts in chunk j, of which each but the last of the vector has all its slots filled. */
 uint32_t msfl_paillier_chunk_ciphertexts(const msfl_paillier_shape *shape, uint64_t j);
 /** Values in ciphertext i of chunk j. */

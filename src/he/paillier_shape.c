@@ -50,7 +50,8 @@ msfl_status msfl_paillier_plan(uint32_t key_bits, uint32_t n_clients, uint32_t v
     return MSFL_OK;
 }
 
-msfl_status msfl_paillier_shape_check(const msfl_paillier_shape *shape) {
+/* ERR_USAGE unless the shape is one that msfl_paillier_plan makes. */
+static msfl_status check_shape(const msfl_paillier_shape *shape) {
     msfl_status status = check_ranges(shape->key_bits, shape->n_clients, shape->value_bits, shape->n_values);
     if (status != MSFL_OK) return status;
     if (shape->slot_bits != msfl_slot_bits(shape->n_clients, shape->value_bits) || shape->slots_per_ciphertext < 1 ||
@@ -94,7 +95,7 @@ size_t msfl_paillier_chunk_bytes(const msfl_paillier_shape *shape, uint64_t j) {
 }
 
 msfl_status msfl_paillier_shape_for(const msfl_paillier_public *key, const msfl_paillier_shape *shape, uint64_t j) {
-    msfl_status status = msfl_paillier_shape_check(shape);
+    msfl_status status = check_shape(shape);
     if (status != MSFL_OK) return status;
     if (shape->key_bits != key->bits) {
         return msfl_fail(MSFL_ERR_MISMATCH, "Paillier: a layout for keys of %" PRIu32 " bits, and a key of %" PRIu32,

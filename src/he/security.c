@@ -51,13 +51,14 @@ uint32_t msfl_noise_bits(uint32_t n_clients) {
     return k;
 }
 
-msfl_wide msfl_room_needed(uint32_t n_clients, uint32_t log_t) {
+/* 2^20 t (2 B + 1) for t = 2^log_t and B = msfl_noise_bound(n): must not exceed (2^20 - 1) q. */
+static msfl_wide room_needed(uint32_t n_clients, uint32_t log_t) {
     msfl_wide t = msfl_wide_power2(log_t + MSFL_MARGIN_BITS);
     return msfl_wide_mul_add(&t, 2 * (uint64_t)msfl_noise_bound(n_clients) + 1, 0);
 }
 
 bool msfl_has_room(const msfl_wide *q, uint32_t n_clients, uint32_t log_t) {
-    msfl_wide needed = msfl_room_needed(n_clients, log_t);
+    msfl_wide needed = room_needed(n_clients, log_t);
     msfl_wide usable = msfl_wide_mul_add(q, ((uint64_t)1 << MSFL_MARGIN_BITS) - 1, 0);
     return msfl_wide_compare(&needed, &usable) <= 0;
 }

@@ -30,8 +30,7 @@ uint32_t msfl_slot_bits(uint32_t n_clients, uint32_t value_bits);
 /** Smallest k such that a q just below 2^(log_t + k) can hold valid values: the noise's share of the modulus. */
 uint32_t msfl_noise_bits(uint32_t n_clients);
 
-/** 2^20 t (2 B + 1) for t = 2^log_t and B = msfl_noise_bound(n): must not exceed (2^20 - 1) q. */
-msfl_wide msfl_room_needed(uint32_t n_clients, uint32_t log_t);
+/** Whether 2^20 t (2 B + 1), for t = 2^log_t and B = msfl_noise_bound(n), does not exceed (2^20 - 1) q. */
 bool msfl_has_room(const msfl_wide *q, uint32_t n_clients, uint32_t log_t);
 
 /** Product of the primes. */

@@ -13,7 +13,7 @@ enum { COSTS_BYTES_MAX = 4 << 20 };
 /* A client's work grows with the values, and under pairwise masks with the others too; the coordinator adds every
  * client's upload, and opens and decodes once; a key holder answers for every client, or opens. What one scheme does
  * not need comes out as 0 or nearly so. */
-void measure_cost_terms(size_t party, msfl_bench_cost *out) {
+static void terms_of(size_t party, msfl_bench_cost *out) {
     static const msfl_bench_cost terms[MSFL_BENCH_PARTIES] = {
         [MSFL_BENCH_CLIENT] = {.party = "client", .n_terms = 4, .n_power = {0, 1, 0, 1}, .v_power = {0, 0, 1, 1}},
         [MSFL_BENCH_COORDINATOR] = {.party = "coordinator",
@@ -50,7 +50,7 @@ static double *fitted_of(msfl_bench_round_row *row, size_t party) {
 
 static msfl_status fit_party(msfl_bench_round_row *rows, size_t n_rows, size_t party, double *x, double *y,
                              msfl_bench_cost *out) {
-    measure_cost_terms(party, out);
+    terms_of(party, out);
     for (size_t i = 0; i < n_rows; i++) {
         for (size_t k = 0; k < out->n_terms; k++)
             x[i * out->n_terms + k] = term(out, k, rows[i].clients, (double)rows[i].values);
@@ -124,7 +124,7 @@ static bool is_number(const json_t *v, double min, double max) {
 }
 
 static msfl_status read_party(const char *name, const json_t *parties, size_t party, msfl_bench_cost *out) {
-    measure_cost_terms(party, out);
+    terms_of(party, out);
     const json_t *object = json_object_get(parties, out->party);
     const json_t *terms = json_object_get(object, "terms");
     if (!json_is_array(terms) || json_array_size(terms) != out->n_terms) {

@@ -5,9 +5,6 @@
 #include "measure/fields.h"
 #include "medsecurefl/bench.h"
 
-/** Terms of party `p` without coefficients. */
-void measure_cost_terms(size_t party, msfl_bench_cost *out);
-
 /** Fit all parties' coefficients to rows; ERR_NUMERIC if they do not tell the terms apart. Fitted seconds go into the
  *  rows. */
 msfl_status measure_costs_fit(msfl_bench_round_row *rows, size_t n_rows, msfl_bench_costs *out) MSFL_NODISCARD;

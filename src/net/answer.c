@@ -54,7 +54,8 @@ static bool has_field(const net_request *r, const char *name) {
     return false;
 }
 
-msfl_status net_answer_body(net_request *r, uint32_t status, const char *type, const net_mhd_body *body) {
+/* Send what is described, with the fields collected so far. */
+static msfl_status answer_body(net_request *r, uint32_t status, const char *type, const net_mhd_body *body) {
     net_mhd_field fields[NET_FIELDS_MAX + 5];
     size_t n = 0;
     if (type != NULL) fields[n++] = (net_mhd_field){"Content-Type", type};
@@ -86,7 +87,7 @@ msfl_status net_answer_bytes(net_request *r, uint32_t status, const char *type, 
     net_mhd_body body = NET_MHD_BODY_INIT;
     body.bytes = bytes;
     body.length = length;
-    return net_answer_body(r, status, type, &body);
+    return answer_body(r, status, type, &body);
 }
 
 msfl_status net_answer_text(net_request *r, uint32_t status, const char *type, const char *text) {
@@ -137,7 +138,7 @@ msfl_status net_answer_file(net_request *r, int fd, uint64_t length, const char 
     body.fd = fd;
     body.offset = kind == NET_RANGE_PART ? range.first : 0;
     body.length = kind == NET_RANGE_PART ? range.length : length;
-    return net_answer_body(r, kind == NET_RANGE_PART ? 206 : 200, type, &body);
+    return answer_body(r, kind == NET_RANGE_PART ? 206 : 200, type, &body);
 }
 
 msfl_status net_answer_events(net_request *r, net_events *events) {
@@ -159,5 +160,5 @@ msfl_status net_answer_events(net_request *r, net_events *events) {
     if (status != MSFL_OK) return status;
     r->streams = true;
     r->close = true;
-    return net_answer_body(r, 200, "text/event-stream", &body);
+    return answer_body(r, 200, "text/event-stream", &body);
 }

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "net/client_private.h"
 
-const char *net_fault_name(net_fault fault) {
+static const char *fault_name(net_fault fault) {
     switch (fault) {
 #define NET_FAULT_TEXT(name, text, again)                                                                              \
     case NET_FAULT_##name:                                                                                             \
@@ -97,6 +97,6 @@ msfl_status net_call_failure(const net_client *client, const net_call *call) {
                          call->status);
     }
     if (call->fault == NET_FAULT_CANCELLED) return msfl_fail(MSFL_ERR_CANCELLED, "stopped on request");
-    return msfl_fail(status_of(call->fault), "%s: %s: %s (%s)", net_fault_name(call->fault), url, advice(call->fault),
+    return msfl_fail(status_of(call->fault), "%s: %s: %s (%s)", fault_name(call->fault), url, advice(call->fault),
                      call->detail);
 }

@@ -28,7 +28,6 @@ msfl_status net_attempts_wait(net_client *client, net_attempts *attempts, net_ca
 /** The status and message of what went wrong; never OK. */
 msfl_status net_call_failure(const net_client *client, const net_call *call) MSFL_NODISCARD;
 bool net_fault_may_pass(net_fault fault);
-const char *net_fault_name(net_fault fault);
 
 /** Retry-After in milliseconds; 0. */
 uint32_t net_retry_after_ms(const char *value);

@@ -77,8 +77,6 @@ void net_dispatch_completed(void *ctx, void *socket, void *request, bool complet
 /* answer.c */
 /** A status with {"error":message, "status":name}; false: cut the connection. */
 bool net_answer_error(net_request *request, uint32_t status, const char *error, const char *message);
-/** Send what is described, with the fields collected so far. */
-msfl_status net_answer_body(net_request *request, uint32_t status, const char *type, const net_mhd_body *body);
 
 /* events.c */
 msfl_status net_events_open(net_events *events, uint64_t last_id, net_mhd_body *out);

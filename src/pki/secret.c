@@ -46,8 +46,9 @@ void pki_sealer_free(pki_sealer *sealer) {
     msfl_secret_free(sealer);
 }
 
-msfl_status pki_seal(const char *label, const uint8_t *bytes, size_t length, const pki_sealer *sealer, uint8_t **out,
-                     size_t *out_length) {
+/* The seal itself: `out` gets the file's bytes. */
+static msfl_status seal_bytes(const char *label, const uint8_t *bytes, size_t length, const pki_sealer *sealer,
+                              uint8_t **out, size_t *out_length) {
     *out = NULL;
     *out_length = 0;
     if (length == 0 || length > PKI_SECRET_BYTES_MAX) return msfl_fail(MSFL_ERR_LIMIT, "%zu bytes to seal", length);
@@ -137,7 +138,7 @@ msfl_status pki_secret_write(const char *path, const char *label, const uint8_t 
     uint8_t *sealed = NULL;
     size_t sealed_length = 0;
     msfl_status status = MSFL_OK;
-    if (sealer != NULL) status = pki_seal(label, bytes, length, sealer, &sealed, &sealed_length);
+    if (sealer != NULL) status = seal_bytes(label, bytes, length, sealer, &sealed, &sealed_length);
     msfl_output *output = NULL;
     if (status == MSFL_OK) status = msfl_output_open(path, MSFL_OUTPUT_NEW | MSFL_OUTPUT_PRIVATE, &output);
     if (status == MSFL_OK) {

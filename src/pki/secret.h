@@ -22,9 +22,7 @@ msfl_status pki_secret_write(const char *path, const char *label, const uint8_t 
 msfl_status pki_secret_read(const char *path, const char *label, const msfl_unlock *unlock, uint8_t **bytes,
                             size_t *length) MSFL_NODISCARD;
 
-/** The seal itself: `out` gets the file's bytes. */
-msfl_status pki_seal(const char *label, const uint8_t *bytes, size_t length, const pki_sealer *sealer, uint8_t **out,
-                     size_t *out_length) MSFL_NODISCARD;
+/** Whether these are the bytes of such a file, sealed. */
 bool pki_is_sealed(const uint8_t *bytes, size_t length);
 /** `name` stands in messages. Free `*out` with msfl_secret_free. */
 msfl_status pki_unseal(const char *name, const char *label, const uint8_t *bytes, size_t length,

@@ -47,8 +47,14 @@ static bool is_beyond(const msfl_volume *v, const double at[3]) {
     return false;
 }
 
-msfl_status msfl_volume_sample(const msfl_volume *in, const double m[3][4], bool nearest, const float *fill,
-                               msfl_volume *out) {
+/*
+ * Values at the places of another grid: `to_source` takes (column, row, slice, 1) of the new grid to places between the
+ * voxels of `in`. Linear between neighbours, or the nearest one (halves, within 1e-4, go up). Beyond the centres of the
+ * outer voxels the outer values repeat; beyond their faces, half a voxel further, it is `fill` where one is given.
+ * `out` has its sides, spacing and place, and gets its values.
+ */
+static msfl_status sample_volume(const msfl_volume *in, const double m[3][4], bool nearest, const float *fill,
+                                 msfl_volume *out) {
     msfl_status status = msfl_volume_new(out->sides, out, out);
     if (status != MSFL_OK) return status;
     float *to = out->values;
@@ -95,7 +101,7 @@ msfl_status msfl_volume_resample(const char *name, msfl_volume *v, const double 
             out.affine[r][3] += v->affine[r][i] * m[i][3];
         }
     }
-    msfl_status status = msfl_volume_sample(v, m, nearest, NULL, &out);
+    msfl_status status = sample_volume(v, m, nearest, NULL, &out);
     if (status != MSFL_OK) return status;
     msfl_free(v->values);
     *v = out;
@@ -192,7 +198,7 @@ msfl_status msfl_volume_align(const char *name, msfl_volume *v, const msfl_volum
     msfl_volume out = *like;
     out.values = NULL;
     float fill = nearest ? 0 : smallest(v);
-    msfl_status status = msfl_volume_sample(v, m, nearest, &fill, &out);
+    msfl_status status = sample_volume(v, m, nearest, &fill, &out);
     if (status != MSFL_OK) return status;
     msfl_free(v->values);
     *v = out;

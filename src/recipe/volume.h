@@ -40,15 +40,6 @@ msfl_status msfl_volume_of(const char *name, const msfl_image *image, msfl_value
  *  (nibabel's as_closest_canonical for RAS). ERR_DATA if the place is not known. */
 msfl_status msfl_volume_orient(const char *name, msfl_volume *v, const char axes[4]) MSFL_NODISCARD;
 
-/**
- * Values at the places of another grid: `to_source` takes (column, row, slice, 1) of the new grid to places between the
- * voxels of `in`. Linear between neighbours, or the nearest one (halves, within 1e-4, go up). Beyond the centres of the
- * outer voxels the outer values repeat; beyond their faces, half a voxel further, it is `fill` where one is given.
- * `out` has its sides, spacing and place, and gets its values.
- */
-msfl_status msfl_volume_sample(const msfl_volume *in, const double to_source[3][4], bool nearest, const float *fill,
-                               msfl_volume *out) MSFL_NODISCARD;
-
 /** The same extent in voxels of `spacing`: round(n x old / new) of them (at least one) on each axis, about the same
  *  middle. `n_axes` 2 leaves slices alone. ERR_DATA if the spacing is not known. */
 msfl_status msfl_volume_resample(const char *name, msfl_volume *v, const double spacing[3], uint32_t n_axes,

@@ -36,7 +36,8 @@ msfl_status msfl_coordinator_new(const msfl_coordinator_config *config, msfl_coo
     return MSFL_OK;
 }
 
-void msfl_coord_clear_round(msfl_coordinator *c) {
+/* Forget the open round. */
+static void clear_round(msfl_coordinator *c) {
     for (uint32_t i = 0; c->uploads != NULL && i < c->r->n_clients; i++) {
         msfl_free(c->uploads[i].statement);
         c->uploads[i] = (msfl_coord_upload){0};
@@ -68,7 +69,7 @@ void msfl_coord_clear_round(msfl_coordinator *c) {
 
 void msfl_coordinator_free(msfl_coordinator *c) {
     if (c == NULL) return;
-    msfl_coord_clear_round(c);
+    clear_round(c);
     msfl_free(c->uploads);
     msfl_free(c->clients);
     msfl_free(c->record);
@@ -97,7 +98,7 @@ static msfl_status apply_open(msfl_coordinator *c, msfl_reader *body) {
     if (status == MSFL_OK) status = msfl_round_info_check_with(&a.info, c->config.ctx);
     if (status != MSFL_OK) return status;
     if (a.info.number <= c->number || a.info.n_clients != c->r->n_clients) return msfl_journal_bad(MSFL_JOURNAL_OPEN);
-    msfl_coord_clear_round(c);
+    clear_round(c);
     c->a = a;
     memcpy(c->announce, announce, MSFL_ANNOUNCE_BODY);
     msfl_announcement_id(&a, c->round_id);
@@ -265,7 +266,7 @@ static msfl_status apply_finished(msfl_coordinator *c, msfl_reader *body) {
     c->record = record;
     c->record_length = length;
     msfl_transcript_hash(record, length, c->chain);
-    msfl_coord_clear_round(c);
+    clear_round(c);
     return MSFL_OK;
 }
 

@@ -63,8 +63,6 @@ MSFL_NODISCARD msfl_status msfl_coord_commit(msfl_coordinator *c, msfl_buffer *r
                                              msfl_effects *effects);
 /** ERR_POLICY unless the machine is in `phase`. */
 MSFL_NODISCARD msfl_status msfl_coord_expect(const msfl_coordinator *c, msfl_phase phase, const char *what);
-/** Forget the open round. */
-void msfl_coord_clear_round(msfl_coordinator *c);
 
 /* coord_upload.c */
 MSFL_NODISCARD msfl_status msfl_coord_chunk(msfl_coordinator *c, uint32_t client, msfl_reader *body,

@@ -18,14 +18,13 @@ static const char schema[] =
     "CREATE INDEX journal_order ON journal(task, owner, sequence);"
     "CREATE TABLE state(name TEXT PRIMARY KEY, value BLOB NOT NULL, sum BLOB NOT NULL);";
 
-enum { APPEND, REPLAY, CUT, PUT, GET, FORGET, QUERIES };
+enum { APPEND, REPLAY, CUT, PUT, GET, QUERIES };
 static const char *const texts[QUERIES] = {
     [APPEND] = "INSERT INTO journal(task, owner, record, sum) VALUES(?1, ?2, ?3, ?4)",
     [REPLAY] = "SELECT sequence, record, sum FROM journal WHERE task = ?1 AND owner = ?2 ORDER BY sequence",
     [CUT] = "DELETE FROM journal WHERE task = ?1 AND owner = ?2 AND sequence < ?3 AND sequence <> ?4",
     [PUT] = "REPLACE INTO state(name, value, sum) VALUES(?1, ?2, ?3)",
-    [GET] = "SELECT value, sum FROM state WHERE name = ?1",
-    [FORGET] = "DELETE FROM state WHERE name = ?1"};
+    [GET] = "SELECT value, sum FROM state WHERE name = ?1"};
 
 struct store {
     store_db *db;
@@ -212,15 +211,6 @@ msfl_status store_get(store *s, const char *name, uint8_t **bytes, size_t *lengt
         }
     }
     store_query_reset(q);
-    pthread_mutex_unlock(&s->lock);
-    return status;
-}
-
-msfl_status store_forget(store *s, const char *name) {
-    pthread_mutex_lock(&s->lock);
-    store_query *q = s->queries[FORGET];
-    store_bind_text(q, 1, name);
-    msfl_status status = step(s, q);
     pthread_mutex_unlock(&s->lock);
     return status;
 }

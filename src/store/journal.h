@@ -53,8 +53,6 @@ msfl_status store_cut(store *store, const uint8_t task[MSFL_HASH_BYTES], const c
 msfl_status store_put(store *store, const char *name, const void *bytes, size_t length) MSFL_NODISCARD;
 /** `*bytes` NULL if there is no such value; free with msfl_free. A closing zero follows and is not counted. */
 msfl_status store_get(store *store, const char *name, uint8_t **bytes, size_t *length) MSFL_NODISCARD;
-/** Fine if it is not there. */
-msfl_status store_forget(store *store, const char *name) MSFL_NODISCARD;
 
 /* --- several steps as one --- */
 

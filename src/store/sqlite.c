@@ -163,10 +163,6 @@ void store_db_close(store_db *db) {
     msfl_free(db);
 }
 
-uint64_t store_db_changes(store_db *db) {
-    return (uint64_t)sqlite3_changes64(db->handle);
-}
-
 int64_t store_db_row(store_db *db) {
     return sqlite3_last_insert_rowid(db->handle);
 }

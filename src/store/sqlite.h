@@ -18,8 +18,7 @@ msfl_status store_db_open(const char *path, const char *schema, int version, sto
 void store_db_close(store_db *db);
 /** Statements without values. ERR_IO: the disk is full, or fails; what a failed transaction did is undone. */
 msfl_status store_db_run(store_db *db, const char *sql) MSFL_NODISCARD;
-/** Rows that the last statement changed; row id of the last insert. */
-uint64_t store_db_changes(store_db *db);
+/** Row id of the last insert. */
 int64_t store_db_row(store_db *db);
 
 msfl_status store_query_new(store_db *db, const char *sql, store_query **out) MSFL_NODISCARD;

@@ -6,7 +6,8 @@
 #include <float.h>
 #include <math.h>
 
-msfl_status vault_layout_new(const msfl_key_spec *spec, uint64_t n_values, msfl_update_layout **out) {
+/* The layout of a vector of `n_values` under a key: one counter (samples), one range. */
+static msfl_status layout_of_key(const msfl_key_spec *spec, uint64_t n_values, msfl_update_layout **out) {
     const msfl_update_range range = {n_values, (float)spec->clip};
     return msfl_update_layout_new(spec->request.value_bits, 1, spec->samples_max, &range, 1, out);
 }
@@ -68,7 +69,7 @@ msfl_status vault_encoder_init(const msfl_keyfile *key, const msfl_content *cont
     if (status == MSFL_OK && content->n_values == 0) {
         status = msfl_fail(MSFL_ERR_USAGE, "the vector has no values: there is nothing to encrypt");
     }
-    if (status == MSFL_OK) status = vault_layout_new(&key->info.spec, content->n_values, &e.layout);
+    if (status == MSFL_OK) status = layout_of_key(&key->info.spec, content->n_values, &e.layout);
     if (status == MSFL_OK) status = msfl_update_check(e.layout, &input);
     if (status == MSFL_OK && !options->clip_values)
         status = check_range(values, content->n_values, key->info.spec.clip);
@@ -122,7 +123,7 @@ msfl_status vault_decoder_init(const vault_head *head, const msfl_setup *setup, 
     *out = (vault_decoder){0};
     vault_decoder d = {.head = head, .mean = mean};
     const msfl_cipher_info *info = &head->info;
-    msfl_status status = vault_layout_new(&info->spec, info->content.n_values, &d.layout);
+    msfl_status status = layout_of_key(&info->spec, info->content.n_values, &d.layout);
     if (status == MSFL_OK && msfl_update_slots(d.layout) != info->spec.request.n_values) {
         status = msfl_fail(MSFL_ERR_FORMAT, "the header states %llu slots for %llu values; they take %llu",
                            (unsigned long long)info->spec.request.n_values, (unsigned long long)info->content.n_values,

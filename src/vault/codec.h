@@ -5,9 +5,6 @@
 #include "medsecurefl/update.h"
 #include "vault/head.h"
 
-/** The layout of a vector of `n_values` under a key: one counter (samples), one range. */
-msfl_status vault_layout_new(const msfl_key_spec *spec, uint64_t n_values, msfl_update_layout **out) MSFL_NODISCARD;
-
 typedef struct vault_encoder {
     vault_head head; /**< of the file that comes out */
     msfl_update_layout *layout;

@@ -47,9 +47,6 @@ typedef struct vault_predecessor {
     const vault_seed *seed;
 } vault_predecessor;
 
-/** The bytes of a public file; `predecessor` may be NULL. */
-msfl_status vault_public_build(const msfl_keys *keys, const msfl_key_spec *spec, const vault_seed *seed,
-                               int64_t created, const vault_predecessor *predecessor, msfl_buffer *out) MSFL_NODISCARD;
 /** A pair in memory: a parsed file that says what it is, and what would be sealed, in secret memory. Zeroed on error.
  */
 typedef struct vault_pair {

@@ -49,8 +49,9 @@ static void sign_labelled(const char *label, const msfl_buffer *content, const v
     msfl_sign(seed->secret, hash, sizeof hash, signature);
 }
 
-msfl_status vault_public_build(const msfl_keys *keys, const msfl_key_spec *spec, const vault_seed *seed,
-                               int64_t created, const vault_predecessor *predecessor, msfl_buffer *out) {
+/* The bytes of a public file; `predecessor` may be NULL. */
+static msfl_status build_public(const msfl_keys *keys, const msfl_key_spec *spec, const vault_seed *seed,
+                                int64_t created, const vault_predecessor *predecessor, msfl_buffer *out) {
     uint8_t id[MSFL_KEY_ID_BYTES], adder[MSFL_KEY_ADDER_BYTES_MAX], own[MSFL_SIGN_BYTES], theirs[MSFL_SIGN_BYTES] = {0};
     size_t adder_length = msfl_keys_bytes(keys, MSFL_KEY_ADDER), length = msfl_keys_bytes(keys, MSFL_KEY_PUBLIC);
     if (adder_length > sizeof adder) return msfl_fail(MSFL_ERR_LIMIT, "public facts of %zu bytes", adder_length);
@@ -149,7 +150,7 @@ msfl_status vault_pair_new(const msfl_key_spec *wanted, const vault_predecessor 
         status = msfl_keys_new(setup, &keys);
     }
     if (status == MSFL_OK) status = vault_seed_new(&seed);
-    if (status == MSFL_OK) status = vault_public_build(keys, &spec, seed, (int64_t)time(NULL), predecessor, &bytes);
+    if (status == MSFL_OK) status = build_public(keys, &spec, seed, (int64_t)time(NULL), predecessor, &bytes);
     /* Read back: what is handed out passed the checks of whoever reads it. */
     if (status == MSFL_OK) status = msfl_keyfile_parse("the new public key", bytes.bytes, bytes.length, &out->file);
     if (status == MSFL_OK) status = build_plain(keys, seed, out->file, out);

@@ -74,7 +74,9 @@ msfl_status vault_head_setup(const vault_head *head, msfl_setup **setup, msfl_ke
     return status;
 }
 
-uint64_t vault_file_bytes(size_t head_bytes, const msfl_setup *setup, uint64_t limit) {
+/* Bytes of the whole file, or the first number above `limit` that is reached in counting: a header from outside may
+ *  state any number of chunks. */
+static uint64_t file_bytes_of(size_t head_bytes, const msfl_setup *setup, uint64_t limit) {
     uint64_t n = msfl_setup_chunks(setup), sum = (uint64_t)head_bytes + VAULT_END_BYTES;
     for (uint64_t j = 0; j < n && sum <= limit; j++)
         sum += VAULT_CHUNK_HEAD_BYTES + msfl_setup_chunk_bytes(setup, j) + MSFL_HASH_BYTES;
@@ -217,7 +219,7 @@ const msfl_cipher_info *msfl_cipher_info_borrow(const msfl_cipher *cipher) {
 msfl_status vault_cipher_begin(msfl_cipher *cipher, const msfl_setup *setup) {
     if (cipher->is_used) return msfl_fail(MSFL_ERR_USAGE, "%s was read already; open it again", cipher->name);
     cipher->is_used = true;
-    uint64_t expected = vault_file_bytes(cipher->head_bytes, setup, cipher->size);
+    uint64_t expected = file_bytes_of(cipher->head_bytes, setup, cipher->size);
     if (cipher->size == expected) return MSFL_OK;
     return msfl_fail(MSFL_ERR_FORMAT, "%s has %llu bytes, %s", cipher->name, (unsigned long long)cipher->size,
                      cipher->size < expected ? "fewer than its header says: it is cut off"

@@ -22,9 +22,6 @@ typedef struct vault_chain {
 
 /** Setup and public facts of the key that a header names; the caller frees keys, then setup. */
 msfl_status vault_head_setup(const vault_head *head, msfl_setup **setup, msfl_keys **keys) MSFL_NODISCARD;
-/** Bytes of the whole file, or the first number above `limit` that is reached in counting: a header from outside may
- *  state any number of chunks. */
-uint64_t vault_file_bytes(size_t head_bytes, const msfl_setup *setup, uint64_t limit);
 /** Bytes of the longest chunk. */
 size_t vault_chunk_bytes_max(const msfl_setup *setup);
 

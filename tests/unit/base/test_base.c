@@ -169,12 +169,12 @@ static void files_are_all_or_nothing(void **state) {
     assert_int_equal(msfl_folder_make(parent), MSFL_OK);
     assert_int_equal(msfl_folder_make(parent), MSFL_OK);
     assert_int_equal(msfl_file_write(path, "one", 3), MSFL_OK);
-    assert_int_equal(msfl_file_append(path, "two", 3), MSFL_OK);
+    assert_int_equal(msfl_file_write(path, "second", 6), MSFL_OK);
     uint8_t *bytes;
     size_t n;
     assert_int_equal(msfl_file_read(path, 100, &bytes, &n), MSFL_OK);
     assert_int_equal(n, 6);
-    assert_memory_equal(bytes, "onetwo", 7);
+    assert_memory_equal(bytes, "second", 7);
     msfl_free(bytes);
     assert_int_equal(msfl_file_read(path, 5, &bytes, &n), MSFL_ERR_LIMIT);
     assert_int_equal(msfl_file_read(parent, 5, &bytes, &n), MSFL_ERR_FORMAT);

@@ -132,10 +132,6 @@ static void test_values(void **state) {
     assert_non_null(bytes);
     assert_int_equal(length, 0);
     msfl_free(bytes);
-    assert_int_equal(store_forget(s, "job"), MSFL_OK);
-    assert_int_equal(store_forget(s, "job"), MSFL_OK);
-    assert_int_equal(store_get(s, "job", &bytes, &length), MSFL_OK);
-    assert_null(bytes);
     char name[STORE_NAME_MAX + 2];
     memset(name, 'x', sizeof name);
     name[sizeof name - 1] = 0;
