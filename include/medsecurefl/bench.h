@@ -314,7 +314,8 @@ typedef struct msfl_bench_prediction {
 } msfl_bench_prediction;
 
 /** What a round would take: bytes as planned for exactly these sizes, seconds by the cost model. `link_mbps`: 10^6 bits
- *  per second of every party's line, each direction. */
+ *  per second of every party's line, each direction. ERR_USAGE: no values, more than 2^33, or no line; ERR_PARAMS: no
+ *  parameters hold it. `out` is then zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bench_predict(const msfl_bench_costs *costs, uint32_t n_clients,
                                                        uint64_t n_values, double link_mbps, msfl_bench_prediction *out);
 /** Costs and prediction as JSON text; free with msfl_bench_text_free. ERR_MEMORY. */

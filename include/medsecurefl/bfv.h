@@ -79,7 +79,8 @@ typedef struct msfl_bfv_secret msfl_bfv_secret; /**< opens, and encrypts in seed
 typedef struct msfl_bfv_public msfl_bfv_public; /**< encrypts; holds nothing secret */
 typedef struct msfl_bfv_ct msfl_bfv_ct;         /**< one chunk, encrypted; or a sum of such */
 
-/** Context for a set, which is checked. Free with msfl_bfv_free, after everything made under it. */
+/** Context for a set; ERR_PARAMS as msfl_bfv_check. Free with msfl_bfv_free, after everything made under it. `*out` is
+ *  NULL on any error. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_new(const msfl_bfv_params *params, msfl_bfv **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_bfv_free(msfl_bfv *ctx);
@@ -99,7 +100,7 @@ MSFL_API uint32_t msfl_bfv_chunk_values(const msfl_bfv *ctx, uint64_t n_values, 
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_secret_new(const msfl_bfv *ctx, msfl_bfv_secret **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_bfv_secret_free(msfl_bfv_secret *key);
-/** A fresh public key of a secret key. */
+/** A fresh public key of a secret key. Free with msfl_bfv_public_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_public_new(const msfl_bfv *ctx, msfl_bfv_secret *secret,
                                                         msfl_bfv_public **out);
 /** Free; NULL is fine. */
@@ -121,7 +122,8 @@ MSFL_API size_t msfl_bfv_public_bytes(const msfl_bfv *ctx);
 /** The public key in msfl_bfv_public_bytes bytes, nothing secret among them. Read by msfl_bfv_public_read. */
 MSFL_API void msfl_bfv_public_write(const msfl_bfv *ctx, const msfl_bfv_public *key, uint8_t *out);
 
-/** The parameters inside the bytes of a key of either kind, checked: what msfl_bfv_new wants before the key is read. */
+/** The parameters inside the bytes of a key of either kind, checked: what msfl_bfv_new wants before the key is read.
+ *  ERR_FORMAT, ERR_UNSUPPORTED, ERR_PARAMS; `out` is then zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_params_read(const uint8_t *bytes, size_t length, msfl_bfv_params *out);
 
 /**
@@ -211,10 +213,10 @@ typedef struct msfl_bfv_ct_facts {
     bool seeded;
     uint8_t key_id[16];
 } msfl_bfv_ct_facts;
-/** The same checks without the planes' residues, and nothing copied. */
+/** The same checks without the planes' residues, and nothing copied. The same errors; `out` is then zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_peek(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
                                                      msfl_bfv_ct_facts *out);
-/** Whether every residue is below its prime too. */
+/** Whether every residue is below its prime too: ERR_FORMAT, and `out` zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_bfv_ct_check(const msfl_bfv *ctx, const uint8_t *bytes, size_t length,
                                                       msfl_bfv_ct_facts *out);
 /**

@@ -103,7 +103,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_plan(const msfl_ckks_request *requ
 
 /**
  * The set with the smallest vectors (public-key form, then smaller N) whose sums of `n_addends` ciphertexts provably
- * open exactly. N values of `value_bits` bits stand in one ciphertext.
+ * open exactly. N values of `value_bits` bits stand in one ciphertext. ERR_USAGE: a request that is out of range;
+ * ERR_PARAMS: no set holds it, and the message says what to change. `out` is then zeroed.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_plan_sums(const msfl_ckks_sums_request *request, msfl_ckks_params *out);
 
@@ -130,7 +131,8 @@ typedef struct msfl_ckks_galois msfl_ckks_galois; /**< rotates: a set of keys, e
 typedef struct msfl_ckks_plain msfl_ckks_plain;   /**< numbers, encoded; wiped when freed */
 typedef struct msfl_ckks_ct msfl_ckks_ct;         /**< a ciphertext */
 
-/** Context for a set, which is checked. Free with msfl_ckks_free, after everything made under it. */
+/** Context for a set; ERR_PARAMS as msfl_ckks_check. Free with msfl_ckks_free, after everything made under it. `*out`
+ *  is NULL on any error. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_new(const msfl_ckks_params *params, msfl_ckks **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_ckks_free(msfl_ckks *ctx);
@@ -147,7 +149,7 @@ MSFL_API uint32_t msfl_ckks_slots(const msfl_ckks *ctx);
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_secret_new(const msfl_ckks *ctx, msfl_ckks_secret **out);
 /** Free; NULL is fine. */
 MSFL_API void msfl_ckks_secret_free(msfl_ckks_secret *key);
-/** A fresh public key of a secret key. */
+/** A fresh public key of a secret key. Free with msfl_ckks_public_free. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_public_new(const msfl_ckks *ctx, msfl_ckks_secret *secret,
                                                          msfl_ckks_public **out);
 /** Free; NULL is fine. */
@@ -191,7 +193,8 @@ MSFL_API size_t msfl_ckks_galois_bytes(const msfl_ckks *ctx, const msfl_ckks_gal
 /** The keys in msfl_ckks_galois_bytes bytes, nothing secret among them. Read by msfl_ckks_galois_read. */
 MSFL_API void msfl_ckks_galois_write(const msfl_ckks *ctx, const msfl_ckks_galois *key, uint8_t *out);
 
-/** The parameters inside the bytes of any key, checked: what msfl_ckks_new wants before the key is read. */
+/** The parameters inside the bytes of any key, checked: what msfl_ckks_new wants before the key is read. ERR_FORMAT,
+ *  ERR_UNSUPPORTED, ERR_PARAMS; `out` is then zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_params_read(const uint8_t *bytes, size_t length, msfl_ckks_params *out);
 
 /**
@@ -361,10 +364,11 @@ typedef struct msfl_ckks_ct_facts {
     bool seeded;
     uint8_t key_id[16];
 } msfl_ckks_ct_facts;
-/** The checks of msfl_ckks_ct_read without the planes' residues, and nothing copied. */
+/** The checks of msfl_ckks_ct_read without the planes' residues, and nothing copied. Its errors; `out` is then zeroed.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_peek(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                       msfl_ckks_ct_facts *out);
-/** Whether every residue is below its prime too. */
+/** Whether every residue is below its prime too: ERR_FORMAT, and `out` zeroed. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_ckks_ct_check(const msfl_ckks *ctx, const uint8_t *bytes, size_t length,
                                                        msfl_ckks_ct_facts *out);
 

@@ -35,7 +35,7 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_passphrase(const char *passphras
 /** A passphrase from a file or pipe. How people keep theirs is their choice, but if others may read the file, `*others`
  *  gets its mode (otherwise 0; may be NULL), which is worth a warning. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_passphrase_file(const char *path, uint32_t *others, msfl_unlock **out);
-/** A file of MSFL_UNLOCK_FILE_BYTES_MIN or more random bytes that only its owner may read. */
+/** A file of MSFL_UNLOCK_FILE_BYTES_MIN or more random bytes that only its owner may read: ERR_POLICY otherwise. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_unlock_key_file(const char *path, msfl_unlock **out);
 /** Whether it is good enough for a new key: ERR_POLICY, with the reason, for a short or a repetitive passphrase. Called
  *  by whatever seals. */
@@ -88,7 +88,7 @@ typedef struct msfl_keyfile msfl_keyfile;
  * @retval MSFL_ERR_POLICY       a secret half that others can read, or that belongs to someone else
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keyfile_read(const char *path, msfl_keyfile **out);
-/** The same from memory, for a public half that came another way; `name` stands in messages. */
+/** The same from memory, for a public half that came another way; `name` stands in messages. Its errors. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keyfile_parse(const char *name, const uint8_t *bytes, size_t length,
                                                        msfl_keyfile **out);
 /** Free; NULL is fine. */

@@ -132,7 +132,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_receive(msfl_coordinator *c
                                                              msfl_effects *effects);
 /** Time passes: closes the uploads when all are in or the deadline is over, and sends again what was not answered. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_tick(msfl_coordinator *c, uint64_t now_ms, msfl_effects *effects);
-/** What party `to` should hear now: for transports in which the hospitals dial out and ask. */
+/** What party `to` should hear now: for transports in which the hospitals dial out and ask. ERR_USAGE: there is no such
+ *  party. On any error `effects` is as before. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_poll(msfl_coordinator *c, uint32_t to, msfl_effects *effects);
 /** Close the uploads before the deadline. ERR_POLICY below the minimum cohort. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_close(msfl_coordinator *c, uint64_t now_ms, msfl_effects *effects);
@@ -166,7 +167,8 @@ MSFL_API void msfl_coordinator_member(const msfl_coordinator *c, uint32_t place,
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_total(msfl_coordinator *c, uint64_t j, uint64_t *totals);
 /**
  * Chunk `j` of the folded sum of ciphertexts, for the hospitals (msfl_site_folded): msfl_packed_chunk_bytes, in the
- * format of a ciphertext. DELIVERING only. The first call after a restart folds all uploads from the spool anew.
+ * format of a ciphertext. DELIVERING only: else ERR_POLICY; ERR_USAGE: there is no chunk `j`. The first call after a
+ * restart folds all uploads from the spool anew, and may fail as the spool does.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_coordinator_folded(msfl_coordinator *c, uint64_t j, uint8_t *bytes);
 
@@ -334,15 +336,16 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_site_fold_upload(msfl_site *s, const ms
                                                           uint64_t j, const uint8_t *bytes, size_t length);
 /** The clients whose updates are in the sum, ascending; from DELIVERED on. NULL before. */
 MSFL_API const uint32_t *msfl_site_cohort(const msfl_site *s, size_t *n);
-/** The exact sums of chunk `j`, as msfl_packed_open. OPENED, or REPORTED since the last restart. Any number of threads.
- */
+/** The exact sums of chunk `j`, as msfl_packed_open. OPENED, or REPORTED since the last restart; ERR_POLICY
+ * otherwise. ERR_CRYPTO as msfl_packed_open. Any number of threads. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_total(const msfl_site *s, uint64_t j, uint64_t *totals);
 /** Places of members whose answers do not belong to the opened sum, one bit each. */
 MSFL_API uint32_t msfl_site_wrong(const msfl_site *s);
 /**
  * Tell the others what was opened, and made of it: `made` is the hash of the new model, or NULL. Neither can be read
- * off the report. Once for every round, and only when the new model is in a safe place: after a restart the site does
- * not open the round again. The model counts when the record of the round has come, msfl_site_settled.
+ * off the report. Once for every round (ERR_POLICY unless OPENED), and only when the new model is in a safe place:
+ * after a restart the site does not open the round again. The model counts when the record of the round has come,
+ * msfl_site_settled.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_report(msfl_site *s, const uint8_t *made, msfl_effects *effects);
 /** What this site reported of the last round that it opened; returns the round's number, 0 if there is none. */
@@ -351,7 +354,8 @@ MSFL_API uint64_t msfl_site_result(const msfl_site *s, uint8_t result[MSFL_HASH_
 MSFL_API uint64_t msfl_site_settled(const msfl_site *s);
 /**
  * Go on after a record (the transcript's bytes) of a round whose sum this site did not open, or opened to something
- * else. By its operator's decision: the model comes from another hospital.
+ * else. By its operator's decision: the model comes from another hospital. ERR_MISMATCH: a record of another task, or
+ * one that does not continue the last one seen.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_site_adopt(msfl_site *s, const uint8_t *record, size_t length,
                                                     msfl_effects *effects);

@@ -79,7 +79,8 @@ typedef struct msfl_model_facts {
 /**
  * Write a Keras-layout HDF5 file: root attributes keras_version, backend, model_config (Keras Sequential JSON),
  * medsecurefl_model (our YAML), group model_weights... as Keras 2 `model.save` writes them. Reproducible bytes.
- * `facts` are kept as attributes (docs/formats/model-h5.md); NULL: none.
+ * `facts` are kept as attributes (docs/formats/model-h5.md); NULL: none. ERR_NUMERIC: a weight is not finite; nothing
+ * is written then.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_model_save(const char *path, const msfl_model *model, const float *weights,
                                                     const msfl_model_facts *facts);

@@ -34,7 +34,8 @@ MSFL_API size_t msfl_packed_chunk_bytes(const msfl_packed *ctx, uint64_t n_value
 
 /**
  * A fresh one-time key from the operating system's generator, bound to the round whose public polynomials a_j are
- * expanded from `round_seed` (32 bytes: the hash of the round).
+ * expanded from `round_seed` (32 bytes: the hash of the round). ERR_USAGE: `n_values` is 0. Free with
+ * msfl_packed_key_free, which wipes it.
  */
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_key_new(const msfl_packed *ctx,
                                                         const uint8_t round_seed[MSFL_HASH_BYTES], uint64_t n_values,
@@ -57,7 +58,7 @@ MSFL_API const int32_t *msfl_packed_key_borrow(const msfl_packed_key *key);
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_encrypt(const msfl_packed *ctx, msfl_packed_key *key, uint64_t j,
                                                         const uint32_t *slots, uint8_t *out);
 
-/** An empty sum for updates of `n_values` in the round of `round_seed`. */
+/** An empty sum for updates of `n_values` (0: ERR_USAGE) in the round of `round_seed`. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_packed_sum_new(const msfl_packed *ctx,
                                                         const uint8_t round_seed[MSFL_HASH_BYTES], uint64_t n_values,
                                                         msfl_packed_sum **out);

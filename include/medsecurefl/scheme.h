@@ -106,7 +106,7 @@ MSFL_API size_t msfl_setup_chunk_bytes(const msfl_setup *setup, uint64_t j);
  *  nothing (pairwise, plain). Borrows the setup. Many threads may use it. */
 typedef struct msfl_keys msfl_keys;
 
-/** Fresh, from the operating system's generator. */
+/** Fresh, from the operating system's generator. Free with msfl_keys_free, before the setup. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_keys_new(const msfl_setup *setup, msfl_keys **out);
 /** Wipes and frees. */
 MSFL_API void msfl_keys_free(msfl_keys *keys);
@@ -123,7 +123,8 @@ typedef struct msfl_session_info {
     uint8_t model[MSFL_HASH_BYTES], layout[MSFL_HASH_BYTES];
 } msfl_session_info;
 
-/** Borrows setup and keys. With an interactive scheme the clients' exchange happens here. */
+/** Borrows setup and keys. With an interactive scheme the clients' exchange happens here. ERR_MISMATCH: the keys are of
+ *  another setup. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_session_new(const msfl_setup *setup, msfl_keys *keys,
                                                      const msfl_session_info *info, msfl_session **out);
 /** Free; NULL is fine. */
@@ -138,7 +139,8 @@ MSFL_API void msfl_sender_free(msfl_sender *sender);
  *  ERR_NUMERIC for a value of 2^value_bits or more; ERR_USAGE or ERR_POLICY out of order or twice. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_sender_encrypt(msfl_sender *sender, uint64_t j, const uint32_t *values,
                                                         uint8_t *out);
-/** After the last chunk: `trailer` gets facts.trailer_bytes. Nothing more can be encrypted. */
+/** After the last chunk, once; ERR_USAGE otherwise. `trailer` gets facts.trailer_bytes. Nothing more can be encrypted.
+ */
 MSFL_API MSFL_NODISCARD msfl_status msfl_sender_finish(msfl_sender *sender, uint8_t *trailer);
 
 /**

@@ -29,6 +29,11 @@ MSFL_BEGIN_DECLS
     X(ERR_UNSUPPORTED, -15, 16, "valid, but not supported")                                                            \
     X(ERR_CANCELLED, -16, 130, "stopped on request")
 
+/**
+ * What a function may return beside MSFL_OK stands in its comment. Not said again there: ERR_MEMORY of all that make
+ * something, ERR_IO, ERR_MISSING and ERR_SYSTEM of all that read or write files, and of X_new the errors of checks that
+ * have a function of their own, as X_check.
+ */
 typedef enum msfl_status {
 #define MSFL_STATUS_ENUM(name, value, exit_code, text) MSFL_##name = (value),
     MSFL_STATUS_LIST(MSFL_STATUS_ENUM)

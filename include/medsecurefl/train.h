@@ -57,8 +57,8 @@ typedef struct msfl_train_result {
 
 typedef struct msfl_trainer msfl_trainer; /**< compiled network, buffers and optimiser state; one thread at a time */
 
-/** `n_threads` 0: all cores; the loops also run on a pool shared by all trainers made with `share`
- *  (NULL: a pool of its own), so hospitals train side by side without oversubscription. */
+/** `batch`: 1 to 1024 images, ERR_LIMIT otherwise. `n_threads` 0: all cores; the loops also run on a pool shared by all
+ * trainers made with `share` (NULL: a pool of its own), so hospitals train side by side without oversubscription. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_trainer_new(const msfl_model *model, uint32_t batch, uint32_t n_threads,
                                                      msfl_trainer *share, msfl_trainer **out);
 /** Free; NULL is fine. */
@@ -84,7 +84,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_train(msfl_trainer *trainer, const msfl
 
 /** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL).
  *  `labels` (n) receives the labels; may be NULL. Where every pixel has a class, there are height x width rows and
- * labels for each sample (`msfl_model_info.n_targets`). */
+ * labels for each sample (`msfl_model_info.n_targets`). ERR_NUMERIC: a weight is not finite. On any error
+ * `probabilities` are zeroed or unchanged. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_predict(msfl_trainer *trainer, const float *weights,
                                                  const msfl_samples *samples, float *probabilities, uint32_t *labels,
                                                  double *loss);

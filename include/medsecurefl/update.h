@@ -79,7 +79,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_update_quantise(msfl_update_encoder *en
 /** Receives the opened sums slice by slice, in order, and ends with the weighted mean. */
 typedef struct msfl_update_decoder msfl_update_decoder;
 
-/** For a sum over `n_clients` updates, 1 to 10^4. The layout is borrowed and must outlive the decoder. */
+/** For a sum over `n_clients` updates, 1 to 10^4; ERR_USAGE otherwise. The layout is borrowed and must outlive the
+ * decoder. */
 MSFL_API MSFL_NODISCARD msfl_status msfl_update_decoder_new(const msfl_update_layout *layout, uint32_t n_clients,
                                                             msfl_update_decoder **out);
 /** Free; NULL is fine. */
