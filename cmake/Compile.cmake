@@ -25,6 +25,9 @@ target_compile_definitions(msfl_compile INTERFACE _GNU_SOURCE)
 target_compile_options(msfl_compile INTERFACE
   -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+  # What C17 forbids and compilers let pass with a warning: a forgotten include stops the build, with every preset.
+  $<$<COMPILE_LANGUAGE:C>:-Werror=implicit-function-declaration> $<$<COMPILE_LANGUAGE:C>:-Werror=int-conversion>
+  $<$<COMPILE_LANGUAGE:C>:-Werror=incompatible-pointer-types>
   # No contraction into FMA behind our back: results must be the same for every kernel and compiler.
   -ffp-contract=off -fno-math-errno -fstack-protector-strong)
 target_link_options(msfl_compile INTERFACE -Wl,-z,relro -Wl,-z,now)
