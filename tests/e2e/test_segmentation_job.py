@@ -157,7 +157,7 @@ class TestThree(Segmentation):
         recipe = self.imported("set", self.path("data"), self.by_recipe(WHOLE))
         self.share(self.path("set"))
         self.start_hub()
-        job = self.submit_masks(recipe, 2, "local_epochs: 3\n", channels="1, depth: 8", model="unet3d")
+        job = self.submit_masks(recipe, 2, "local_epochs: 3\n", channels="1, depth: 8", samples_max=8, model="unet3d")
         for name in self.hospitals:  # a volume is one image, and here are few
             self.write(("kits", name, "policy.yaml"), "images_min: 3\nfigures_min: 1\n")
             self.start_hospital(name)
