@@ -22,7 +22,7 @@ ENDED = ("done", "aborted", "failed")
 JOB = {"format": "medsecurefl-job", "version": 1, "name": "trial", "model": "cnn-small",
        "classes": ["normal", "opacity"],
        "input": {"height": 16, "width": 16, "channels": 1}, "samples_max": 1024, "rounds": 3, "learning_rate": 0.003,
-       "batch": 8, "bits": 24, "deadline_s": 30, "attempts": 100, "seed": 7}
+       "batch": 4, "bits": 24, "deadline_s": 30, "attempts": 100, "seed": 7}
 
 
 class Trouble(AssertionError):
