@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A page with the magic, then a power of two of buckets, one page each. An entry lies in the bucket that the first
- * bytes of its name choose; when one is full, the table is written anew with twice as many. */
+ * bytes of its name choose; when one is full, and the table with it, that is written anew with twice as many. */
 enum {
     SLOT = MSFL_MEMO_NAME + MSFL_MEMO_LOOK + MSFL_HASH_BYTES + MSFL_MEMO_CHECK,
     BUCKET = 4096,
@@ -192,20 +192,32 @@ static size_t slot_for(const msfl_memo_table *t, const uint8_t *bucket, const ui
     return empty;
 }
 
+/* Whether a full bucket says that the table is full: names are hashes, so that the next one is hardly empty then. */
+static bool is_filling(const msfl_memo_table *t, uint64_t full) {
+    uint8_t bucket[BUCKET];
+    size_t n = 0;
+    if (!read_at(t->fd, bucket, BUCKET, place_of((full + 1) & (t->n_buckets - 1)))) return false;
+    for (size_t i = 0; i < SLOTS; i++)
+        n += !is_empty(bucket + i * SLOT);
+    return n >= SLOTS / 4;
+}
+
 void msfl_memo_table_put(msfl_memo_table *t, const msfl_memo_entry *entry) {
     uint8_t bucket[BUCKET], slot[SLOT];
     while (t->fd >= 0) {
-        const uint64_t place = place_of(bucket_of(entry->name, t->n_buckets));
+        const uint64_t number = bucket_of(entry->name, t->n_buckets), place = place_of(number);
         if (!read_at(t->fd, bucket, BUCKET, place)) return;
-        const size_t i = slot_for(t, bucket, entry->name);
-        if (i < SLOTS) {
-            memcpy(slot, entry->name, MSFL_MEMO_NAME);
-            memcpy(slot + MSFL_MEMO_NAME, entry->look, MSFL_MEMO_LOOK);
-            memcpy(slot + MSFL_MEMO_NAME + MSFL_MEMO_LOOK, entry->content, MSFL_HASH_BYTES);
-            check_of(t->key, slot, slot + SLOT - MSFL_MEMO_CHECK);
-            (void)write_at(t->fd, slot, SLOT, place + i * SLOT);
-            return;
+        size_t i = slot_for(t, bucket, entry->name);
+        if (i == SLOTS && t->n_buckets < BUCKETS_MAX && is_filling(t, number)) {
+            if (write_anew(t, 2 * t->n_buckets, false) != MSFL_OK) return;
+            continue;
         }
-        if (t->n_buckets >= BUCKETS_MAX || write_anew(t, 2 * t->n_buckets, false) != MSFL_OK) return;
+        if (i == SLOTS) i = entry->name[8] % SLOTS; /* an old one is forgotten */
+        memcpy(slot, entry->name, MSFL_MEMO_NAME);
+        memcpy(slot + MSFL_MEMO_NAME, entry->look, MSFL_MEMO_LOOK);
+        memcpy(slot + MSFL_MEMO_NAME + MSFL_MEMO_LOOK, entry->content, MSFL_HASH_BYTES);
+        check_of(t->key, slot, slot + SLOT - MSFL_MEMO_CHECK);
+        (void)write_at(t->fd, slot, SLOT, place + i * SLOT);
+        return;
     }
 }

@@ -84,7 +84,7 @@ static void use_memo(const uint8_t *bytes, size_t length) {
     msfl_memo_table *table = NULL;
     if (msfl_memo_table_open(memo_path, names_key, &table) != MSFL_OK) abort();
     msfl_memo_entry last = {0};
-    const size_t n = length < 400 ? length : 400;
+    const size_t n = length < 120 ? length : 120;
     for (size_t i = 0; i < n; i++) {
         msfl_memo_entry e = {.name = {bytes[i], bytes[n - 1 - i], 1, (uint8_t)i}}, there = e;
         (void)msfl_memo_table_get(table, &there);

@@ -224,6 +224,24 @@ static void one_changed_byte_is_one_entry(void **state) {
     msfl_free(bytes);
 }
 
+/* Names that no hash gives, all for one bucket: old ones go, and the file stays as small as it was. */
+static void one_bucket_is_no_table(void **state) {
+    (void)state;
+    msfl_memo_table *t = NULL;
+    assert_int_equal(msfl_memo_table_open(path, key, &t), MSFL_OK);
+    for (uint32_t i = 0; i < 300; i++) {
+        msfl_memo_entry e = {.name = {0, 0, 0, 0, 0, 0, 0, (uint8_t)i, (uint8_t)i, (uint8_t)(i >> 8)}}, there = e;
+        msfl_store32(e.look, i);
+        msfl_memo_table_put(t, &e);
+        assert_true(msfl_memo_table_get(t, &there));
+        assert_memory_equal(&there, &e, sizeof e);
+    }
+    msfl_memo_table_close(t);
+    struct stat s;
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_size, 5 * 4096);
+}
+
 /* Growing may fail, for want of memory and of a disk, and then nothing but the new entry is lost. */
 static void growth_may_fail(void **state) {
     (void)state;
@@ -275,6 +293,6 @@ static int end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {IN_FOLDER(as_all_pairs_one_by_one), IN_FOLDER(so_many_alike),
                                        IN_FOLDER(entries_are_found_again), IN_FOLDER(one_changed_byte_is_one_entry),
-                                       IN_FOLDER(growth_may_fail)};
+                                       IN_FOLDER(one_bucket_is_no_table),  IN_FOLDER(growth_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
