@@ -4,6 +4,7 @@
 #include "base/sodium.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,14 +20,17 @@ static void on_signal(int number) {
     interrupted = 1;
 }
 
-/** All of standard input, or a line of a terminal; `*length` without a closing zero. */
-static msfl_status read_input(char *line, size_t *length) {
+/** All of standard input, or a line of a terminal; `*length` without a closing zero. `signals`: the mask while it waits
+ * for the terminal; they are blocked otherwise, or one that comes right before `read` would leave it waiting. */
+static msfl_status read_input(char *line, size_t *length, const sigset_t *signals) {
     size_t have = 0;
     *length = 0;
     for (;;) {
         if (have == LINE_BYTES) return msfl_fail(MSFL_ERR_USAGE, "the passphrase is too long");
-        ssize_t n = read(STDIN_FILENO, line + have, LINE_BYTES - have);
+        struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+        ssize_t n = signals == NULL ? 0 : ppoll(&terminal, 1, NULL, signals);
         if (interrupted) return msfl_fail(MSFL_ERR_CANCELLED, "stopped at the prompt for a passphrase");
+        if (n >= 0) n = read(STDIN_FILENO, line + have, LINE_BYTES - have);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return msfl_fail_errno(errno, "cannot read the passphrase from standard input");
         if (n == 0) break;
@@ -44,8 +48,13 @@ static msfl_status ask(const char *what, char *line, size_t *length) {
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    struct sigaction old[4], action = {.sa_handler = on_signal}; /* no SA_RESTART: read returns */
+    struct sigaction old[4], action = {.sa_handler = on_signal};
+    sigset_t blocked, mask;
     interrupted = 0;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < 4; i++)
+        sigaddset(&blocked, signals[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &mask);
     for (size_t i = 0; i < 4; i++)
         sigaction(signals[i], &action, &old[i]);
     msfl_status status;
@@ -54,12 +63,13 @@ static msfl_status ask(const char *what, char *line, size_t *length) {
     } else {
         fprintf(stderr, "%s: ", what);
         fflush(stderr);
-        status = read_input(line, length);
+        status = read_input(line, length, &mask);
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     }
     fputc('\n', stderr);
     for (size_t i = 0; i < 4; i++)
         sigaction(signals[i], &old[i], NULL);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     return status;
 }
 
@@ -76,7 +86,7 @@ static msfl_status from_input(const char *what, bool is_new, msfl_unlock **out) 
             }
         }
     } else if (status == MSFL_OK) {
-        status = read_input(line, &length);
+        status = read_input(line, &length, NULL);
     }
     if (status == MSFL_OK) status = msfl_unlock_passphrase(line, length, out);
     msfl_secret_free(line);
