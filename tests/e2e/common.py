@@ -23,6 +23,13 @@ def run(*args, timeout=600, **kwargs):
                           timeout=timeout, **kwargs)
 
 
+def is_caught(process, number):
+    """Whether a process catches that signal yet; true as well if it has ended."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as file:
+        caught = next((line for line in file if line.startswith("SigCgt:")), None)
+    return process.poll() is not None or (caught is not None and int(caught.split()[1], 16) >> (number - 1) & 1 == 1)
+
+
 class CliTest(unittest.TestCase):
     def setUp(self):
         self._folder = tempfile.TemporaryDirectory(prefix="msfl-e2e-")

@@ -10,7 +10,7 @@ import time
 import unittest
 import xml.etree.ElementTree as ET
 
-from common import CLI, CliTest, main, run
+from common import CLI, CliTest, is_caught, main, run
 
 SCHEMES = ["packed", "bfv", "paillier", "pairwise", "plain"]  # and whatever a build has beside these
 RATES = ["encrypt_mvps", "fold_mvps", "open_mvps", "check_mvps", "quantise_mvps", "decode_mvps"]
@@ -231,7 +231,9 @@ class Refusals(CliTest):
     def test_a_stop_is_a_stop(self):
         process = subprocess.Popen([CLI, "bench", "round", "--clients", "32", "--values", "2000000", "--seconds", "100"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.7)
+        while not is_caught(process, signal.SIGINT):  # before, it is the loader's to end it
+            time.sleep(0.01)
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130, err)

@@ -252,9 +252,7 @@ class Options(CliTest):
         parts = ("--data", "phantom", "--phantom-images", 200, "--rounds", 3, "--size", 32, "--out", self.path("cut"), *FEW,
                  "--norms", "local")
         process = subprocess.Popen([CLI, "simulate", *map(str, parts)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            if os.path.exists(self.path("cut", "state", "encrypted.state")) or process.poll() is not None:
-                break
+        while not os.path.exists(self.path("cut", "state", "encrypted.state")) and process.poll() is None:
             time.sleep(0.02)
         process.kill()
         process.wait()

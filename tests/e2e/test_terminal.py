@@ -31,11 +31,15 @@ def in_pipe(*arguments):
 
 def in_terminal(arguments, width, height, env, kill_after=None):
     """All bytes that reach the terminal; `kill_after` seconds the program is killed."""
+    is_ready, ready = os.pipe()
     child, fd = pty.fork()
     if child == 0:
-        time.sleep(0.1)  # until the window has its size
+        os.read(is_ready, 1)  # until the window has its size
         os.execve(PROGRAM, [PROGRAM, *arguments], env)
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+    os.write(ready, b"x")
+    os.close(ready)
+    os.close(is_ready)
     data, start = b"", time.monotonic()
     while True:
         if kill_after is not None and time.monotonic() - start > kill_after:
