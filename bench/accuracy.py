@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What encrypted federated training reaches on real images, beside its plaintext twin and central training, with intervals:
 
-    bench/accuracy.py --data DIR [--cli build/release/cli/medsecurefl] [--only NAME ...] [--seeds 1] [--clients 3] [--out DIR] [--json]
+    bench/accuracy.py --data DIR [--cli build/release/cli/medsecurefl] [--only NAME ...] [--seeds 1] [--first-seed 1] [--clients 3] [--out DIR] [--json]
 
 DIR holds cxr_kermany, brain_tumor_mri, breast_us_28 and mri3d_hippocampus, each with a folder dev. Hospitals share by dirichlet:0.5,
 test images are of other patients (or volumes, or clusters of near copies). Each task is one command of `medsecurefl simulate`, which is
-printed; what it aims at stands beside what it got. Figures are of the round with the best validation loss, never chosen by test images."""
+printed; what it aims at stands beside what it got. Figures are of the round with the best validation loss, or, for the smallest set, which
+spares no images for validation, of the last; never chosen by test images."""
 import argparse
 import json
 import os
@@ -28,7 +29,7 @@ TASKS = {
               "--model cnn-wide --rounds 40 --local-epochs 2 --lr 0.002 --logit-adjust 1 " + SKEW),
     "breast": ("breast ultrasound, 28 px", "auc", 0.90, "breast_us_28/dev/breast28.npz",
                "--size 28 --rounds 400 --local-steps 1 --aggregate fedadam --optimizer sgd --momentum 0 --lr 0.1 "
-               "--label-smoothing 0.1 --augment strong,flip-horizontal " + SKEW),
+               "--label-smoothing 0.1 --augment strong,flip-horizontal --validation-fraction 0 --keep last " + SKEW),
     "hippocampus": ("hippocampus, Dice by volume", "dice", 0.85, "mri3d_hippocampus/dev/images",
                     "--recipe {recipes}/hippocampus.yaml --masks {data}/mri3d_hippocampus/dev/labels "
                     "--labels {data}/mri3d_hippocampus/dev/labels.csv --label intensity_group --model unet2d --rounds 12 "
@@ -71,7 +72,8 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--cli", default="build/release/cli/medsecurefl")
     parser.add_argument("--only", action="append", choices=list(TASKS))
-    parser.add_argument("--seeds", type=int, default=1, help="1 to N")
+    parser.add_argument("--seeds", type=int, default=1, help="how many, N: 1 to N")
+    parser.add_argument("--first-seed", type=int, default=1, help="then FIRST to FIRST + N - 1: to try settings out on other splits")
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument("--out", help="keeps every run's folder; otherwise they are removed")
     parser.add_argument("--json", action="store_true")
@@ -81,7 +83,7 @@ def main():
         out = args.out or scratch
         os.makedirs(out, exist_ok=True)
         for name in args.only or TASKS:
-            for seed in range(1, args.seeds + 1):
+            for seed in range(args.first_seed, args.first_seed + args.seeds):
                 rows.append(run(args.cli, name, seed, os.path.abspath(args.data), args.clients, out))
     if args.json:
         json.dump({"rows": rows}, sys.stdout, indent=2)

@@ -46,6 +46,12 @@ json_t *fed_result_warnings(const fed_job *job, const fed_tracks *tracks) {
                           : "Normalisation layers never left the hospitals: agg_model.h5 has those that training "
                             "began with (scale 1, offset 0). The models in personal/ have each hospital's own."));
     }
+    if (job->options->average_rounds > 0 && job_norms_gathered(job->model)) {
+        json_array_append_new(list,
+                              json_string("The model is the mean of the last rounds', and this network normalises by "
+                                          "statistics that training gathers: they are those of the last rounds, not of "
+                                          "the averaged weights."));
+    }
     if (fed_validating_hospitals(job) < (job->options->allow_two_sites ? 2u : 3u)) {
         json_array_append_new(list,
                               json_string("Too few hospitals hold validation images for an encrypted sum of validation "
