@@ -61,7 +61,7 @@ typedef struct fed_track {
     char name[32];     /**< file stem and log name: "encrypted", "plain", "central", "alone-3" */
     uint32_t n_members;
     fed_member *members;
-    float *weights, *best; /**< n_values each: after the last finished round; of the best validation loss */
+    float *weights, *best; /**< n_values each: after the last finished round; of the one that is kept */
     float *moments; /**< n_moments: what is carried from round to round: the moments of the rule of aggregation, and
                        where rounds are averaged the running mean of their models */
     float *clip;    /**< n_tensors, of those that are sent: bounds for the next round's encoding */

@@ -59,8 +59,8 @@ uint32_t job_carried(const job_aggregate *rule, const job_rule *course) {
     return rule->n_moments + (course->n_averaged > 0);
 }
 
-/* Each step rounds once, so the mean of k models is off by at most k / 2 units in the last place: of 8000 models still
- * less than what the encoding of an update rounds away. */
+/* Each step rounds once, and what it was off by shrinks with the mean that carries it: after k models at most (k + 1) /
+ * 2 roundings to float, where the largest value counts. */
 void job_average(float *next, float *average, uint64_t n, const job_stride *stride) {
     if (stride->n_averaged == 0) return;
     for (uint64_t i = 0; i < n; i++) {

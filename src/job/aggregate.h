@@ -42,11 +42,11 @@ enum { JOB_CARRIED_MAX = 3 };
 uint32_t job_carried(const job_aggregate *rule, const job_rule *course);
 
 /**
- * A round's new weights: by the rule, then by the mean over the last rounds' models (stochastic weight averaging:
- * Izmailov et al. 2018, section 3.2, Algorithm 1; of federated models Caldarola et al. 2022, section 4.2).
- * Values [first, first + n) of n_values: `next`, `global` and `mean` are the slices, `next` may be `mean`; `carried` is
- * whole, job_carried vectors of n_values one after the other, brought to this round (NULL where there are none). The
- * same bit by bit on every machine, in slices as in one piece.
+ * A round's new weights: by the rule, then by the mean over the last rounds' models (Izmailov et al., "Averaging
+ * Weights Leads to Wider Optima and Better Generalization", 2018, Algorithm 1; of federated models Caldarola et al.
+ * 2022). Values [first, first + n) of n_values: `next`, `global` and `mean` are the slices, `next` may be `mean`;
+ * `carried` is whole, job_carried vectors of n_values one after the other, brought to this round (NULL where there are
+ * none). The same bit by bit on every machine, in slices as in one piece.
  */
 void job_step(const job_aggregate *rule, float *next, float *carried, const float *global, const float *mean,
               uint64_t first, uint64_t n, uint64_t n_values, const job_stride *stride);
