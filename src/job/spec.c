@@ -279,6 +279,8 @@ static msfl_status read_model(const reader *r, const msfl_yaml *root, bool trust
         status = msfl_model_new_volume(text, size[3], size[0], size[1], size[2], spec->n_classes, &model);
     }
     if (status != MSFL_OK) return msfl_fail_in(status, "%s: model", r->name);
+    /* As for `simulate`: a volume is as much to learn from as a batch of pictures. */
+    if (msfl_model_info_borrow(model)->is_volume && msfl_yaml_get(root, "batch") == NULL) spec->train.batch = 1;
     status = job_pixels_check(r->name, spec, msfl_model_info_borrow(model));
     if (status != MSFL_OK) {
         msfl_model_free(model);

@@ -5,7 +5,7 @@ the way and come back. What `./run federation` starts.
     show.py [DATA] [--masks DIR|COLUMN --recipe FILE] [--model NAME] [--hospitals N] [--rounds R] [--size PIXELS] [--out DIR] [--keep] [--no-kill] [--seed S]
 
 DATA is a folder of images or an .npz file, as docs/guide/data.md has it; without it, phantom images are drawn. With --masks the
-hospitals learn to segment (unet2d): DATA and masks are imported by the recipe, and the job names it."""
+hospitals learn to segment (unet2d, or unet3d where the recipe takes no slices): DATA and masks are imported by the recipe, and the job names it."""
 import argparse
 import json
 import os
@@ -67,15 +67,19 @@ def prepare(o):
         data, recipe = os.path.abspath(os.path.join(o.out, "set")), {"recipe": made["recipe_hash"]}
     elif o.masks:
         sys.exit("--masks go with --recipe")
-    model = o.model or ("unet2d" if o.masks else "cnn-small")
     d = ask("data", "inspect", "--data", data)
+    depth = d.get("depth", 1)
+    model = o.model or (("unet2d" if depth == 1 else "unet3d") if o.masks else "cnn-small")
     size = {"height": d["height"], "width": d["width"]} if o.recipe else {"height": o.size, "width": o.size}
+    if depth > 1:
+        size["depth"] = depth
     fields = {**recipe, "name": "chest", "model": model, "input": {**size, "channels": d["channels"]},
               "classes": [c["name"] for c in d["classes"]], "batch": 32, "learning_rate": 0.002}
-    if model == "unet2d" and not d["mask_classes"]:
-        sys.exit(f"{o.data} has no masks, which unet2d learns from: name them with --masks and --recipe, or take an .npz file that has some")
-    if model == "unet2d":
-        fields.update(name="structures", batch=8, local_epochs=2, learning_rate=0.005, test_fraction=0.2, validation_fraction=0.2,
+    segments = model in ("unet2d", "unet3d")
+    if segments and not d["mask_classes"]:
+        sys.exit(f"{o.data} has no masks, which {model} learns from: name them with --masks and --recipe, or take an .npz file that has some")
+    if segments:
+        fields.update(name="structures", batch=8 if depth == 1 else 1, local_epochs=2, learning_rate=0.005, test_fraction=0.2, validation_fraction=0.2,
                       classes=["none", *(f"structure {c}" for c in range(1, d["mask_classes"]))])
     return data, d, fields
 
@@ -194,7 +198,7 @@ def main():
     parser.add_argument("data", nargs="?", default="phantom")
     parser.add_argument("--masks", help="a folder with masks named as the images, or a column that names them")
     parser.add_argument("--recipe", help="by which the images are imported: examples/recipes")
-    parser.add_argument("--model", help="cnn-small, or unet2d where there are masks")
+    parser.add_argument("--model", help="cnn-small, or where there are masks unet2d, of whole volumes unet3d")
     parser.add_argument("--hospitals", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--size", type=int, default=32)

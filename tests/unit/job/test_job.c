@@ -142,6 +142,7 @@ static void classes_of_pixels(void **state) {
         snprintf(longer, sizeof longer, "%s%s", volumes, sizes[i].more);
         assert_int_equal(parse(longer, true, &spec), sizes[i].status);
         if (sizes[i].depth > 0) {
+            assert_int_equal(spec.train.batch, 1); /* a volume is a batch, unless the description says more */
             assert_int_equal(job_shape_new(&spec, &shape), MSFL_OK);
             const msfl_model_info *info = msfl_model_info_borrow(shape->model);
             assert_true(info->is_volume);
@@ -152,12 +153,17 @@ static void classes_of_pixels(void **state) {
             assert_int_equal(parse(text, false, &again), MSFL_OK);
             assert_int_equal(job_shape_new(&again, &shape), MSFL_OK);
             assert_int_equal(msfl_model_info_borrow(shape->model)->depth, sizes[i].depth);
+            assert_int_equal(again.train.batch, 1);
             job_shape_free(shape);
             job_spec_clear(&again);
             msfl_free(text);
         }
         job_spec_clear(&spec);
     }
+    snprintf(longer, sizeof longer, "%sbatch: 4\n", volumes);
+    assert_int_equal(parse(longer, true, &spec), MSFL_OK);
+    assert_int_equal(spec.train.batch, 4);
+    job_spec_clear(&spec);
     /* As many structures as are counted, and one more. */
     for (int n = JOB_MASK_CLASSES + 1; n <= JOB_MASK_CLASSES + 2; n++) {
         snprintf(longer, sizeof longer, "%sclasses: [c0", PIXELS);
