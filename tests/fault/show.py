@@ -175,7 +175,7 @@ def report(fed, job):
         t = job["test"]
         of = ", ".join(f"{s['name']} {number(s['dice'])}" for s in t.get("structures", []))
         print(f"  test, once, of the best model (round {job['best_round']}): {judged(job)[0]} {number(t[judged(job)[0].lower()])}"
-              f"{f' ({of})' if of else ''}, accuracy {number(t['accuracy'])} on {t['n']} images")
+              f"{f' ({of})' if of else ''}{'' if of else ', accuracy ' + number(t['accuracy'])} on {t['n']} images")
     for name, p in fed.processes.items():
         if p.lives > 1:
             print(f"  {name}: started {p.lives} times")
