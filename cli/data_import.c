@@ -100,6 +100,11 @@ msfl_status cli_data_import(int argc, char **argv) {
     char *text = NULL;
     status = msfl_import(&o, &text);
     cli_terminal_free(terminal);
+    if (status == MSFL_ERR_CANCELLED) {
+        return msfl_fail(status, "stopped; %s",
+                         o.no_cache ? "without a cache nothing is kept"
+                                    : "what was done is in the cache, and the same import again goes on from there");
+    }
     if (status != MSFL_OK) return status;
     json_t *manifest = NULL;
     if (json) {
@@ -159,5 +164,11 @@ msfl_status cli_data_key(int argc, char **argv) {
     msfl_status status = cli_parse(argc, argv, options, &file, 1, &n);
     if (status != MSFL_OK) return status;
     if (n == 0) return msfl_fail(MSFL_ERR_USAGE, "say where the key is to go: data key FILE");
-    return msfl_hospital_key_new(file);
+    status = msfl_hospital_key_new(file);
+    if (status != MSFL_OK) return status;
+    fprintf(stderr,
+            "%s: the hospital's key. It must not leave the hospital, nor lie with the data; keep a copy, since sealed "
+            "sets are lost without it\n",
+            file);
+    return MSFL_OK;
 }

@@ -134,7 +134,10 @@ static void clear(fed_run *r) {
 /* What someone who stopped the run wants to know. */
 static msfl_status stopped(const fed_run *r) {
     if (r->lock < 0 && !r->options.resume) {
-        return msfl_fail(MSFL_ERR_CANCELLED, "stopped before training began; nothing was written");
+        return msfl_fail(MSFL_ERR_CANCELLED, "stopped before training began; %s",
+                         r->options.recipe != NULL
+                             ? "what was imported is kept, and the same command goes on from there"
+                             : "nothing was written");
     }
     return msfl_fail(MSFL_ERR_CANCELLED,
                      "stopped; finished rounds are kept. Continue with: medsecurefl simulate --resume --scheme "

@@ -246,7 +246,8 @@ msfl_status recipe_read_step(recipe_parser *p, const msfl_yaml *item) {
                  {"zscore", MSFL_STEP_ZSCORE, read_zscore}, {"fit", MSFL_STEP_FIT, read_fit},
                  {"resize", MSFL_STEP_RESIZE, read_resize}, {"slices", MSFL_STEP_SLICES, read_slices}};
     if (item->kind != MSFL_YAML_MAPPING || item->n != 1) {
-        return msfl_yaml_fail(p->name, item, "a step is one word with what it takes, as '- resize: {size: [64, 64]}'");
+        return msfl_yaml_fail(
+            p->name, item, "a step is one word with what it takes, as '- resize: {size: [64, 64]}' or '- zscore: {}'");
     }
     const msfl_yaml *v = item->first;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -207,6 +207,19 @@ class ImportTest(CliTest):
         self.assertEqual(os.listdir(self.path("set")).count("pixels.bin"), 1)
         self.assertEqual(len(os.listdir(self.path("set"))), 3)
 
+    def test_stopped_by_hand(self):
+        data = self.dicoms(400, side=64)
+        args = [CLI, "data", "import", data, "--recipe", self.recipe, "--out", self.path("set"), "--key", self.key, *THREADS]
+        p = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while p.poll() is None and len(glob.glob(self.path("set.cache", "*", "*"))) < 30:
+            time.sleep(0.002)
+        p.send_signal(signal.SIGINT)
+        said = p.communicate()[1]
+        if p.returncode != 0:  # else it was faster than the signal
+            self.assertEqual(p.returncode, 130)
+            self.assertIn("the same import again goes on from there", said)
+        self.assertEqual(self.imported(data)["images"], 400)
+
     def test_sealed(self):
         data = self.dicoms()
         plain = self.imported(data)
