@@ -79,6 +79,7 @@ static json_t *volume_json(size_t number, const msfl_volume_facts *v, char **pat
     json_object_set_new(root, "gaps", json_integer(v->n_gaps));
     json_object_set_new(root, "missing", json_integer(v->n_missing));
     json_object_set_new(root, "duplicates", json_integer(v->n_duplicates));
+    json_object_set_new(root, "aside", json_integer(v->n_aside));
     json_object_set_new(root, "uneven", json_boolean(v->uneven));
     json_object_set_new(root, "files", files);
     return root;
@@ -123,6 +124,7 @@ static void print_page(const msfl_volumes *v, const list *l) {
         }
         if (f->n_gaps > 0) printf(", %u slices missing in %u gaps", f->n_missing, f->n_gaps);
         if (f->n_duplicates > 0) printf(", %u duplicates", f->n_duplicates);
+        if (f->n_aside > 0) printf(", %u beside the others", f->n_aside);
         if (f->uneven && f->n_gaps == 0) printf(", unevenly spaced");
         printf("; first file ");
         cli_print_safely(stdout, paths[f->files[0]]);

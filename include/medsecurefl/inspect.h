@@ -62,7 +62,8 @@ typedef struct msfl_volume_facts {
     bool by_position;      /**< sorted by where the slices lie; else by their numbers in the series */
     uint32_t n_gaps;       /**< places where slices are missing */
     uint32_t n_missing;    /**< how many would fill them */
-    uint32_t n_duplicates; /**< slices at the place of another; shape[0] counts them */
+    uint32_t n_duplicates; /**< slices at the place (or of the number) of another; shape[0] counts them */
+    uint32_t n_aside;      /**< slices beside the line from the first to the last: of another volume */
     bool uneven;           /**< distances differ by more than a tenth */
 } msfl_volume_facts;
 

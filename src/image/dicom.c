@@ -102,7 +102,8 @@ static bool is_sane(const msfl_dicom_answer *a, uint64_t file_bytes) {
                 (a->bits == 8 || a->bits == 16 || a->bits == 32 || (a->bits == 64 && a->kind == MSFL_SAMPLES_FLOAT)) &&
                 a->bits_stored >= 1 && a->bits_stored <= a->bits && a->kind <= MSFL_SAMPLES_FLOAT &&
                 (a->kind != MSFL_SAMPLES_FLOAT || a->bits >= 32) && a->colour <= MSFL_COLOUR_PALETTE &&
-                a->colour != MSFL_COLOUR_RGBA && a->window.function <= MSFL_WINDOW_SIGMOID && a->has_rescales <= 1;
+                a->colour != MSFL_COLOUR_RGBA && a->window.function <= MSFL_WINDOW_SIGMOID && a->has_rescales <= 1 &&
+                a->has_slots <= 1;
     if (!sane) return false;
     bool three = a->colour == MSFL_COLOUR_RGB || a->colour == MSFL_COLOUR_YBR || a->colour == MSFL_COLOUR_YBR_PARTIAL;
     if (three != (a->channels == 3)) return false;
@@ -141,14 +142,38 @@ static msfl_status receive_tables(msfl_child *child, const msfl_dicom_answer *a,
     return status;
 }
 
-static msfl_status receive_frames(const char *name, msfl_child *child, msfl_image *image) {
+/* Frames that are stored in another order than they lie in: where each belongs, once each. */
+static msfl_status receive_slots(msfl_child *child, const msfl_dicom_answer *a, msfl_image *image, uint32_t **out) {
+    if (a->has_slots == 0) return MSFL_OK;
+    uint32_t *slots = *out = msfl_alloc(a->frames, sizeof *slots);
+    msfl_rescale *rescales = image->rescales == NULL ? NULL : msfl_alloc(a->frames, sizeof *rescales);
+    bool *taken = msfl_alloc(a->frames, sizeof *taken);
+    msfl_status status = MSFL_NO_MEMORY;
+    if (slots == NULL || taken == NULL || (rescales == NULL && image->rescales != NULL)) goto done;
+    status = msfl_child_read(child, slots, a->frames * sizeof *slots);
+    for (uint32_t i = 0; i < a->frames && status == MSFL_OK; i++) {
+        if (slots[i] >= a->frames || taken[slots[i]]) {
+            status = MSFL_ERR_FORMAT;
+            break;
+        }
+        taken[slots[i]] = true;
+        if (rescales != NULL) rescales[slots[i]] = image->rescales[i];
+    }
+    if (status == MSFL_OK && rescales != NULL) memcpy(image->rescales, rescales, a->frames * sizeof *rescales);
+done:
+    msfl_free(rescales);
+    msfl_free(taken);
+    return status;
+}
+
+static msfl_status receive_frames(const char *name, msfl_child *child, const uint32_t *slots, msfl_image *image) {
     msfl_status status = msfl_image_allocate(name, image);
     size_t bytes = msfl_image_frame_samples(image) * (image->bits / 8);
     for (uint32_t i = 0; i < image->depth && status == MSFL_OK; i++) {
         uint32_t good = 0;
         status = msfl_child_read(child, &good, sizeof good);
         if (status == MSFL_OK && good == 1) {
-            status = msfl_child_read(child, (uint8_t *)image->samples + i * bytes, bytes);
+            status = msfl_child_read(child, (uint8_t *)image->samples + (slots != NULL ? slots[i] : i) * bytes, bytes);
         } else if (status == MSFL_OK) {
             msfl_dicom_excuse excuse;
             status = msfl_child_read(child, &excuse, sizeof excuse);
@@ -201,12 +226,15 @@ msfl_status msfl_dicom_receive(const char *name, msfl_child *child, uint64_t fil
                     .rescale = a.rescale,
                     .window = a.window};
     memcpy(i.affine, a.affine, sizeof i.affine);
+    uint32_t *slots = NULL;
     status = receive_tables(child, &a, &i);
+    if (status == MSFL_OK) status = receive_slots(child, &a, &i, &slots);
     if (status != MSFL_OK) {
         status = status == MSFL_ERR_MEMORY ? status : died(name, status);
     } else if (!header_only) {
-        status = receive_frames(name, child, &i);
+        status = receive_frames(name, child, slots, &i);
     }
+    msfl_free(slots);
     if (status != MSFL_OK) {
         msfl_image_clear(&i);
         return status;

@@ -17,6 +17,7 @@ typedef struct msfl_dicom {
     bool has_place;                  /**< position and orientation are known */
     double position[3];              /**< of the first pixel: mm to the Left, Posterior, Superior */
     double orientation[6];           /**< directions of a row and of a column, unit length */
+    uint8_t is_scattered; /**< not 0: its frames make up no volume: gaps, several stacks, or times at one place */
     bool has_instance;
     int32_t instance; /**< number in its series, as the scanner counted */
     uint32_t bits_allocated;

@@ -2,7 +2,6 @@
 
 #include "image/dcmtk.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,15 +10,7 @@
 /* Memory here is that of the libraries and plain malloc. It is freed although the process ends right after: so that a
  * fuzzer can stay in one process. */
 
-enum {
-    SHARED = 0x52009229,
-    PER_FRAME = 0x52009230,
-    PIXEL_MEASURES = 0x00289110,
-    PLANE_POSITION = 0x00209113,
-    PLANE_ORIENTATION = 0x00209116,
-    VALUE_TRANSFORMATION = 0x00289145,
-    FRAME_VOI = 0x00289132
-};
+enum { VALUE_TRANSFORMATION = 0x00289145, FRAME_VOI = 0x00289132 };
 
 bool msfl_dicom_excuse_with(msfl_dicom_excuse *excuse, msfl_fault fault, const char *fmt, ...) {
     va_list args;
@@ -32,14 +23,13 @@ bool msfl_dicom_excuse_with(msfl_dicom_excuse *excuse, msfl_fault fault, const c
 
 /* The item that holds a macro's attributes for a frame: that frame's, or the shared one. */
 static const msfl_dcmtk_item *macro(const msfl_dcmtk_item *root, uint32_t tag, uint32_t frame) {
-    const msfl_dcmtk_item *item = msfl_dcmtk_inner(msfl_dcmtk_inner(root, PER_FRAME, frame), tag, 0);
-    return item != NULL ? item : msfl_dcmtk_inner(msfl_dcmtk_inner(root, SHARED, 0), tag, 0);
+    const msfl_dcmtk_item *item = msfl_dcmtk_inner(msfl_dcmtk_inner(root, MSFL_DICOM_PER_FRAME, frame), tag, 0);
+    return item != NULL ? item : msfl_dcmtk_inner(msfl_dcmtk_inner(root, MSFL_DICOM_SHARED, 0), tag, 0);
 }
 
-/* An attribute of a macro, or of the data set itself in the classic objects. */
-static bool find_f64(const msfl_dcmtk_item *root, uint32_t macro_tag, uint32_t frame, uint32_t tag, uint32_t index,
+bool msfl_dicom_find(const msfl_dcmtk_item *root, uint32_t group, uint32_t frame, uint32_t tag, uint32_t index,
                      double *out) {
-    return msfl_dcmtk_f64(macro(root, macro_tag, frame), tag, index, out) || msfl_dcmtk_f64(root, tag, index, out);
+    return msfl_dcmtk_f64(macro(root, group, frame), tag, index, out) || msfl_dcmtk_f64(root, tag, index, out);
 }
 
 void msfl_dicom_layout_of(msfl_dcmtk *file, msfl_dicom_layout *out) {
@@ -159,6 +149,11 @@ static bool check_pixels(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dico
         }
         return true;
     }
+    /* Frames that are encapsulated and not compressed (PS3.5 A.4.11), which DCMTK hands out as neither. */
+    if (strcmp(a->facts.transfer_syntax, "1.2.840.10008.1.2.1.98") == 0) {
+        return msfl_dicom_excuse_with(&a->excuse, MSFL_FAULT_UNSUPPORTED_ENCODING, "transfer syntax %s",
+                                      a->facts.transfer_syntax);
+    }
     const uint8_t *bytes;
     size_t length = 0;
     if (!msfl_dcmtk_native(file, l->tag, 1, &bytes, &length)) length = 0;
@@ -175,70 +170,30 @@ static bool check_pixels(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dico
                                   length, a->width, a->height, a->frames, (unsigned long long)need);
 }
 
-/* PS3.3 C.7.6.3.1.5 and C.11: entries, first value mapped, bits of an entry. Entries of 8 bits may come two in a word.
- */
-static void read_table(const msfl_dcmtk_item *item, uint32_t descriptor, uint32_t data, uint32_t index, bool is_signed,
-                       msfl_dicom_answer *a, const uint16_t **words, uint16_t **owned) {
-    uint16_t d[3];
-    size_t n = 0;
-    for (uint32_t i = 0; i < 3; i++) {
-        if (!msfl_dcmtk_u16(item, descriptor, i, &d[i])) return;
-    }
-    uint32_t entries = d[0] == 0 ? 65536 : d[0];
-    if (d[2] < 8 || d[2] > 16 || !msfl_dcmtk_words(item, data, words, &n)) return;
-    if (n < entries) {
-        if (d[2] != 8 || n < (entries + 1) / 2) return;
-        uint16_t *wide = calloc(entries + 1, sizeof *wide);
-        if (wide == NULL) return;
-        for (uint32_t i = 0; i < entries; i++)
-            wide[i] = (uint16_t)((*words)[i / 2] >> (i % 2 != 0 ? 8 : 0) & 255);
-        *words = *owned = wide;
-    }
-    a->tables[index].first = is_signed ? (int16_t)d[1] : d[1];
-    a->tables[index].n = entries;
-    a->tables[index].bits = d[2];
-}
-
-static bool read_tables(const msfl_dcmtk_item *root, msfl_dicom_answer *a, const uint16_t *words[MSFL_DICOM_TABLES],
-                        uint16_t *owned[MSFL_DICOM_TABLES]) {
-    bool is_signed = a->kind == MSFL_SAMPLES_SIGNED;
-    for (uint32_t i = 0; i < 3 && a->colour == MSFL_COLOUR_PALETTE; i++) {
-        read_table(root, 0x00281101 + i, 0x00281201 + i, i, is_signed, a, &words[i], &owned[i]);
-        if (a->tables[i].n == 0) {
-            return msfl_dicom_excuse_with(&a->excuse, MSFL_FAULT_UNSUPPORTED_TYPE,
-                                          "palette colours without a palette of plain entries");
-        }
-    }
-    if (a->channels != 1 || a->colour == MSFL_COLOUR_PALETTE) return true;
-    read_table(msfl_dcmtk_inner(root, 0x00283000, 0), 0x00283002, 0x00283006, 3, is_signed, a, &words[3], &owned[3]);
-    /* The VOI table's input are rescaled values, which are signed where stored ones or an intercept are. */
-    read_table(msfl_dcmtk_inner(root, 0x00283010, 0), 0x00283002, 0x00283006, 4, is_signed || a->rescale.intercept < 0,
-               a, &words[4], &owned[4]);
-    return true;
-}
-
 static msfl_rescale rescale_of(const msfl_dcmtk_item *root, uint32_t frame) {
     msfl_rescale r = {1, 0};
     double slope, intercept;
-    if (find_f64(root, VALUE_TRANSFORMATION, frame, 0x00281053, 0, &slope) && slope != 0) {
+    if (msfl_dicom_find(root, VALUE_TRANSFORMATION, frame, 0x00281053, 0, &slope) && slope != 0) {
         r.slope = slope;
     } else if (msfl_dcmtk_f64(root, 0x3004000e, 0, &slope) && slope != 0) {
         r.slope = slope; /* dose grid scaling */
     }
-    if (find_f64(root, VALUE_TRANSFORMATION, frame, 0x00281052, 0, &intercept)) r.intercept = intercept;
+    if (msfl_dicom_find(root, VALUE_TRANSFORMATION, frame, 0x00281052, 0, &intercept)) r.intercept = intercept;
     return r;
 }
 
-static void read_values(const msfl_dcmtk_item *root, msfl_dicom_answer *a) {
+/* `shown`: the frame whose window is taken. */
+static void read_values(const msfl_dcmtk_item *root, uint32_t shown, msfl_dicom_answer *a) {
     a->rescale = rescale_of(root, 0);
-    for (uint32_t i = 1; i < a->frames && msfl_dcmtk_inner(root, PER_FRAME, i) != NULL && a->has_rescales == 0; i++) {
+    for (uint32_t i = 1;
+         i < a->frames && msfl_dcmtk_inner(root, MSFL_DICOM_PER_FRAME, i) != NULL && a->has_rescales == 0; i++) {
         msfl_rescale r = rescale_of(root, i);
         a->has_rescales = r.slope != a->rescale.slope || r.intercept != a->rescale.intercept;
     }
     char function[MSFL_DICOM_TEXT_BYTES] = "";
-    if (find_f64(root, FRAME_VOI, 0, 0x00281050, 0, &a->window.centre) &&
-        find_f64(root, FRAME_VOI, 0, 0x00281051, 0, &a->window.width)) {
-        const msfl_dcmtk_item *item = macro(root, FRAME_VOI, 0);
+    if (msfl_dicom_find(root, FRAME_VOI, shown, 0x00281050, 0, &a->window.centre) &&
+        msfl_dicom_find(root, FRAME_VOI, shown, 0x00281051, 0, &a->window.width)) {
+        const msfl_dcmtk_item *item = macro(root, FRAME_VOI, shown);
         msfl_dcmtk_text(item != NULL ? item : root, 0x00281056, function, sizeof function);
         a->window.function = strcmp(function, "SIGMOID") == 0        ? MSFL_WINDOW_SIGMOID
                              : strcmp(function, "LINEAR_EXACT") == 0 ? MSFL_WINDOW_LINEAR_EXACT
@@ -252,79 +207,28 @@ static void read_values(const msfl_dcmtk_item *root, msfl_dicom_answer *a) {
     }
 }
 
-static bool find_vector(const msfl_dcmtk_item *root, uint32_t macro_tag, uint32_t frame, uint32_t tag, uint32_t n,
-                        double *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        if (!find_f64(root, macro_tag, frame, tag, i, &out[i])) return false;
+/* UTF-8, as tables have it: one patient has one hash. `out` holds twice the text. */
+static void from_latin1(const char *text, char *out) {
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0; p++) {
+        if (*p >= 0x80) *out++ = (char)(0xc0 | *p >> 6);
+        *out++ = (char)(*p >= 0x80 ? 0x80 | (*p & 0x3f) : *p);
     }
-    return true;
-}
-
-static bool make_unit(double v[3]) {
-    double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-    if (!(length > 0.9 && length < 1.1)) return false;
-    for (int i = 0; i < 3; i++)
-        v[i] /= length;
-    return true;
-}
-
-static void read_place(const msfl_dcmtk_item *root, msfl_dicom_answer *a) {
-    double pair[2], last[3], v;
-    /* Pixel spacing, or that at the detector: rows first. */
-    static const uint32_t tags[] = {0x00280030, 0x00181164, 0x00182010};
-    for (size_t i = 0; i < 3 && a->spacing[0] == 0; i++) {
-        if (!find_vector(root, PIXEL_MEASURES, 0, tags[i], 2, pair) || !(pair[0] > 0) || !(pair[1] > 0)) continue;
-        a->spacing[0] = pair[1];
-        a->spacing[1] = pair[0];
-    }
-    if ((find_f64(root, PIXEL_MEASURES, 0, 0x00180088, 0, &v) ||
-         find_f64(root, PIXEL_MEASURES, 0, 0x00180050, 0, &v)) &&
-        v != 0) {
-        a->spacing[2] = fabs(v);
-    }
-    msfl_dicom *f = &a->facts;
-    f->has_place = find_vector(root, PLANE_ORIENTATION, 0, 0x00200037, 6, f->orientation) &&
-                   find_vector(root, PLANE_POSITION, 0, 0x00200032, 3, f->position) && make_unit(f->orientation) &&
-                   make_unit(f->orientation + 3);
-    if (!f->has_place) return;
-    const double *r = f->orientation, *c = f->orientation + 3;
-    double step[3] = {r[1] * c[2] - r[2] * c[1], r[2] * c[0] - r[0] * c[2], r[0] * c[1] - r[1] * c[0]};
-    for (int i = 0; i < 3; i++)
-        step[i] *= a->spacing[2];
-    double offsets[2];
-    if (a->frames > 1 && msfl_dcmtk_inner(root, PER_FRAME, a->frames - 1) != NULL &&
-        find_vector(root, PLANE_POSITION, a->frames - 1, 0x00200032, 3, last)) {
-        double length = 0;
-        for (int i = 0; i < 3; i++) {
-            step[i] = (last[i] - f->position[i]) / (a->frames - 1);
-            length += step[i] * step[i];
-        }
-        a->spacing[2] = sqrt(length);
-    } else if (a->frames > 1 && msfl_dcmtk_f64(root, 0x3004000c, 0, &offsets[0]) &&
-               msfl_dcmtk_f64(root, 0x3004000c, 1, &offsets[1]) && offsets[1] != offsets[0]) {
-        /* The dose grid's frames, along the normal. */
-        double old = a->spacing[2] > 0 ? a->spacing[2] : 1;
-        for (int i = 0; i < 3; i++)
-            step[i] = (a->spacing[2] > 0 ? step[i] : 0) / old * (offsets[1] - offsets[0]);
-        a->spacing[2] = fabs(offsets[1] - offsets[0]);
-    }
-    /* From Left, Posterior, Superior to Right, Anterior, Superior. */
-    a->has_affine = 1;
-    for (int i = 0; i < 3; i++) {
-        double sign = i < 2 ? -1 : 1;
-        a->affine[i][0] = sign * r[i] * a->spacing[0];
-        a->affine[i][1] = sign * c[i] * a->spacing[1];
-        a->affine[i][2] = sign * step[i];
-        a->affine[i][3] = sign * f->position[i];
-    }
+    *out = 0;
 }
 
 /* Hashed here already: what goes through the pipe names nobody. */
 static void read_identity(const msfl_dcmtk_item *root, msfl_dicom *f) {
     static const uint32_t of_scanner[] = {0x00080070, 0x00081090, 0x00181000, 0x00081010};
-    char text[MSFL_DICOM_TEXT_BYTES];
+    char text[MSFL_DICOM_TEXT_BYTES], set[MSFL_DICOM_TEXT_BYTES];
     msfl_dcmtk_text(root, 0x00100020, text, sizeof text);
-    msfl_patient_hash(text, f->patient);
+    msfl_dcmtk_text(root, 0x00080005, set, sizeof set);
+    if (strcmp(set, "ISO_IR 100") == 0 || strcmp(set, "ISO 2022 IR 100") == 0) {
+        char wide[2 * MSFL_DICOM_TEXT_BYTES];
+        from_latin1(text, wide);
+        msfl_patient_hash(wide, f->patient);
+    } else {
+        msfl_patient_hash(text, f->patient);
+    }
     msfl_hash h;
     bool any = false;
     msfl_hash_init(&h, "msfl.dicom.scanner");
@@ -355,7 +259,8 @@ static void read_facts(msfl_dcmtk *file, const msfl_dicom_layout *l, msfl_dicom_
     }
 }
 
-bool msfl_dicom_describe(msfl_dcmtk *file, uint64_t file_bytes, msfl_dicom_answer *a) {
+bool msfl_dicom_describe(msfl_dcmtk *file, uint64_t file_bytes, msfl_dicom_answer *a, uint32_t **slots) {
+    *slots = NULL;
     const msfl_dcmtk_item *root = msfl_dcmtk_root(file);
     msfl_dicom_layout l;
     msfl_dicom_layout_of(file, &l);
@@ -364,21 +269,26 @@ bool msfl_dicom_describe(msfl_dcmtk *file, uint64_t file_bytes, msfl_dicom_answe
         return msfl_dicom_excuse_with(&a->excuse, MSFL_FAULT_NO_PIXELS, "a DICOM object without an image");
     }
     if (!read_colour(root, a) || !read_size(file, &l, file_bytes, a) || !check_pixels(file, &l, a)) return false;
-    read_values(root, a);
-    read_place(root, a);
+    msfl_dicom_read_place(root, a, slots);
+    /* A film or volume is shown by its middle one. */
+    uint32_t shown = a->frames / 2;
+    for (uint32_t i = 0; i < a->frames && a->has_slots != 0; i++)
+        if ((*slots)[i] == a->frames / 2) shown = i;
+    read_values(root, shown, a);
     return true;
 }
 
 void msfl_dicom_child(void *ctx, int out) {
     const msfl_dicom_job *job = ctx;
     msfl_dicom_answer a = {.magic = MSFL_DICOM_MAGIC};
-    const uint16_t *words[MSFL_DICOM_TABLES] = {NULL};
-    uint16_t *owned[MSFL_DICOM_TABLES] = {NULL};
+    msfl_dicom_tables tables = {{NULL}, {NULL}};
+    uint32_t *slots = NULL;
     msfl_dcmtk *file = NULL;
     bool good = false;
     switch (msfl_dcmtk_open(job->bytes, job->length, &file)) {
     case MSFL_DCMTK_OK:
-        good = msfl_dicom_describe(file, job->length, &a) && read_tables(msfl_dcmtk_root(file), &a, words, owned);
+        good = msfl_dicom_describe(file, job->length, &a, &slots) &&
+               msfl_dicom_read_tables(msfl_dcmtk_root(file), &a, &tables);
         break;
     case MSFL_DCMTK_TRUNCATED:
         (void)msfl_dicom_excuse_with(&a.excuse, MSFL_FAULT_TRUNCATED, "the file ends inside an element");
@@ -391,14 +301,16 @@ void msfl_dicom_child(void *ctx, int out) {
     }
     msfl_child_write(out, &a, sizeof a);
     for (size_t i = 0; i < MSFL_DICOM_TABLES && good; i++) {
-        if (a.tables[i].n > 0) msfl_child_write(out, words[i], a.tables[i].n * sizeof *words[i]);
+        if (a.tables[i].n > 0) msfl_child_write(out, tables.words[i], a.tables[i].n * sizeof *tables.words[i]);
     }
     for (uint32_t i = 0; i < a.frames && a.has_rescales != 0 && good; i++) {
         msfl_rescale r = rescale_of(msfl_dcmtk_root(file), i);
         msfl_child_write(out, &r, sizeof r);
     }
+    if (good && a.has_slots != 0) msfl_child_write(out, slots, a.frames * sizeof *slots);
     if (good && !job->header_only) msfl_dicom_send_frames(file, &a, out);
     for (size_t i = 0; i < MSFL_DICOM_TABLES; i++)
-        free(owned[i]);
+        free(tables.owned[i]);
+    free(slots);
     msfl_dcmtk_close(file);
 }

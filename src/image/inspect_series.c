@@ -90,6 +90,7 @@ static void fill(const entry *entries, size_t n, const uint32_t *numbers, const 
         v->n_gaps = s->n_gaps;
         v->n_missing = s->n_missing;
         v->n_duplicates = s->n_duplicates;
+        v->n_aside = s->n_aside;
         v->uneven = s->uneven;
     }
     for (size_t i = 0; i < n; i++) {

@@ -210,6 +210,18 @@ static void read_affine(const fields *f, const layout *l, msfl_nifti *out, msfl_
             image->affine[i][3] = -step * (sides[i] - 1) / 2.0;
         }
     }
+    const uint32_t sides[3] = {image->width, image->height, image->depth};
+    for (size_t i = 0; i < 3; i++) {
+        double length = 0;
+        for (size_t k = 0; k < 3; k++)
+            length += image->affine[k][i] * image->affine[k][i];
+        /* An sform says how far apart voxels lie, whatever pixdim does. A column of zeros says nothing. */
+        if (length > 0 && isfinite(length)) {
+            image->spacing[i] = sqrt(length);
+        } else if (sides[i] > 1) {
+            image->affine_source = MSFL_AFFINE_NONE;
+        }
+    }
     for (size_t i = 0; i < 3; i++) {
         image->spacing[i] *= mm;
         for (size_t j = 0; j < 4; j++) {

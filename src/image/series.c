@@ -18,6 +18,7 @@ bool msfl_slice_of(const msfl_dicom *dicom, const msfl_image *image, msfl_slice 
                         .channels = image->channels,
                         .bits = image->bits,
                         .kind = image->kind,
+                        .colour = image->colour,
                         .spacing = {image->spacing[0], image->spacing[1]}};
     memcpy(out->series, dicom->series, sizeof out->series);
     memcpy(out->position, dicom->position, sizeof out->position);
@@ -33,7 +34,8 @@ static double height_of(const msfl_slice *s) {
 
 static bool together(const msfl_slice *a, const msfl_slice *b) {
     if (memcmp(a->series, b->series, sizeof a->series) != 0 || a->has_place != b->has_place || a->width != b->width ||
-        a->height != b->height || a->channels != b->channels || a->bits != b->bits || a->kind != b->kind) {
+        a->height != b->height || a->channels != b->channels || a->bits != b->bits || a->kind != b->kind ||
+        a->colour != b->colour) {
         return false;
     }
     for (int i = 0; i < 2; i++) {
@@ -67,8 +69,39 @@ static int by_size(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static msfl_status measure(const uint32_t *order, const double *heights, msfl_stack *stack) {
+/* Slices of a volume lie on one line, with a tilted gantry too: those that do not belong to another one, which only
+ * has the same heights. */
+static uint32_t count_aside(const msfl_slice *slices, const uint32_t *order, const double *heights, size_t n) {
+    const msfl_slice *first = &slices[order[0]], *last = &slices[order[n - 1]];
+    const double span = heights[order[n - 1]] - heights[order[0]];
+    double wide = first->spacing[0] > first->spacing[1] ? first->spacing[0] : first->spacing[1];
+    if (!(wide > 0)) wide = 1;
+    uint32_t aside = 0;
+    for (size_t i = 1; i < n; i++) {
+        const double share = span > 0 ? (heights[order[i]] - heights[order[0]]) / span : 0;
+        double off = 0;
+        for (int k = 0; k < 3; k++) {
+            double d = slices[order[i]].position[k] - first->position[k] -
+                       share * (span > 0 ? last->position[k] - first->position[k] : 0);
+            off += d * d;
+        }
+        aside += !(sqrt(off) <= wide / 2);
+    }
+    return aside;
+}
+
+const char *msfl_stack_fault(const msfl_stack *stack) {
+    if (stack->n_gaps > 0) return "slices are missing";
+    if (stack->n_aside > 0) return "some of its slices lie beside the others";
+    if (!stack->has_place && stack->n_duplicates > 0) return "neither places nor numbers tell the order of its slices";
+    return NULL;
+}
+
+static msfl_status measure(const msfl_slice *slices, const uint32_t *order, const double *heights, msfl_stack *stack) {
+    for (size_t i = 1; i < stack->n && !stack->has_place; i++)
+        stack->n_duplicates += slices[order[i]].instance == slices[order[i - 1]].instance;
     if (!stack->has_place || stack->n < 2) return MSFL_OK;
+    stack->n_aside = count_aside(slices, order, heights, stack->n);
     double *steps = msfl_alloc(stack->n, sizeof *steps);
     if (steps == NULL) return MSFL_NO_MEMORY;
     size_t n = 0;
@@ -140,7 +173,7 @@ msfl_status msfl_series_sort(const msfl_slice *slices, size_t n, msfl_series *ou
         while (at < n && k.stack_of[s.order[at]] == i)
             at++;
         stack->n = at - stack->first;
-        status = measure(s.order + stack->first, k.heights, stack);
+        status = measure(slices, s.order + stack->first, k.heights, stack);
     }
 done:
     msfl_free(k.stack_of);

@@ -42,7 +42,8 @@ static msfl_status add(const char *path, size_t n, volume *v) {
         memcpy(v->first, facts.dicom.position, sizeof v->first);
         status = begin(path, &slice, n, v);
     } else if (slice.width != v->image.width || slice.height != v->image.height ||
-               slice.channels != v->image.channels || slice.bits != v->image.bits || slice.kind != v->image.kind) {
+               slice.channels != v->image.channels || slice.bits != v->image.bits || slice.kind != v->image.kind ||
+               slice.colour != v->image.colour) {
         status = msfl_fault_fail(MSFL_FAULT_INCOMPLETE, "%s: of another size or type than the slices before it", path);
     }
     double moved = 0;
@@ -82,11 +83,8 @@ static void finish(const msfl_stack *stack, volume *v) {
 
 msfl_status msfl_series_load(const char *const *paths, const msfl_stack *stack, msfl_image *out) {
     if (stack->n == 0) return msfl_fail(MSFL_ERR_USAGE, "a volume of no slices was asked for");
-    if (stack->n_gaps > 0) {
-        return msfl_fault_fail(MSFL_FAULT_INCOMPLETE,
-                               "%s: %u slices are missing between it and the others of its series", paths[0],
-                               stack->n_missing);
-    }
+    const char *fault = msfl_stack_fault(stack);
+    if (fault != NULL) return msfl_fault_fail(MSFL_FAULT_INCOMPLETE, "%s and its series: %s", paths[0], fault);
     volume v = {0};
     msfl_status status = MSFL_OK;
     for (size_t i = 0; i < stack->n && status == MSFL_OK; i++)

@@ -179,6 +179,25 @@ class MadeDicom(ReaderTest):
         np.testing.assert_allclose(got["rgb_mean"], [t[index].mean() for t in tables])
         self.assertEqual(self.one("q.dcm", df.native(a, photometric="PALETTE COLOR"))["error"], "unsupported_type")
 
+    def test_segmented_palette(self):
+        """PS3.3 C.7.9.2: discrete, linear, and indirect segments that repeat those from a byte on."""
+        a = self.array((1, 5, 6, 1), "u1", 4)
+        plain = [0, 2, 10, 20, 1, 4, 100, 1, 2, 90]
+        want = np.array([10, 20, 40, 60, 80, 100, 95, 90, 10, 20, 40, 60, 80, 100, 95, 90])
+
+        def read(words, bits=16, n=16):
+            pack = "<u2" if bits == 16 else "u1"
+            extra = {}
+            for i in range(1, 4):
+                extra[f"x0028110{i}"] = ("US", [n, 0, bits])
+                extra[f"x0028122{i}"] = ("OW", np.array(words).astype(pack).tobytes())
+            return self.one("s.dcm", df.native(a, photometric="PALETTE COLOR", **extra))
+        for words, bits in ((plain + [2, 3, 0, 0], 16), (plain + [2, 3, 0, 0, 0, 0], 8), (plain * 2, 16)):
+            np.testing.assert_allclose(read(words, bits)["rgb_mean"], [want[a.ravel()].mean()] * 3)
+        for words in (plain, [1, 16, 5], [2, 1, 0, 0], [0, 17] + 17 * [1], plain + [2, 9, 0, 0], plain + [2, 3, 20, 0],
+                      plain + [2, 3, 1, 0], plain + [3, 8, 0]):
+            self.assertEqual(read(words)["error"], "unsupported_type", words)
+
     def test_rescale_window_tables(self):
         a = self.array((1, 6, 6, 1), "i2", 12)
         got = self.one("r.dcm", df.native(a, stored=12, x00281052=("DS", "-1024"), x00281053=("DS", "0.5"),
@@ -205,6 +224,42 @@ class MadeDicom(ReaderTest):
         want = a * np.arange(1, 4).reshape(3, 1, 1, 1) + np.arange(3).reshape(3, 1, 1, 1)
         self.assertAlmostEqual(got["rescaled_mean"], want.mean())
         np.testing.assert_allclose(got["affine"], [[-0.25, 0, 0, 0], [0, -0.5, 0, 0], [0, 0, 2.5, 0]], atol=1e-12)
+
+    def enhanced(self, a, positions, turned=None, window=False):
+        groups = []
+        for i, p in enumerate(positions):
+            g = {0x00209113: ("SQ", [{0x00200032: ("DS", p)}]),
+                 0x00209116: ("SQ", [{0x00200037: ("DS", [1, 0, 0, 0, 1, 0] if i != turned else [1, 0, 0, 0, 0, -1])}]),
+                 0x00289145: ("SQ", [{0x00281052: ("DS", i), 0x00281053: ("DS", i + 1)}])}
+            if window:
+                g[0x00289132] = ("SQ", [{0x00281050: ("DS", 100 + i), 0x00281051: ("DS", 50 + i)}])
+            groups.append(g)
+        shared = [{0x00289110: ("SQ", [{0x00280030: ("DS", [0.5, 0.25]), 0x00180050: ("DS", 3)}])}]
+        return df.native(a, x52009229=("SQ", shared), x52009230=("SQ", groups))
+
+    def test_frames_lie_where_they_say(self):
+        """Read in the order in which they lie, with their own rescales, whatever the one in which they are stored."""
+        order = [3, 0, 4, 1, 2]
+        a = self.array((5, 4, 4, 1), "u2", 8)
+        slope = np.arange(1, 6)[np.argsort(order)].reshape(5, 1, 1, 1)
+        for step in ([0, 0, 2.5], [0.4, 0, 2.5]):  # along the normal, and sheared
+            places = [[7 + s * k for s in step] for k in order]
+            got = self.one("o.dcm", self.enhanced(a, places, window=True))
+            up = order[-1] > order[0]
+            self.assertFalse(up)  # from the end where the first stored one lies
+            sorted_ = a[np.argsort(order)][::-1]
+            self.same(got, sorted_, window=[100 + order.index(2), 50 + order.index(2)])
+            np.testing.assert_allclose(got["affine"], [[-.25, 0, step[0], -7 - 4 * step[0]], [0, -.5, 0, -7],
+                                                       [0, 0, -2.5, 7 + 4 * 2.5]], atol=1e-9)
+            want = sorted_ * slope[::-1] + slope[::-1] - 1
+            self.assertAlmostEqual(got["rescaled_mean"], want.mean())
+        straight = [[0, 0, 2.5 * k] for k in range(5)]
+        self.assertIn("affine", self.one("s.dcm", self.enhanced(a, straight)))
+        for name, places, turned in (("gap", straight[:4] + [[0, 0, 12.5]], None), ("times", straight[:4] + [[0, 0, 7.5]], None),
+                                     ("beside", straight[:4] + [[30, 0, 10]], None), ("turned", straight, 4)):
+            got = self.one("t.dcm", self.enhanced(a, places, turned))
+            self.same(got, a)
+            self.assertIsNone(got.get("affine"), name)
 
     def test_compressed(self):
         y, x = np.mgrid[0:10, 0:12]
@@ -332,6 +387,20 @@ class Series(ReaderTest):
         self.assertIn("1 other files in these folders", run("data", "inspect", "--series", self.path("s"), *THREADS).stdout)
         self.assertEqual(self.volumes(self.path("s", "DICOMDIR"))[0], 12)  # one that is named is meant
 
+    def test_what_lies_beside(self):
+        """Two stacks of the same heights in one series are no volume; nor is what has neither places nor numbers."""
+        for z in range(4):
+            self.slice(f"a{z}.dcm", z)
+            a = np.full((1, 4, 5, 1), z, "u2")
+            options = {"x0020000E": ("UI", "1.2.3.5"), "x00200037": ("DS", [1, 0, 0, 0, 1, 0]), "x00280030": ("DS", [0.5, 0.25])}
+            self.put(f"s/b{z}.dcm", df.native(a, x00200032=("DS", [80, 0, z * 1.5]), **options))
+            self.put(f"s/c{z}.dcm", df.native(a, x0020000E=("UI", "1.2.3.6"), x00200013=("IS", z // 2)))
+            self.put(f"s/d{z}.dcm", df.native(a, photometric="MONOCHROME1", x00200032=("DS", [0, 0, z * 1.5]), **options))
+        _, (v, c, d) = self.volumes(self.path("s"))
+        self.assertEqual((v["shape"][0], v["aside"], v["duplicates"]), (8, 4, 4))
+        self.assertEqual((c["sorted_by"], c["duplicates"], c["aside"]), ("number", 2, 0))
+        self.assertEqual((d["shape"][0], d["aside"], d["duplicates"]), (4, 0, 0))  # the other photometric interpretation
+
     def test_gaps_duplicates_mixtures_and_strangers(self):
         for i, z in enumerate([0, 1, 2, 3, 6, 7, 7, 8]):
             self.slice(f"a{i}.dcm", z)
@@ -394,6 +463,19 @@ class MadeNifti(ReaderTest):
         for slope in (0, float("nan"), float("inf")):
             got = self.one("n.nii", nf.file(a, slope=slope, inter=5))
             self.assertEqual((got["slope"], got["intercept"]), (1, 0))
+
+    def test_where_steps_come_from(self):
+        """An sform says how far apart voxels lie, whatever pixdim does; without steps there is no place."""
+        a = np.arange(60, dtype="u1").reshape(5, 4, 3)
+        srow = np.array([[0, -2, 0, 5], [3, 0, 0, 6], [0, 0, 0.5, 7]])
+        got = self.one("s.nii", nf.file(a, sform=2, qform=1, srow=srow, pixdim=(1, 1, 0)))
+        self.assertEqual((got["spacing_mm"], got["dims_step"], got["axes"]), ([0.5, 2, 3], [1, 1, 0], "ALS"))
+        for options in ({"qform": 1}, {}):
+            got = self.one("z.nii", nf.file(a, pixdim=(1, 1, 0), **options))
+            self.assertIsNone(got.get("affine"))
+            self.assertEqual(got["spacing_mm"], [None, 1, 1])
+        self.assertIsNone(self.one("f.nii", nf.file(a, sform=1, srow=0 * srow)).get("affine"))
+        self.assertEqual(self.one("flat.nii", nf.file(a[:, :, :1], qform=1, pixdim=(1, 1, 0)))["axes"], "RAS")
 
     def test_orientations(self):
         """Random rotations, mirrored and not, by sform, qform and neither; beside nibabel, where it is installed."""

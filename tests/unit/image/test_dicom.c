@@ -97,6 +97,29 @@ static void check_refused(said *s, const char *name) {
     assert_null(image.rescales);
 }
 
+/* Frames and their rescales come as they are stored, and belong where the slots say. */
+static void frames_in_another_order(void **state) {
+    (void)state;
+    said s = good_answer();
+    static const uint32_t slots[2] = {1, 0}, twice[2] = {1, 1}, beyond[2] = {0, 2};
+    const size_t at = 4 * sizeof(uint16_t) + 2 * sizeof(msfl_rescale);
+    memmove(s.rest + at + sizeof slots, s.rest + at, s.n_rest - at);
+    memcpy(s.rest + at, slots, sizeof slots);
+    s.n_rest += sizeof slots;
+    s.answer.has_slots = 1;
+    msfl_dicom dicom;
+    msfl_image image = {0};
+    assert_int_equal(listen(&s, &dicom, &image), MSFL_OK);
+    assert_int_equal(((uint16_t *)image.samples)[0], 7);
+    assert_int_equal(((uint16_t *)image.samples)[6], 1);
+    assert_true(image.rescales[0].slope == 2 && image.rescales[1].slope == 1);
+    msfl_image_clear(&image);
+    memcpy(s.rest + at, twice, sizeof twice);
+    check_refused(&s, "decoder_died");
+    memcpy(s.rest + at, beyond, sizeof beyond);
+    check_refused(&s, "decoder_died");
+}
+
 static void lies(void **state) {
     (void)state;
     said s;
@@ -135,6 +158,7 @@ static void lies(void **state) {
     LIE(tables[4].bits, 17);
     LIE(excuse.fault, 1000);
     LIE(tables[3].n, 70000);
+    LIE(has_slots, 2);
 #undef LIE
     s = good_answer();
     s.answer.excuse.fault = MSFL_FAULT_NO_PIXELS;
@@ -215,8 +239,8 @@ static void what_is_dicom(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_truth),      cmocka_unit_test(lies),          cmocka_unit_test(texts_are_cleaned),
-        cmocka_unit_test(want_of_memory), cmocka_unit_test(what_is_dicom),
+        cmocka_unit_test(the_truth),         cmocka_unit_test(frames_in_another_order), cmocka_unit_test(lies),
+        cmocka_unit_test(texts_are_cleaned), cmocka_unit_test(want_of_memory),          cmocka_unit_test(what_is_dicom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
