@@ -62,24 +62,33 @@ static msfl_status mirror_of(const char *name, const msfl_image *image, double *
     return MSFL_OK;
 }
 
+/* A label as it is meant. Floats that were written as integers with a slope, as nibabel does where it is told a type,
+ * miss their whole numbers by up to half of one. */
+static double label_of(const msfl_image *image, uint32_t frame, size_t at) {
+    const msfl_rescale *r = image->rescales != NULL ? &image->rescales[frame] : &image->rescale;
+    const double v = msfl_image_rescaled(image, frame, msfl_image_sample(image, at)), whole = rint(v);
+    if (image->kind == MSFL_SAMPLES_FLOAT || image->modality.n > 0 || fabs(r->slope) >= 1) return v;
+    const double slack = fabs(r->slope) / 2 < 0.1 ? fabs(r->slope) / 2 : 0.1;
+    return fabs(v - whole) <= slack + 1e-6 ? whole : v;
+}
+
 static double luma(const double rgb[3]) {
     return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
 }
 
-static msfl_status take_measured(const char *name, const msfl_image *image, uint32_t frame, bool stored, int colour,
+static msfl_status take_measured(const char *name, const msfl_image *image, uint32_t frame, bool is_label, int colour,
                                  float *out) {
     size_t pixels = (size_t)image->width * image->height;
     bool grey = image->colour == MSFL_COLOUR_GREY || image->colour == MSFL_COLOUR_GREY_INVERTED;
     double mirror = 0;
-    msfl_status status = stored ? MSFL_OK : mirror_of(name, image, &mirror);
+    msfl_status status = is_label ? MSFL_OK : mirror_of(name, image, &mirror);
     if (status != MSFL_OK) return status;
     for (size_t i = 0; i < pixels; i++) {
         double v;
         size_t at = frame * pixels + i;
         if (grey) {
-            v = msfl_image_sample(image, at);
-            if (!stored) v = msfl_image_rescaled(image, frame, v);
-            if (image->colour == MSFL_COLOUR_GREY_INVERTED && !stored) v = mirror - v;
+            v = is_label ? label_of(image, frame, at) : msfl_image_rescaled(image, frame, msfl_image_sample(image, at));
+            if (image->colour == MSFL_COLOUR_GREY_INVERTED && !is_label) v = mirror - v;
         } else if (image->colour == MSFL_COLOUR_COMPLEX) {
             v = hypot(msfl_image_sample(image, 2 * at), msfl_image_sample(image, 2 * at + 1));
             v = msfl_image_rescaled(image, frame, v);

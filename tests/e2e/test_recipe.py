@@ -304,6 +304,17 @@ class RecipeTest(CliTest):
                                "slices: {axis: axial, count: 6}", "resize: {size: [40, 40]}"]),
                        path, "-m", self.path("mask.nii.gz"))
         self.assertLessEqual(set(np.unique(f["mask"])), {0, 1, 2})
+        # Written as floats with a type of integers: stored 0, 127, 255 and a slope.
+        scaled = nibabel.Nifti1Image(mask.astype(np.float32), image.affine)
+        scaled.set_data_dtype(np.uint8)
+        scaled.to_filename(self.path("scaled.nii"))
+        raw = nibabel.load(self.path("scaled.nii")).dataobj.get_unscaled()
+        self.assertGreater(raw.max(), 2)
+        keep = f["mask"]
+        f = self.probe(recipe(["orient: RAS", "resample: {spacing: [1, 1, 1]}", "zscore: {}",
+                               "slices: {axis: axial, count: 6}", "resize: {size: [40, 40]}"]),
+                       path, "-m", self.path("scaled.nii"))
+        np.testing.assert_array_equal(f["mask"], keep)
         # Voxels of the mask are where the image is bright.
         bright, dark = f["values"][0][f["mask"] == 2], f["values"][0][f["mask"] == 0]
         self.assertGreater(bright.mean() - dark.mean(), 1)
