@@ -95,6 +95,8 @@ MSFL_API msfl_place msfl_dataset_place(const msfl_dataset *dataset, uint32_t ima
 MSFL_API const char *msfl_dataset_image_name(const msfl_dataset *dataset, uint32_t image);
 /** i-th skipped file with the reason; i < n_skipped, of which at most 1000 are kept (then NULL). */
 MSFL_API const char *msfl_dataset_skipped(const msfl_dataset *dataset, uint32_t i);
+/** The reason alone, for what is kept: a file's name may name its patient. */
+MSFL_API const char *msfl_dataset_skip_reason(const msfl_dataset *dataset, uint32_t i);
 
 typedef enum msfl_part { MSFL_PART_NONE, MSFL_PART_TRAIN, MSFL_PART_VALIDATION, MSFL_PART_TEST } msfl_part;
 

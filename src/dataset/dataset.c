@@ -83,6 +83,7 @@ void msfl_dataset_free(msfl_dataset *set) {
     msfl_texts_clear(&set->names);
     msfl_texts_clear(&set->class_names);
     msfl_texts_clear(&set->skipped);
+    msfl_texts_clear(&set->reasons);
     msfl_free(set->source);
     msfl_free(set->group_key);
     msfl_free(set->label_key);
@@ -128,6 +129,10 @@ msfl_place msfl_dataset_place(const msfl_dataset *set, uint32_t image) {
 
 const char *msfl_dataset_image_name(const msfl_dataset *set, uint32_t image) {
     return msfl_texts_get(&set->names, image);
+}
+
+const char *msfl_dataset_skip_reason(const msfl_dataset *set, uint32_t i) {
+    return i < set->reasons.n ? msfl_texts_get(&set->reasons, i) : NULL;
 }
 
 const char *msfl_dataset_skipped(const msfl_dataset *set, uint32_t i) {

@@ -216,7 +216,7 @@ static msfl_status skip_broken(load *l) {
     for (size_t i = 0; i < l->scan.paths.n && status == MSFL_OK; i++) {
         if (!l->broken[i]) continue;
         msfl_error_set(l->reasons[i]);
-        status = msfl_set_skip(l->set, l->options, l->statuses[i]);
+        status = msfl_set_skip(l->set, l->options, msfl_texts_get(&l->scan.paths, i), l->statuses[i]);
     }
     return status;
 }

@@ -53,7 +53,7 @@ static msfl_status skip_broken(load *l) {
             continue;
         }
         l->broken[i] = true;
-        status = msfl_set_skip(l->set, l->options, status);
+        status = msfl_set_skip(l->set, l->options, NULL, status);
     }
     return status;
 }

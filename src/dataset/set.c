@@ -80,12 +80,26 @@ void *msfl_set_samples(const msfl_dataset *set, size_t image) {
     return (uint8_t *)set->samples + image * set->image_samples * (set->info.bits / 8);
 }
 
-msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, msfl_status status) {
+/* Behind the last mention of the name: "folder/name: reason". */
+static const char *reason_of(const char *message, const char *name) {
+    const size_t n = name == NULL ? 0 : strlen(name);
+    for (const char *at = n == 0 ? NULL : strstr(message, name); at != NULL; at = strstr(message, name)) {
+        message = at + n;
+        message += strspn(message, ": ");
+    }
+    return message;
+}
+
+msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, const char *name,
+                          msfl_status status) {
     if (status == MSFL_ERR_MEMORY || status == MSFL_ERR_CANCELLED) return status;
     if (options->refuse_bad) return msfl_fail_in(status, "a broken image, and broken images are to be refused");
     set->info.n_skipped++;
     if (set->skipped.n >= MSFL_SKIPPED_KEPT_MAX) return MSFL_OK;
     msfl_observe_text(options->observer, MSFL_EVENT_WARNING, "data", "skipped: %s", msfl_error_message());
+    const char *reason = reason_of(msfl_error_message(), name);
+    status = msfl_texts_add(&set->reasons, reason, strlen(reason));
+    if (status != MSFL_OK) return status;
     return msfl_texts_add(&set->skipped, msfl_error_message(), strlen(msfl_error_message()));
 }
 

@@ -28,6 +28,7 @@ struct msfl_dataset {
     msfl_origin *origins;
     msfl_place *places; /* NULL: none is known */
     msfl_texts names, class_names, skipped;
+    msfl_texts reasons; /* of `skipped`, without the paths */
     msfl_intensity intensity;
     double stored_min, stored_max; /* in units of one sample step, for previews */
     char *source, *group_key, *label_key, *conversion, *recipe, *recipe_name;
@@ -59,9 +60,11 @@ void *msfl_set_samples(const msfl_dataset *set, size_t image);
 msfl_status msfl_set_prepare(const msfl_dataset *set, const void *samples, uint32_t bits, const msfl_augment *augment,
                              uint64_t augment_seed, float *pixels) MSFL_NODISCARD;
 
-/** Note a broken image. With `refuse_bad` this fails, with the reason as message; `status` and message are those of the
- *  failing call that found it. Out of memory and a request to stop always fail. */
-msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, msfl_status status) MSFL_NODISCARD;
+/** Note a broken image: `name` is what of its path the message has; NULL: none. With `refuse_bad` this fails, with the
+ * reason as message; `status` and message are those of the failing call that found it. Out of memory and a request to
+ * stop always fail. */
+msfl_status msfl_set_skip(msfl_dataset *set, const msfl_dataset_options *options, const char *name,
+                          msfl_status status) MSFL_NODISCARD;
 
 /** Close the gaps that images with broken[i] leave in samples, origins, names and `n_lists` lists of one text per image
  *  (empty lists stay so). */

@@ -19,7 +19,7 @@ static json_t *indices_counts(const fed_job *job, const fed_hospital *h) {
 static json_t *skipped_json(const fed_job *job) {
     json_t *list = json_array();
     const char *text;
-    for (uint32_t i = 0; (text = msfl_dataset_skipped(job->dataset, i)) != NULL; i++) {
+    for (uint32_t i = 0; (text = msfl_dataset_skip_reason(job->dataset, i)) != NULL; i++) {
         json_array_append_new(list, json_pack("{s:o}", "reason", msfl_json_string(text)));
     }
     return list;
