@@ -171,8 +171,28 @@ static bool needs_place(const msfl_recipe *r) {
     return needed;
 }
 
-static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, const copies *c, json_t *warnings) {
+/* What is odd about volumes that DICOM slices make up, and does not keep them out. */
+static int warn_of_stacks(const msfl_import_job *job, json_t *warnings) {
+    const msfl_items *v = &job->items;
     int failed = 0;
+    if (v->n_doubled > 0) {
+        failed |= warn(warnings,
+                       "%u volumes have several slices at one place, and the one with the smallest number was taken: "
+                       "are they several times or sequences in one series?",
+                       v->n_doubled);
+    }
+    if (v->n_uneven > 0) {
+        failed |= warn(warnings, "%u volumes have slices at uneven distances, which are taken as even", v->n_uneven);
+    }
+    if (v->n_single > 0 && v->n_stacked > 0) {
+        failed |= warn(warnings, "%u volumes are of a single slice, beside %u of several: are they localisers?",
+                       v->n_single, v->n_stacked);
+    }
+    return failed;
+}
+
+static msfl_status put_warnings(const msfl_import_job *job, uint32_t n_classes, const copies *c, json_t *warnings) {
+    int failed = warn_of_stacks(job, warnings);
     if (n_classes == 1 && job->o->masks == NULL) failed |= warn(warnings, "all pictures are of one class");
     if (patient_key(job) == NULL) {
         failed |=

@@ -18,6 +18,7 @@ typedef struct msfl_item {
     uint32_t patient;  /**< number + 1 of one that the table or, of a stack, its header names; 0: ask the file */
     uint32_t stack;    /**< DICOM slices that make up one volume: number + 1 in `stacks`; 0: none */
     uint8_t part;      /**< msfl_part */
+    bool is_burned_in; /**< of a stack: some slice declares text in its pixels */
 } msfl_item;
 
 /** Zero-initialise; msfl_items_clear when done. */
@@ -34,6 +35,8 @@ typedef struct msfl_items {
     char *patient_key;                              /**< what in the table gave patients; NULL: nothing */
     uint32_t n_ignored, n_unlabelled, n_incomplete; /**< files, and samples, that are left out */
     uint32_t n_unmatched;                           /**< rows of the table that name no picture */
+    uint32_t n_stacked, n_single;                   /**< volumes of several slices, and of one */
+    uint32_t n_doubled, n_uneven;                   /**< with several slices at one place; at uneven distances */
 } msfl_items;
 void msfl_items_clear(msfl_items *items);
 /** Once all samples are made: gives back the list, files and paths. Labels, patients and all numbers stay. */
@@ -68,8 +71,9 @@ typedef struct msfl_items_options {
 msfl_status msfl_items_find(const msfl_items_options *options, const msfl_recipe *recipe,
                             msfl_items *out) MSFL_NODISCARD;
 
-/** For recipes of volumes: read the headers of DICOM files and put the slices of one volume into one item. Volumes with
- *  gaps are left out, with a warning. */
+/** For recipes of volumes: read the headers of DICOM files and put the slices of one volume into one item. Left out,
+ * with a warning, is what makes no whole volume (msfl_stack_fault), or whose slices differ in label, patient or mask.
+ */
 msfl_status msfl_items_stack(msfl_items *items, msfl_pool *pool, const msfl_observer *observer) MSFL_NODISCARD;
 
 #endif

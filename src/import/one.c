@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "image/decode.h"
+#include "image/fault.h"
 #include "import/memo.h"
 
 #include <math.h>
@@ -35,8 +36,8 @@ static void note_facts(const msfl_import_job *job, const msfl_image *image, cons
 }
 
 /* What stands in the pixels no recipe takes out. */
-static msfl_status check_burned_in(const msfl_import_job *job, const char *path, const msfl_image_facts *facts) {
-    if (facts->format != MSFL_FORMAT_DICOM || facts->dicom.burned_in == 0 || job->o->allow_burned_in) return MSFL_OK;
+static msfl_status check_burned_in(const msfl_import_job *job, const char *path, bool is_burned_in) {
+    if (!is_burned_in || job->o->allow_burned_in) return MSFL_OK;
     return msfl_fail(MSFL_ERR_POLICY,
                      "%s: its header declares text in the pixels that identifies (BurnedInAnnotation); with "
                      "--allow-burned-in it is taken all the same",
@@ -53,11 +54,11 @@ static msfl_status read_stack(const msfl_import_job *job, const msfl_item *item,
         paths[i] = msfl_items_path(&job->items, item, i);
         if (paths[i] == NULL) status = MSFL_NO_MEMORY;
     }
+    if (status == MSFL_OK) status = check_burned_in(job, paths[0], item->is_burned_in);
     if (status == MSFL_OK) {
         status = msfl_series_load((const char *const *)paths, msfl_items_stack_of(&job->items, item), &image);
     }
     if (status == MSFL_OK) status = msfl_image_open(paths[0], true, &facts, &first);
-    if (status == MSFL_OK) status = check_burned_in(job, paths[0], &facts);
     if (status == MSFL_OK) {
         note_facts(job, &image, &facts, r);
         status = msfl_sample_add(&job->recipe, paths[0], &image, &r->sample);
@@ -75,7 +76,15 @@ static msfl_status read_files(const msfl_import_job *job, const msfl_item *item,
         msfl_image image = {0};
         msfl_image_facts facts = {0};
         status = path == NULL ? MSFL_NO_MEMORY : msfl_image_open(path, false, &facts, &image);
-        if (status == MSFL_OK) status = check_burned_in(job, path, &facts);
+        const bool is_dicom = facts.format == MSFL_FORMAT_DICOM;
+        if (status == MSFL_OK) status = check_burned_in(job, path, is_dicom && facts.dicom.burned_in != 0);
+        if (status == MSFL_OK && is_dicom && facts.dicom.is_scattered != 0 && job->recipe.volumes) {
+            status =
+                msfl_fault_fail(MSFL_FAULT_INCOMPLETE,
+                                "%s: its frames make up no volume: some are missing, or they are several stacks, or "
+                                "times at one place",
+                                path);
+        }
         if (status == MSFL_OK && i == 0) note_facts(job, &image, &facts, r);
         if (status == MSFL_OK) status = msfl_sample_add(&job->recipe, path, &image, &r->sample);
         bool names = status == MSFL_OK && facts.format == MSFL_FORMAT_DICOM &&

@@ -14,7 +14,7 @@ typedef struct job {
     msfl_items *items;
     /* By item; slices are moved together before they are sorted. */
     msfl_slice *slices;
-    bool *is_slice;
+    bool *is_slice, *is_burned_in;
     uint8_t (*patients)[MSFL_HASH_BYTES];
     msfl_progress progress;
 } job;
@@ -34,6 +34,7 @@ static msfl_status read_header(void *ctx, size_t i) {
     if (status == MSFL_OK) {
         j->is_slice[i] = msfl_slice_of(&facts.dicom, &image, &j->slices[i]);
         memcpy(j->patients[i], facts.dicom.patient, sizeof j->patients[i]);
+        j->is_burned_in[i] = facts.dicom.burned_in != 0;
     } else if (status != MSFL_ERR_MEMORY) {
         status = MSFL_OK; /* a bad one is reported when it is opened for its pixels */
     }
@@ -57,21 +58,22 @@ static msfl_status judge(const job *j, const msfl_series *s, const msfl_stack *s
                          uint32_t first, const char **why) {
     const msfl_items *in = j->items;
     msfl_status status = MSFL_OK;
-    *why = NULL;
+    *why = msfl_stack_fault(stack);
     for (size_t k = 0; k < stack->n && status == MSFL_OK; k++) {
         uint32_t number = numbers[s->order[stack->first + k]];
         if (in->list[number].label != in->list[first].label || in->list[number].part != in->list[first].part) {
             *why = "its slices have different labels or lie in different parts";
         }
-        if (memcmp(j->patients[number], j->patients[first], MSFL_HASH_BYTES) != 0) {
-            *why = "its slices name different patients";
+        if (memcmp(j->patients[number], j->patients[first], MSFL_HASH_BYTES) != 0 ||
+            memcmp(msfl_items_patient(in, &in->list[number]), msfl_items_patient(in, &in->list[first]),
+                   MSFL_HASH_BYTES) != 0) {
+            *why = "its slices are of different patients";
         }
         /* The first slice's would lie at its place in space, and leave all others empty. */
         bool same = true;
         status = same_mask(in, in->list[number].mask, in->list[first].mask, &same);
         if (!same) *why = "its slices have masks of their own, and a volume takes one, in a file that all of them name";
     }
-    if (stack->n_gaps > 0) *why = "slices are missing";
     return status;
 }
 
@@ -102,8 +104,11 @@ static msfl_status join(const job *j, const msfl_series *s, const msfl_stack *st
         *row = *stack;
         item.stack = (uint32_t)out->stacks.n;
     }
-    for (size_t k = 0; k < stack->n; k++)
-        out->files[out->n_files++] = in->files[in->list[numbers[s->order[stack->first + k]]].first];
+    for (size_t k = 0; k < stack->n; k++) {
+        const uint32_t number = numbers[s->order[stack->first + k]];
+        out->files[out->n_files++] = in->files[in->list[number].first];
+        item.is_burned_in |= j->is_burned_in[number];
+    }
     *taken = true;
     return msfl_items_add(out, &item, msfl_items_label(in, &in->list[first]), patient);
 }
@@ -142,6 +147,14 @@ static size_t move_together(job *j, uint32_t *numbers) {
     return n;
 }
 
+/* What is odd about a volume, and does not keep it out. */
+static void count(msfl_items *items, const msfl_stack *stack) {
+    items->n_stacked += stack->n > 1;
+    items->n_single += stack->n == 1;
+    items->n_doubled += stack->n_duplicates > 0;
+    items->n_uneven += stack->uneven;
+}
+
 msfl_status msfl_items_stack(msfl_items *items, msfl_pool *pool, const msfl_observer *observer) {
     job j = {.items = items};
     msfl_items out = {0};
@@ -149,10 +162,12 @@ msfl_status msfl_items_stack(msfl_items *items, msfl_pool *pool, const msfl_obse
     const size_t n = items->n;
     j.slices = msfl_alloc(n, sizeof *j.slices);
     j.is_slice = msfl_alloc(n, sizeof *j.is_slice);
+    j.is_burned_in = msfl_alloc(n, sizeof *j.is_burned_in);
     j.patients = msfl_alloc(n, sizeof *j.patients);
     uint32_t *numbers = msfl_alloc(n, sizeof *numbers);
     msfl_status status = MSFL_NO_MEMORY;
-    if (j.slices == NULL || j.is_slice == NULL || j.patients == NULL || numbers == NULL) goto done;
+    if (j.slices == NULL || j.is_slice == NULL || j.is_burned_in == NULL || j.patients == NULL || numbers == NULL)
+        goto done;
     msfl_progress_init(&j.progress, observer, "reading headers", n);
     status = msfl_pool_run(pool, n, read_header, &j);
     msfl_progress_clear(&j.progress);
@@ -172,6 +187,7 @@ msfl_status msfl_items_stack(msfl_items *items, msfl_pool *pool, const msfl_obse
         bool taken;
         status = join(&j, &series, &series.stacks[i], numbers, observer, &out, &taken);
         items->n_incomplete += !taken;
+        if (taken) count(items, &series.stacks[i]);
     }
     for (size_t i = 0; i < n && status == MSFL_OK; i++)
         if (!j.is_slice[i]) status = keep(items, i, &out);
@@ -184,6 +200,7 @@ done:
     msfl_items_clear(&out);
     msfl_free(j.slices);
     msfl_free(j.is_slice);
+    msfl_free(j.is_burned_in);
     msfl_free(j.patients);
     msfl_free(numbers);
     return status;

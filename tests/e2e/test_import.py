@@ -143,6 +143,18 @@ class ImportTest(CliTest):
                     "--validation-fraction", "0")
             self.assertEqual(r.returncode, 0, r.stderr)
             said += r.stdout + r.stderr
+            # Without a recipe too, and what was skipped is told without its name.
+            os.rename(os.path.join(data, "broken.dcm"), os.path.join(data, "ZZQBROKEN.dcm"))
+            with open(os.path.join(data, "labels.csv")) as f:
+                table = f.read().replace("broken.dcm", "ZZQBROKEN.dcm")
+            with open(os.path.join(data, "labels.csv"), "w") as f:
+                f.write(table)
+            r = run("simulate", "--data", data, "--size", "32", "--out", self.path("raw"), "--clients", "3", "--rounds", "1",
+                    "--compare", "none", "--bootstrap", "0", "--test-fraction", "0.34", "--validation-fraction", "0")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            told = json.loads(get(self.path("raw", "result.json")))["data"]
+            self.assertEqual((told["n_skipped"], len(told["skipped"])), (1, 1))
+            self.assertIn("inside an element", told["skipped"][0]["reason"])
         for text in ("ZZQ", "19370101"):
             self.assertNotIn(text, said)
         n = 0
@@ -357,6 +369,73 @@ class ImportTest(CliTest):
                 "--json", *THREADS)
         self.assertEqual(json.loads(r.stdout)["samples"], 3)
         self.assertIn("slices are missing", r.stderr)
+
+    def test_odd_series(self):
+        """What is left out of a recipe of volumes, and what is told of those that are taken."""
+        rng = np.random.default_rng(4)
+        names = []
+
+        def put(name, series, place=None, number=1, tags=None):
+            names.append((name, series))
+            tags = {0x0020000e: ("UI", f"1.2.3.{series}"), 0x00280030: ("DS", [1, 1]), 0x00200013: ("IS", str(number)),
+                    **(tags or {})}
+            if place is not None:
+                tags.update({0x00200032: ("DS", place), 0x00200037: ("DS", [1, 0, 0, 0, 1, 0])})
+            with open(self.path("in", name), "wb") as f:
+                f.write(dicom(rng.integers(0, 256, (16, 16)), series, tags))
+        os.makedirs(self.path("in"))
+        for z in range(5):
+            put(f"good{z}", 0, [0, 0, 2 * z])
+            put(f"burned{z}", 1, [0, 0, 2 * z], tags={0x00280301: ("CS", "YES" if z == 3 else "NO")})
+            put(f"beside{z}", 2, [90 * (z % 2), 0, 2 * z])
+            put(f"nowhere{z}", 3)
+            put(f"twice{z}", 4, [0, 0, 2 * z], 1)
+            put(f"again{z}", 4, [0, 0, 2 * z], 2)
+            put(f"uneven{z}", 5, [0, 0, 2 * z + 0.6 * (z > 2)])
+        put("localiser", 6, [0, 0, 50])
+        names.append(("film", 7))
+        frames = rng.integers(0, 256, (3, 16, 16, 1)).astype("u1")
+        groups = [{0x00209113: ("SQ", [{0x00200032: ("DS", [0, 0, z])}])} for z in (0, 1, 1)]
+        shared = [{0x00209116: ("SQ", [{0x00200037: ("DS", [1, 0, 0, 0, 1, 0])}]),
+                   0x00289110: ("SQ", [{0x00280030: ("DS", [1, 1])}])}]
+        put_film = df.native(frames, x52009229=("SQ", shared), x52009230=("SQ", groups), x00100020=("LO", "ZZQ7"))
+        with open(self.path("in", "film"), "wb") as f:
+            f.write(put_film)
+        with open(self.path("in", "labels.csv"), "w") as f:
+            f.write("file,class\n" + "".join(f"{n},{'ab'[s % 2]}\n" for n, s in names))
+        with open(self.recipe, "w") as f:
+            f.write("recipe: 1\ninput: volume\nsteps:\n  - window: {low: 0, high: 255}\n"
+                    "  - fit: {size: [16, 16, 5]}\nstore: {bits: 8}\n")
+        r = run("data", "import", self.path("in"), "--recipe", self.recipe, "--out", self.path("set"), "--key", self.key,
+                "--json", *THREADS)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        for text in ("BurnedInAnnotation", "beside the others", "neither places nor numbers", "its frames make up no volume"):
+            self.assertIn(text, r.stderr)
+        m = json.loads(r.stdout)
+        self.assertEqual(m["samples"], 4)
+        told = " ".join(m["warnings"])
+        for text in ("1 volumes have several slices at one place", "1 volumes have slices at uneven distances",
+                     "1 volumes are of a single slice, beside 3 of several"):
+            self.assertIn(text, told)
+
+    def test_a_patient_in_two_kinds_of_files(self):
+        """One pseudonym, whether a header in Latin-1 or a table in UTF-8 names the patient."""
+        os.makedirs(self.path("in", "a"))
+        os.makedirs(self.path("in", "b"))
+        rng = np.random.default_rng(5)
+        with open(self.path("in", "labels.csv"), "w", encoding="utf-8") as table:
+            table.write("file,patient\n")
+            for i, (text, codes) in enumerate((("MÜLLER-7", "latin-1"), ("MÜLLER-8", "utf-8"), ("plain", "ascii"))):
+                for name, named in (("a/header", False), ("b/table", True)):
+                    tags = {0x00080005: ("CS", "ISO_IR 192" if codes == "utf-8" else "ISO_IR 100"),
+                            0x00100020: ("LO", ("other" if named else text).encode(codes))}
+                    put(self.path("in", f"{name}{i}.dcm"), dicom(rng.integers(0, 256, (20, 20)), i, tags))
+                    if named:
+                        table.write(f"{name}{i}.dcm,{text}\n")
+        self.imported(self.path("in"))
+        patients = self.records()["patient"]
+        self.assertEqual(patients[:3], patients[3:])
+        self.assertEqual(len(set(patients)), 3)
 
     def test_a_series_takes_one_mask(self):
         """All slices name one file: its mask, laid into place. A mask for each slice would be the first one's alone."""
