@@ -102,14 +102,22 @@ bool msfl_dcmtk_start(void) {
     });
 }
 
+/* Whether the pixel data was read to its end before something behind it failed: some archives pad files to whole
+ * blocks. To be asked before transferEnd. */
+static bool has_whole_pixels(const msfl_dcmtk *file) {
+    const DcmElement *element = element_of(dataset_of(file), 0x7fe00010);
+    return element != NULL && element->transferState() == ERW_ready;
+}
+
 static msfl_dcmtk_result parse(msfl_dcmtk *file, const uint8_t *bytes, size_t length) {
     if (has_other_syntax(bytes, length, file)) bytes = file->copy;
     file->stream.setBuffer(bytes, static_cast<offile_off_t>(length));
     file->stream.setEos();
     file->file.transferInit();
     OFCondition condition = file->file.read(file->stream, EXS_Unknown, EGL_noChange);
+    const bool whole = condition.good() || (condition != EC_MemoryExhausted && has_whole_pixels(file));
     file->file.transferEnd();
-    if (condition.good()) {
+    if (whole) {
         file->syntax = file->file.getDataset()->getOriginalXfer();
         return MSFL_DCMTK_OK;
     }

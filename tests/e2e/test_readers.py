@@ -299,6 +299,17 @@ class MadeDicom(ReaderTest):
         for syntax in (df.LITTLE, df.IMPLICIT):
             self.same(self.one("raw.dcm", df.file(e, syntax, meta=False)), a)
 
+    def test_what_stands_behind_the_pixels(self):
+        """Padding and rubbish behind whole pixel data cost nothing; inside it, they are an error."""
+        a = self.array()
+        for syntax in (df.LITTLE, df.IMPLICIT, df.BIG, df.RLE):
+            whole = df.native(a, syntax)
+            for more in (b"\0", bytes(10), bytes(1000), b"\xff" * 33, b"rubbish", df.element(0xFFFCFFFC, "OB", bytes(64), syntax)):
+                self.same(self.one("m.dcm", whole + more), a)
+            self.assertEqual(self.one("c.dcm", whole[:-10])["error"], "truncated")
+        e = df.image(a)
+        self.assertIn("error", self.one("n.dcm", df.file(e) + b"rubbish"))
+
     def test_no_identity_comes_out(self):
         path = self.put("zz.dcm", df.native(self.array()))
         for extra in ((), ("--json",)):
@@ -397,7 +408,7 @@ class Series(ReaderTest):
             self.put(f"s/c{z}.dcm", df.native(a, x0020000E=("UI", "1.2.3.6"), x00200013=("IS", z // 2)))
             self.put(f"s/d{z}.dcm", df.native(a, photometric="MONOCHROME1", x00200032=("DS", [0, 0, z * 1.5]), **options))
         _, (v, c, d) = self.volumes(self.path("s"))
-        self.assertEqual((v["shape"][0], v["aside"], v["duplicates"]), (8, 4, 4))
+        self.assertEqual((v["shape"][0], v["aside"], v["duplicates"]), (8, 6, 4))  # all but the ends of the line
         self.assertEqual((c["sorted_by"], c["duplicates"], c["aside"]), ("number", 2, 0))
         self.assertEqual((d["shape"][0], d["aside"], d["duplicates"]), (4, 0, 0))  # the other photometric interpretation
 
