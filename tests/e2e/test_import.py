@@ -415,7 +415,7 @@ class ImportTest(CliTest):
         self.assertEqual(m["samples"], 4)
         told = " ".join(m["warnings"])
         for text in ("1 volumes have several slices at one place", "1 volumes have slices at uneven distances",
-                     "1 volumes are of a single slice, beside 3 of several"):
+                     "1 volumes are of a single slice, beside 4 of several"):
             self.assertIn(text, told)
 
     def test_a_patient_in_two_kinds_of_files(self):

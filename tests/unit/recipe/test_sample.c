@@ -56,6 +56,7 @@ static msfl_status whole_way(const char *text, msfl_pictures *out) {
     msfl_status status = msfl_recipe_parse("r.yaml", text, strlen(text), &r);
     if (status == MSFL_OK) status = msfl_sample_add(&r, "a", &image, &s);
     if (status == MSFL_OK) status = msfl_sample_add(&r, "b", &image, &s);
+    image.rescale = (msfl_rescale){1, 0};
     for (uint16_t *v = image.samples, *end = v + 7 * 6 * 5; v < end; v++)
         *v = *v > 400 ? mark : 0;
     if (status == MSFL_OK) status = msfl_sample_add_mask(&r, "m", &image, &s);
