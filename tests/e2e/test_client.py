@@ -6,11 +6,14 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tools"))
+from ports import free_ports  # noqa: E402
 
 try:
     import h5py
@@ -43,24 +46,12 @@ def run(*arguments, status=0, **more):
     return done
 
 
-def free_port():
-    """One that the system does not give to outgoing connections."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-
-
 class Federation:
     def __init__(self, hospitals=3, authority=False, images=120):
         self.folder = tempfile.mkdtemp(prefix="msfl-e2e-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.names = [f"site-{i}" for i in range(hospitals)]
         self.processes = {}
-        plan = f"federation: f\ncoordinator: {{name: hub, url: 'https://localhost:{free_port()}'}}\noperators: [{{name: ops}}]\n"
+        plan = f"federation: f\ncoordinator: {{name: hub, url: 'https://localhost:{free_ports(1)[0]}'}}\noperators: [{{name: ops}}]\n"
         plan += "hospitals: [" + ", ".join(f"{{name: {n}}}" for n in self.names) + "]\n"
         if authority:
             plan += "authority: {name: notary}\ncommittee: {custody: authority}\n"

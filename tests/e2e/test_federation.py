@@ -16,8 +16,10 @@ import unittest
 import urllib.request
 import zipfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "tools")]
 from common import CLI, SANITIZED, CliTest, main, run  # noqa: E402
+from ports import free_ports  # noqa: E402
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
@@ -64,7 +66,7 @@ class Federation(CliTest):
         super().setUp()
         self.running = {}
         self.addCleanup(self.stop_all)
-        self.port = self.free_port()
+        self.port = free_ports(1)[0]
         with open(self.path("plan.yaml"), "w", encoding="utf-8") as f:
             f.write("federation: chest\n"
                     f"coordinator: {{name: hub, url: 'https://localhost:{self.port}', hosts: [127.0.0.1]}}\n"
@@ -78,13 +80,6 @@ class Federation(CliTest):
         with open(self.path(*where), "w", encoding="utf-8") as f:
             f.write(text)
         return self.path(*where)
-
-    @staticmethod
-    def free_port():
-        import socket
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
 
     # --- processes ---
 

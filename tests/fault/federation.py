@@ -5,16 +5,17 @@ import hashlib
 import http.client
 import json
 import os
-import random
 import resource
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
+import sys
 import time
 
-from proxy import Proxy
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from ports import free_ports  # noqa: E402
+from proxy import Proxy  # noqa: E402
 
 CLI = os.environ.get("MSFL_CLI", "medsecurefl")
 SLOW = 5 if os.environ.get("MSFL_SANITIZED") else 1  # patience, never a measurement
@@ -27,18 +28,6 @@ JOB = {"format": "medsecurefl-job", "version": 1, "name": "trial", "model": "cnn
 
 class Trouble(AssertionError):
     """What the federation did not do; the message has the ends of all logs."""
-
-
-def free_ports(n):
-    """Ports that nobody listens on, below those that the system hands out by itself: they stay ours over restarts."""
-    found, rng = [], random.Random()
-    while len(found) < n:
-        port = rng.randrange(20000, 32000)
-        with contextlib.suppress(OSError), socket.socket() as s:
-            s.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found
 
 
 class Process:

@@ -30,7 +30,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 import dicom_files as df
 import forms
 import quiet
-from federation import CLI, SLOW, Federation, Process, free_ports
+from federation import CLI, SLOW, Federation, Process
+from ports import free_ports
 from tap import Tap
 
 SOURCE = os.environ.get("MSFL_SOURCE", os.path.dirname(os.path.dirname(HERE)))

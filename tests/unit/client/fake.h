@@ -26,10 +26,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -344,7 +346,8 @@ static inline void fake_serve(fake *f) {
     ok(net_server_start(&o, &f->server));
 }
 
-/* A port that was free a moment ago, and is none that the system gives to outgoing connections. */
+/* A port that nobody listens on, and none that the system gives to outgoing connections. A name that this process holds
+ * until its end stands for it, so that tests beside this one look elsewhere (tests/tools/ports.py). */
 static inline unsigned fake_port(void) {
     for (;;) {
         uint16_t random;
@@ -352,10 +355,16 @@ static inline unsigned fake_port(void) {
         const unsigned port = 20000 + random % 12000u;
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        const int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "msfl-test-port-%u", port);
+        const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+        const int held = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const bool free_now = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+        const bool free_now = held >= 0 && bind(held, (struct sockaddr *)&name, size) == 0 && fd >= 0 &&
+                              bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
         if (fd >= 0) close(fd);
         if (free_now) return port;
+        if (held >= 0) close(held);
     }
 }
 
