@@ -1,5 +1,5 @@
-/* What bfv and ckks ask of parameters, keys and chunks alike, whatever their types. What they do with calls that differ in
- * type alone is written once in lattice_body.h. */
+/* What bfv and ckks ask of parameters, keys and chunks alike, whatever their types. What they do with calls that differ
+ * in type alone is written once in lattice_body.h. */
 #ifndef MSFL_SCHEME_LATTICE_H
 #define MSFL_SCHEME_LATTICE_H
 
