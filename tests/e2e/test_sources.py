@@ -303,7 +303,7 @@ class Sources(CliTest):
             self.assertTrue((values[3, :, :, 8:] == 1).all() and not values[3, :, :, :8].any(), how)
         self.mask(good * np.uint8(64))
         r = self.simulate(images, "v.yaml", *to, code=DATA)
-        self.assertIn("masks with values of 0 to 63 are needed", r.stderr)
+        self.assertIn("the masks have values up to 64; 0, the background, to 63 are possible", r.stderr)
         shutil.rmtree(masks)
         self.refused(DATA, "no folder, and there is no table", images, "v.yaml", *to)
 
