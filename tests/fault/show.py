@@ -74,7 +74,7 @@ def prepare(o):
     if depth > 1:
         size["depth"] = depth
     fields = {**recipe, "name": "chest", "model": model, "input": {**size, "channels": d["channels"]},
-              "classes": [c["name"] for c in d["classes"]], "batch": 32, "learning_rate": 0.002}
+              "classes": [c["name"] for c in d["classes"]], "batch": 16, "local_epochs": 3, "learning_rate": 0.002}
     segments = model in ("unet2d", "unet3d")
     if segments and not d["mask_classes"]:
         sys.exit(f"{o.data} has no masks, which {model} learns from: name them with --masks and --recipe, or take an .npz file that has some")
@@ -202,7 +202,7 @@ def main():
     parser.add_argument("--hospitals", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--images", type=int, default=1000, help="of a phantom")
+    parser.add_argument("--images", type=int, default=2000, help="of a phantom")
     parser.add_argument("--out", default=time.strftime("out/federation-%Y%m%d-%H%M%S"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="serve the dashboard until Ctrl-C")
