@@ -158,6 +158,28 @@ msfl_status msfl_folder_make(const char *path) {
     return status;
 }
 
+msfl_status msfl_folder_foresee(const char *path) {
+    char *there = msfl_strdup(path);
+    if (there == NULL) return MSFL_ERR_MEMORY;
+    while (there[0] != 0 && access(there, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        char *slash = strrchr(there, '/');
+        if (slash == NULL) there[0] = 0;
+        if (slash != NULL) slash[slash == there ? 1 : 0] = 0;
+        if (slash == there) break;
+    }
+    const char *folder = there[0] == 0 ? "." : there;
+    msfl_status status = MSFL_OK;
+    if (access(folder, F_OK) != 0) {
+        status = msfl_fail_errno(errno, "cannot make the folder %s", path);
+    } else if (!msfl_is_folder(folder)) {
+        status = msfl_fail(MSFL_ERR_EXISTS, "cannot make the folder %s: %s is a file", path, folder);
+    } else if (access(folder, W_OK | X_OK) != 0) {
+        status = msfl_fail_errno(errno, "cannot write in the folder %s", folder);
+    }
+    msfl_free(there);
+    return status;
+}
+
 /* A name as write_with_mode makes them: ends in the mark and a process number. */
 static bool is_partial(const char *name) {
     const char *mark = strstr(name, MSFL_PARTIAL);

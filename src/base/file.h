@@ -37,6 +37,10 @@ char *msfl_path_absolute(const char *path);
 /** Make `path` and its parents. Fine if it is there already. */
 msfl_status msfl_folder_make(const char *path) MSFL_NODISCARD;
 
+/** Whether msfl_folder_make(path) would do, and files in it, as far as can be seen beforehand: what is there of the
+ * path is a folder in which this process may write. Nothing is made. ERR_EXISTS: a file is in the way. */
+msfl_status msfl_folder_foresee(const char *path) MSFL_NODISCARD;
+
 /** Whether the folder has an entry other than . and .. and what interrupted msfl_file_write calls left. */
 msfl_status msfl_folder_is_empty(const char *path, bool *empty) MSFL_NODISCARD;
 

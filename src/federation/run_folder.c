@@ -82,10 +82,9 @@ msfl_status fed_run_find(fed_run *r) {
     if (r->options.out == NULL || r->options.out[0] == 0) {
         return msfl_fail(MSFL_ERR_USAGE, "an output folder is needed: --out DIR");
     }
-    if (msfl_file_exists(r->options.out)) {
-        msfl_status status = msfl_folder_is_empty(r->options.out, &empty);
-        if (status != MSFL_OK) return status;
-    }
+    msfl_status status = msfl_folder_foresee(r->options.out); /* rather than after hours of reading */
+    if (status == MSFL_OK && msfl_file_exists(r->options.out)) status = msfl_folder_is_empty(r->options.out, &empty);
+    if (status != MSFL_OK) return status;
     if (r->options.resume) return adopt_config(r);
     if (!empty) {
         return msfl_fail(MSFL_ERR_EXISTS, "the folder %s is not empty: name another, or continue its run with --resume",

@@ -231,6 +231,10 @@ class Simulate(common.CliTest):
         write_bytes(os.path.join(out, "thesis.partial-draft.txt"), b"x")
         self.fails(13, "not empty", *SMALL, "--out", out)
         self.assertEqual(os.listdir(out), ["thesis.partial-draft.txt"])
+        # A place that cannot be is told before any data is read.
+        file = os.path.join(out, "thesis.partial-draft.txt")
+        for where in (file, os.path.join(file, "a", "b")):
+            self.fails(13, "is a file", "simulate", "--data", self.path("nothing.npz"), "--scheme", "packed", "--out", where)
 
     def test_every_scheme_gives_the_same_model(self):
         models = {}

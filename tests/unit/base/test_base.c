@@ -187,7 +187,16 @@ static void files_are_all_or_nothing(void **state) {
     assert_int_equal(msfl_folder_is_empty(parent, &empty), MSFL_OK);
     assert_false(empty);
     assert_int_equal(msfl_folder_make(path), MSFL_ERR_EXISTS);
+    assert_int_equal(msfl_folder_foresee(path), MSFL_ERR_EXISTS);
+    char *below = msfl_path_join(path, "c/d/");
+    assert_int_equal(msfl_folder_foresee(below), MSFL_ERR_EXISTS);
+    assert_int_equal(msfl_folder_foresee(parent), MSFL_OK);
     unlink(path);
+    assert_int_equal(msfl_folder_foresee(below), MSFL_OK);
+    assert_int_equal(msfl_folder_foresee("not/there"), MSFL_OK);
+    assert_int_equal(msfl_folder_foresee("/not/there"), MSFL_OK);
+    assert_false(msfl_file_exists(path));
+    msfl_free(below);
     rmdir(parent);
     msfl_free(path);
     msfl_free(parent);
