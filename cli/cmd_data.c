@@ -106,7 +106,7 @@ static msfl_status run(int argc, char **argv, const char **words) {
         return cli_data_files(words + 1, n_words - 1, d.n_threads, json);
     }
     if (n_words > 2 || (data != NULL && n_words > 1)) {
-        return msfl_fail(MSFL_ERR_USAGE, "too many words: '%s'", words[n_words - 1]);
+        return msfl_fail(MSFL_ERR_USAGE, "too many words: '%s'; one folder or set, or files alone", words[n_words - 1]);
     }
     if (data == NULL && n_words > 1) data = words[1];
     if (data == NULL) {
