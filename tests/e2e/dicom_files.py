@@ -1,4 +1,5 @@
 """DICOM files made by hand, for tests: nothing here comes from a library that the program is compared with."""
+import base64
 import struct
 import zlib
 
@@ -160,3 +161,15 @@ def native(array, syntax=LITTLE, **options):
         data = data.astype(array.dtype.newbyteorder(order)).tobytes()
         e[0x7FE00010] = ("OB" if array.itemsize == 1 and syntax != IMPLICIT else "OW", data)
     return file(e, syntax)
+
+
+# 10 rows of 12 pixels, 12 bits, by encoders of others (there is none here): (37 y + 91 x + 13 x y) mod 4096.
+LS_STREAM = base64.b64decode(
+    "/9j/9wALEAAKAAwBAREA//gADQH//wASAEMBFABA/9oACAEBAAAAAKWstZZ1jLWWdY1fVur1MSoyR8pSWUyrMsqyONxJoRKl67Y7SbzqdbqdLoToiRWL"
+    "hiMtruN3vB3u5gEjVK1YLEaDcdD0er0YxIlM5Py9ZJVMJtPJ6ZhQsbe9uxCJxaMxyPzSKBgbHhveyOUy+azu1yfXWl1aHQgEwsGQ4FanlpmcmFteSKUS6aSs"
+    "AP/Z")
+
+J2K_STREAM = base64.b64decode(
+    "/0//UQApAAAAAAAMAAAACgAAAAAAAAAAAAAADAAAAAoAAAAAAAAAAAABCwEB/1IADAAAAAEAAQQEAAH/XAAHQGBoaHD/ZAAlAAFDcmVhdGVkIGJ5IE9w"
+    "ZW5KUEVHIHZlcnNpb24gMi41LjD/kAAKAAAAAABbAAH/k9/grBIehT8zTfLtf9tZkp/pp0qJiRL7lBUUwnWHVwg7kOLKdGVA/um3ar0iq5/A/AKgfgEQAfID"
+    "LaLZu0bJZa5VX0T8ioWJpHDPSym//9k=")

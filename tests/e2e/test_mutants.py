@@ -3,7 +3,6 @@ crash, never a word of a header, and no more memory than a file of that length m
 decoder that dies is a finding, as it is there that its own faults look like that.
 
 Longer, or one file alone again: test_mutants.py --long [VARIANTS]; MSFL_KEEP=DIR keeps what a decoder died of."""
-import base64
 import gzip
 import hashlib
 import json
@@ -23,7 +22,7 @@ except ImportError:
 import dicom_files as df
 import nifti_files as nf
 from common import CLI, SANITIZED, CliTest, data_folder, main
-from test_readers import ERRORS, J2K, LS
+from readers_case import ERRORS
 
 THREADS = ("--threads", "1") if SANITIZED else ()
 VARIANTS = 6
@@ -41,8 +40,7 @@ def made_dicom():
     e = df.image(grey, stored=12)
     e[0x7FE00010] = ("OB", [df.jpeg_lossless(grey[0, :, :, 0], 12)])
     yield "lossless.dcm", df.file(e, df.LOSSLESS)
-    for name, syntax, data in (("jpegls", df.JPEG_LS, LS), ("jpeg2000", df.JPEG_2000, J2K)):
-        stream = base64.b64decode(data)
+    for name, syntax, stream in (("jpegls", df.JPEG_LS, df.LS_STREAM), ("jpeg2000", df.JPEG_2000, df.J2K_STREAM)):
         e = df.image(np.zeros((1, 10, 12, 1), "u2"), stored=12)
         e[0x7FE00010] = ("OB", [stream])
         yield f"{name}.dcm", df.file(e, syntax)

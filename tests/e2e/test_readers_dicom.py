@@ -195,8 +195,7 @@ class MadeDicom(ReaderTest):
     def test_compressed(self):
         y, x = np.mgrid[0:10, 0:12]
         a = ((y * 37 + x * 91 + x * y * 13) % 4096).astype("u2")
-        for syntax, fragment in ((df.LOSSLESS, df.jpeg_lossless(a, 12)), (df.JPEG_LS, base64.b64decode(LS)),
-                                 (df.JPEG_2000, base64.b64decode(J2K))):
+        for syntax, fragment in ((df.LOSSLESS, df.jpeg_lossless(a, 12)), (df.JPEG_LS, df.LS_STREAM), (df.JPEG_2000, df.J2K_STREAM)):
             for n in (1, 2):
                 e = df.image(np.repeat(a[None, :, :, None], n, 0), stored=12)
                 e[0x7FE00010] = ("OB", [fragment] * n)
@@ -363,14 +362,6 @@ class Series(ReaderTest):
         self.assertNotIn("ZZ", page)
         self.fails(2, "--series goes with", "data", "inspect", "--series")
 
-
-LS = ("/9j/9wALEAAKAAwBAREA//gADQH//wASAEMBFABA/9oACAEBAAAAAKWstZZ1jLWWdY1fVur1MSoyR8pSWUyrMsqyONxJoRKl67Y7SbzqdbqdLoToiRWL"
-      "hiMtruN3vB3u5gEjVK1YLEaDcdD0er0YxIlM5Py9ZJVMJtPJ6ZhQsbe9uxCJxaMxyPzSKBgbHhveyOUy+azu1yfXWl1aHQgEwsGQ4FanlpmcmFteSKUS6aSs"
-      "AP/Z")
-
-J2K = ("/0//UQApAAAAAAAMAAAACgAAAAAAAAAAAAAADAAAAAoAAAAAAAAAAAABCwEB/1IADAAAAAEAAQQEAAH/XAAHQGBoaHD/ZAAlAAFDcmVhdGVkIGJ5IE9w"
-       "ZW5KUEVHIHZlcnNpb24gMi41LjD/kAAKAAAAAABbAAH/k9/grBIehT8zTfLtf9tZkp/pp0qJiRL7lBUUwnWHVwg7kOLKdGVA/um3ar0iq5/A/AKgfgEQAfID"
-       "LaLZu0bJZa5VX0T8ioWJpHDPSym//9k=")
 
 GREY = ("/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSExIQEw8Q"
         "EBD/wAALCAAQABABAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKB"
