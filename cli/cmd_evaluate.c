@@ -76,6 +76,8 @@ msfl_status cmd_evaluate(int argc, char **argv) {
                                   {"labels", CLI_TEXT, &o.labels, 0, 0},
                                   {"patient", CLI_TEXT, &o.patient, 0, 0},
                                   {"masks", CLI_TEXT, &o.masks, 0, 0},
+                                  {"views", CLI_U32, &o.n_views, 1, MSFL_VIEWS_MAX},
+                                  {"augment", CLI_TEXT, &o.augmentation, 0, 0},
                                   {"part", CLI_TEXT, &o.part, 0, 0},
                                   {"phantom-images", CLI_U32, &o.phantom_images, 20, 1e6},
                                   {"by-position", CLI_FLAG, &o.by_position, 0, 0},

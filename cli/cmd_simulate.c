@@ -246,6 +246,7 @@ msfl_status cmd_simulate(int argc, char **argv) {
                                   {"aggregate", CLI_TEXT, &o.aggregate, 0, 0},
                                   {"server-lr", CLI_F64, &o.server_learning_rate, 1e-9, 100},
                                   {"average-rounds", CLI_U32, &o.average_rounds, 0, MSFL_SIMULATE_ROUNDS_MAX},
+                                  {"views", CLI_U32, &o.n_views, 1, MSFL_VIEWS_MAX},
                                   {"keep", CLI_TEXT, &w.keep, 0, 0},
                                   {"schedule", CLI_TEXT, &o.schedule, 0, 0},
                                   {"batch", CLI_U32, &o.train.batch, 1, 1024},

@@ -51,6 +51,8 @@ typedef struct msfl_simulate_options {
     uint32_t average_rounds;     /**< the last round's model is the mean of so many last rounds', and is the one that is
                                       kept; 0: none. Not with patience, nor with norms of the hospitals' own */
     bool keep_last;       /**< the model that is kept is the last round's, not that of the best validation loss */
+    uint32_t n_views;     /**< final figures: every test image is judged as it is and n_views - 1 times as augmentation
+                               changes it, and the probabilities are averaged; 1 to MSFL_VIEWS_MAX, 1: as it is */
     const char *schedule; /**< of the learning rate over the rounds: "constant" (NULL) or "linear" */
     const char *norms;    /**< "shared" (NULL), "local": normalisation layers never leave a hospital (Li et al. 2021,
                              FedBN), or "mean": every hospital keeps its own, and the federated model has their mean */
@@ -124,7 +126,9 @@ typedef struct msfl_evaluate_options {
     const char *recipe;   /**< `data` is imported by it into the folder `set`; NULL: as it is */
     const char *set;      /**< with `recipe`, needed; `labels`, `patient` and `masks` as in msfl_simulate_options */
     const char *labels, *patient, *masks;
-    bool any_recipe; /**< also pictures that were made by another recipe than the model's, or by none */
+    uint32_t n_views;         /**< of every image, as in msfl_simulate_options; 0 and 1: as it is */
+    const char *augmentation; /**< how views differ, in the words of msfl_augment_parse; NULL: its default */
+    bool any_recipe;          /**< also pictures that were made by another recipe than the model's, or by none */
     const msfl_observer *observer;
 } msfl_evaluate_options;
 /** All images, the usual fractions of the split, 1,000 bootstrap samples. */

@@ -18,7 +18,15 @@ typedef struct msfl_samples {
     /** Sample i < n as HWC floats of the model's input size, and its class; for a network that gives a class to every
      *  pixel, height x width classes, rows from the top. `augment_seed` 0: as it is. */
     msfl_status (*load)(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label);
+    uint32_t n_views; /**< msfl_predict: every sample is judged as it is and n_views - 1 times as augmentation changes
+                         it, and the probabilities are averaged (Krizhevsky et al. 2012, section 4.1); up to
+                         MSFL_VIEWS_MAX, 0 and 1: as it is. Not with classes per pixel */
 } msfl_samples;
+
+enum { MSFL_VIEWS_MAX = 64 };
+/** Augmentation seed of a view, the same for all samples, so that what is found of one does not depend on which others
+ *  are asked about. Never 0 but for view 0, which is the sample as it is. */
+MSFL_API uint64_t msfl_view_seed(uint32_t view);
 
 typedef enum msfl_optimizer { MSFL_SGD, MSFL_ADAM } msfl_optimizer;
 
@@ -82,7 +90,8 @@ MSFL_API MSFL_NODISCARD msfl_status msfl_train(msfl_trainer *trainer, const msfl
                                                const msfl_observer *observer, const char *track, int32_t client,
                                                msfl_train_result *result);
 
-/** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL).
+/** Class probabilities (n x n_classes, rows sum to 1) for all samples, and the mean cross-entropy (may be NULL), which
+ *  with several views is that of the averaged probabilities.
  *  `labels` (n) receives the labels; may be NULL. Where every pixel has a class, there are height x width rows and
  * labels for each sample (`msfl_model_info.n_targets`). ERR_NUMERIC: a weight is not finite. On any error
  * `probabilities` are zeroed or unchanged. */

@@ -12,7 +12,7 @@ msfl_status fed_calibration(const fed_job *job, const fed_track *track, json_t *
     uint32_t n = 0;
     for (uint32_t k = 0; k < job->n_hospitals && status == MSFL_OK; k++) {
         /* Of the model that is written, also where hospitals have normalisation layers of their own beside it. */
-        status = fed_score_member(job, track->best, NULL, &job->hospitals[k].validation, &scores);
+        status = fed_score_member(job, track->best, NULL, &job->hospitals[k].validation, 1, &scores);
         if (status != MSFL_OK) break;
         job_temperature_add(scores.probabilities, scores.labels, scores.n, scores.n_classes, sums);
         n += scores.n;
@@ -20,7 +20,7 @@ msfl_status fed_calibration(const fed_job *job, const fed_track *track, json_t *
     }
     if (status != MSFL_OK || n == 0) goto done;
     double temperature = job_temperature_best(sums);
-    status = fed_score_member(job, track->best, NULL, &job->split.test, &scores);
+    status = fed_score_member(job, track->best, NULL, &job->split.test, 1, &scores);
     for (int i = 0; i < 2 && status == MSFL_OK; i++) {
         if (i == 1) job_temperature_apply(temperature, scores.n, scores.n_classes, scores.probabilities);
         status =

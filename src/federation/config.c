@@ -67,6 +67,7 @@
     X(TEXT, schedule, schedule, NULL)                                                                                  \
     X(U32, average_rounds, average_rounds, 0)                                                                          \
     X(FLAG, keep_last, keep_last, false)                                                                               \
+    X(U32, views, n_views, 1)                                                                                          \
     X(TEXT, norms, norms, NULL)                                                                                        \
     X(TEXT, masks, masks, NULL)
 

@@ -1,6 +1,7 @@
 /* A model file on data, without a federation. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "dataset/augment.h"
 #include "federation/imported.h"
 #include "federation/job.h"
 #include "federation/normalise.h"
@@ -123,6 +124,23 @@ static msfl_status import_data(const msfl_evaluate_options *o, const char **path
     return msfl_import(&i, NULL);
 }
 
+/* How views differ. */
+static msfl_status take_augmentation(const msfl_evaluate_options *o, fed_job *job) {
+    job->augment = msfl_augment_default();
+    if (o->n_views <= 1) {
+        if (o->augmentation == NULL) return MSFL_OK;
+        return msfl_fail(MSFL_ERR_USAGE, "--augment says how views differ: it goes with --views 2 or more");
+    }
+    if (msfl_model_info_borrow(job->model)->is_pixelwise) {
+        return msfl_fail(MSFL_ERR_USAGE, "--views is for classes of images, and %s gives classes to pixels", o->model);
+    }
+    msfl_status status = o->augmentation == NULL ? MSFL_OK : msfl_augment_parse(o->augmentation, &job->augment);
+    if (status == MSFL_OK && !msfl_augment_changes(&job->augment))
+        status =
+            msfl_fail(MSFL_ERR_USAGE, "--augment %s changes nothing, and all views would be alike", o->augmentation);
+    return status;
+}
+
 msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_json) {
     /* Scoring takes a job; this one has a model, data and workers, and no hospitals. */
     const msfl_simulate_options simulation = {.n_threads = options->n_threads, .observer = options->observer};
@@ -141,6 +159,7 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     msfl_status status = check_part(options->part);
     if (status == MSFL_OK) status = msfl_model_load(options->model, &job.model, &weights, &extra);
     if (status == MSFL_OK) status = fed_normalise_of(options->model, &extra, &normalise);
+    if (status == MSFL_OK) status = take_augmentation(options, &job);
     if (status == MSFL_OK) status = import_data(options, &path);
     if (status != MSFL_OK) goto done;
     const msfl_model_info *m = msfl_model_info_borrow(job.model);
@@ -161,12 +180,16 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
         status = fed_recipe_fits(options->model, &extra, msfl_dataset_info_borrow(job.dataset)->recipe, options->data,
                                  options->any_recipe);
     }
+    if (status == MSFL_OK && options->n_views > 1) {
+        const msfl_dataset_info *info = msfl_dataset_info_borrow(job.dataset);
+        status = msfl_augment_allowed(&job.augment, info->laterality, info->source);
+    }
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);
     if (status == MSFL_OK) status = fed_workers_new(job.model, m->is_volume ? 4 : 32, options->n_threads, &job.workers);
     if (status != MSFL_OK) goto done;
     msfl_trainer *trainer = fed_workers_acquire(job.workers);
-    status = fed_score(&job, trainer, weights, part, &scores);
+    status = fed_score(&job, trainer, weights, part, options->n_views, &scores);
     fed_workers_release(job.workers, trainer);
     if (status == MSFL_OK) status = fed_scores_json(&scores, options->n_bootstrap, options->seed, false, &result);
     if (status != MSFL_OK) goto done;
@@ -174,6 +197,7 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     json_object_set_new(result, "model", msfl_json_string(options->model));
     json_object_set_new(result, "data", msfl_json_string(options->data));
     json_object_set_new(result, "part", json_string(options->part));
+    if (options->n_views > 1) json_object_set_new(result, "views", json_integer(options->n_views));
     json_object_set_new(result, "n_skipped", json_integer(info->n_skipped));
     json_t *classes = json_array();
     for (uint32_t c = 0; c < info->n_classes; c++) {

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/observe.h"
 #include "base/sodium.h"
+#include "dataset/augment.h"
 #include "dataset/deal.h"
 #include "federation/config.h"
 #include "federation/imported.h"
@@ -135,6 +136,12 @@ static msfl_status check_options(const msfl_simulate_options *o) {
         !(o->server_learning_rate > 0 && o->server_learning_rate <= 100)) {
         return msfl_fail(MSFL_ERR_USAGE, "a logit adjustment of 0 to 10 and a server's learning rate above 0 and up to "
                                          "100 are possible");
+    }
+    if (o->n_views < 1 || o->n_views > MSFL_VIEWS_MAX || (o->n_views > 1 && !o->augment)) {
+        return msfl_fail(MSFL_ERR_USAGE,
+                         "1 to %d views of an image are possible, and more than one only with augmentation, "
+                         "which is how they differ",
+                         MSFL_VIEWS_MAX);
     }
     const job_rule course = fed_course_rule(o);
     msfl_status possible = job_rule_check(&course);
@@ -395,6 +402,9 @@ static msfl_status check_model(fed_job *job) {
         return msfl_fail(MSFL_ERR_USAGE, "logit adjustment is about classes of images, and this network gives classes "
                                          "to pixels");
     }
+    if (job->is_pixelwise && o->n_views > 1) {
+        return msfl_fail(MSFL_ERR_USAGE, "--views is for classes of images, and this network gives classes to pixels");
+    }
     msfl_status status = job_sent_init(job->model, job->norms, &job->sent);
     if (status == MSFL_OK) status = job_aggregate_check(job->aggregate, &job->sent);
     if (status != MSFL_OK) return status;
@@ -405,6 +415,8 @@ static msfl_status check_model(fed_job *job) {
         if (status != MSFL_OK) return status;
     }
     job->augment.flip_horizontal = job->augment.flip_horizontal || o->flip_horizontal;
+    if (o->n_views > 1 && !msfl_augment_changes(&job->augment))
+        return msfl_fail(MSFL_ERR_USAGE, "--views with an augmentation that changes nothing: all views would be alike");
     const msfl_dataset_info *info = msfl_dataset_info_borrow(job->dataset);
     job->flips = o->augment && (job->augment.flip_horizontal || job->augment.flip_vertical);
     if (!job->flips) return MSFL_OK;

@@ -181,7 +181,7 @@ msfl_status fed_pictures_choose(const fed_job *job, const float *weights, fed_pi
     const msfl_indices list = {.at = chosen, .n = out->n};
     status = out->pixels == NULL || s.panel == NULL || s.source == NULL
                  ? MSFL_ERR_MEMORY
-                 : fed_score_member(job, weights, NULL, &list, &scores);
+                 : fed_score_member(job, weights, NULL, &list, 1, &scores);
     if (status == MSFL_OK) status = draw_all(job, weights, chosen, &scores, &s, out);
     fed_scores_clear(&scores);
     msfl_free(s.panel);

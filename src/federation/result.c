@@ -22,7 +22,7 @@ static msfl_status best_score(const fed_job *job, const fed_track *track, const 
                               const msfl_indices *images, uint32_t n_bootstrap, json_t **out) {
     *out = NULL;
     fed_scores scores;
-    msfl_status status = fed_score_member(job, track->best, norms, images, &scores);
+    msfl_status status = fed_score_member(job, track->best, norms, images, job->options->n_views, &scores);
     if (status != MSFL_OK) return status;
     if (scores.n == 0) {
         *out = json_null();

@@ -97,6 +97,7 @@ json_t *fed_result_training(const fed_job *job) {
     if (o->schedule != NULL) json_object_set_new(training, "schedule", json_string(o->schedule));
     if (o->average_rounds > 0) json_object_set_new(training, "average_rounds", json_integer(o->average_rounds));
     if (o->keep_last) json_object_set_new(training, "keep_last", json_true());
+    if (o->n_views > 1) json_object_set_new(training, "views", json_integer(o->n_views));
     if (o->train.focal > 0) json_object_set_new(training, "focal", msfl_json_real(o->train.focal));
     if (job->is_pixelwise) json_object_set_new(training, "dice", msfl_json_real(o->train.dice));
     if (o->train.proximal > 0) json_object_set_new(training, "proximal", msfl_json_real(o->train.proximal));

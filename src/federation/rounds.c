@@ -21,7 +21,7 @@
 static msfl_status score_test(const fed_job *job, const float *weights, fed_record *record) {
     fed_scores scores;
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    msfl_status status = fed_score(job, trainer, weights, &job->split.test, &scores);
+    msfl_status status = fed_score(job, trainer, weights, &job->split.test, 1, &scores);
     fed_workers_release(job->workers, trainer);
     if (status != MSFL_OK) return status;
     json_t *figures;
@@ -119,7 +119,7 @@ static msfl_status hospital_evaluates(void *ctx, size_t index) {
     if (job->hospitals[index].validation.n == 0) return MSFL_OK;
     uint64_t t0 = msfl_now_ns();
     msfl_status status =
-        fed_score_member(job, f->weights, f->members[index].norms, &job->hospitals[index].validation, &scores);
+        fed_score_member(job, f->weights, f->members[index].norms, &job->hospitals[index].validation, 1, &scores);
     if (status != MSFL_OK) return status;
     uint64_t counters[JOB_EVAL_COUNTERS];
     fed_scores_counters(&scores, counters);
@@ -312,7 +312,7 @@ msfl_status fed_round_solo(const fed_job *job, fed_track *track, const msfl_indi
     job_average(weights, average, track->n_values, &stride);
     record.ms_train = (double)(msfl_now_ns() - t0) * 1e-6;
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    status = fed_score(job, trainer, weights, validation, &scores);
+    status = fed_score(job, trainer, weights, validation, 1, &scores);
     fed_workers_release(job->workers, trainer);
     if (status != MSFL_OK) goto done;
     uint64_t counters[JOB_EVAL_COUNTERS];

@@ -7,7 +7,7 @@
 #include <string.h>
 
 msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
-                      fed_scores *out) {
+                      uint32_t n_views, fed_scores *out) {
     if (msfl_model_info_borrow(job->model)->is_pixelwise) return fed_masks_score(job, trainer, weights, images, out);
     memset(out, 0, sizeof *out);
     out->n = images->n;
@@ -23,6 +23,7 @@ msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *we
     if (out->n == 0) return MSFL_OK;
     fed_samples storage;
     msfl_samples samples = fed_samples_of(job, images, &storage);
+    samples.n_views = n_views;
     for (uint32_t i = 0; i < out->n; i++)
         out->groups[i] = msfl_dataset_group(job->dataset, images->at[i]);
     msfl_status status = msfl_predict(trainer, weights, &samples, out->probabilities, out->labels, &out->loss);
@@ -31,7 +32,7 @@ msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *we
 }
 
 msfl_status fed_score_member(const fed_job *job, const float *weights, const float *norms, const msfl_indices *images,
-                             fed_scores *out) {
+                             uint32_t n_views, fed_scores *out) {
     uint64_t n = msfl_model_info_borrow(job->model)->n_values;
     float *own = NULL;
     memset(out, 0, sizeof *out);
@@ -42,7 +43,7 @@ msfl_status fed_score_member(const fed_job *job, const float *weights, const flo
         job_norms_put(job->model, norms, own);
     }
     msfl_trainer *trainer = fed_workers_acquire(job->workers);
-    msfl_status status = fed_score(job, trainer, own != NULL ? own : weights, images, out);
+    msfl_status status = fed_score(job, trainer, own != NULL ? own : weights, images, n_views, out);
     fed_workers_release(job->workers, trainer);
     msfl_free(own);
     return status;

@@ -19,11 +19,12 @@ typedef struct fed_scores {
     uint32_t *images;            /**< of which images */
 } fed_scores;
 
+/** `n_views` of every image are averaged, 0 and 1: as it is; masks are always of the image as it is. */
 msfl_status fed_score(const fed_job *job, msfl_trainer *trainer, const float *weights, const msfl_indices *images,
-                      fed_scores *out) MSFL_NODISCARD;
+                      uint32_t n_views, fed_scores *out) MSFL_NODISCARD;
 /** The same by a worker of its own; with a member's own normalisation where `norms` is not NULL. */
 msfl_status fed_score_member(const fed_job *job, const float *weights, const float *norms, const msfl_indices *images,
-                             fed_scores *out) MSFL_NODISCARD;
+                             uint32_t n_views, fed_scores *out) MSFL_NODISCARD;
 void fed_scores_clear(fed_scores *scores);
 
 /** Metrics object of docs/formats/result.md; intervals with `n_bootstrap` > 0, the points of the ROC curve `with_roc`.

@@ -26,6 +26,7 @@ msfl_simulate_options msfl_simulate_options_default(void) {
                                .value_bits = 24,
                                .security_bits = 128,
                                .normalise = MSFL_NORMALISE_IMAGE,
+                               .n_views = 1,
                                .augment = true,
                                .test_fraction = 0.2,
                                .validation_fraction = 0.1,

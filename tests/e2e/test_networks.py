@@ -285,6 +285,29 @@ class Options(CliTest):
         self.assertAlmostEqual(after["loss"], t["loss_after"], 3)
         self.assertEqual(before["accuracy"], after["accuracy"])
 
+    def test_views(self):
+        one, r = self.simulate("one", "--compare", "plain"), self.simulate("views", "--compare", "plain", "--views", 5)
+        # Training is the same, and so are the curves; the final figures are not.
+        self.assertEqual(self.model("one"), self.model("views"))
+        self.assertEqual(one["rounds"][-1]["encrypted"]["test_auc"], r["rounds"][-1]["encrypted"]["test_auc"])
+        self.assertNotIn("views", one["training"])
+        self.assertEqual((r["training"]["views"], r["config"]["views"]), (5, 5))
+        for track in ("encrypted", "plain"):
+            self.assertNotEqual(one[track]["loss"], r[track]["loss"])
+        data = ("--data", "phantom", "--phantom-images", 200, "--part", "test", "--bootstrap", 0)
+        model = ("evaluate", "--model", self.path("views", "agg_model.h5"))
+        e = self.ok_json(*model, *data, "--views", 5)
+        self.assertEqual(e["views"], 5)
+        self.assertEqual(e["loss"], r["encrypted"]["loss"])
+        self.assertEqual(self.ok_json(*model, *data, "--views", 5, "--threads", 1)["loss"], e["loss"])
+        self.assertNotEqual(self.ok_json(*model, *data, "--views", 5, "--augment", "strong")["loss"], e["loss"])
+        self.assertEqual(self.ok_json(*model, *data)["loss"], one["encrypted"]["loss"])
+        for words, text in ((("--views", 65), "views"), (("--views", 2, "--augment", "none"), "alike"),
+                            (("--augment", "strong"), "--views")):
+            self.fails(2, text, *model, *data, *words)
+        for words, text in ((("--views", 2, "--no-augment"), "augmentation"), (("--views", 2, "--augment", "none"), "alike")):
+            self.fails(2, text, "simulate", "--data", "phantom", "--phantom-images", 60, "--out", self.path("w"), *FEW, *words)
+
     def test_wrong_words(self):
         for words, text in ((("--augment", "sharpen=3"), "what is 'sharpen=3'"), (("--focal", 11), "focal"),
                             (("--focal", 1, "--label-smoothing", 0.1), "exclude each other"),

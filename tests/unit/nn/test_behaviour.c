@@ -304,6 +304,57 @@ static void moving_statistics_are_used_in_prediction(void **state) {
     end(&f);
 }
 
+/* The slow twin of views: the same samples as one view alone has them, averaged here. */
+typedef struct one_view {
+    const msfl_samples *samples;
+    uint32_t view;
+} one_view;
+
+static msfl_status one_view_load(void *ctx, uint32_t i, uint64_t augment_seed, float *pixels, uint32_t *label) {
+    const one_view *v = ctx;
+    assert_int_equal(augment_seed, 0);
+    return v->samples->load(v->samples->ctx, i, msfl_view_seed(v->view), pixels, label);
+}
+
+static void views_are_averaged(void **state) {
+    (void)state;
+    enum { N = 37, C = 3, VIEWS = 5 };
+    fixture f = begin(net_yaml);
+    assert_ok(train(&f, 48, NULL, NULL));
+    msfl_samples samples = pictures_samples(&f.pictures, N);
+    float plain[N * C], one[N * C], got[N * C], again[N * C];
+    double sums[N * C] = {0}, loss, want = 0;
+    uint32_t labels[N], viewed[N];
+    assert_ok(msfl_predict(f.trainer, f.weights, &samples, plain, labels, NULL));
+    for (uint32_t v = 0; v < VIEWS; v++) {
+        one_view ctx = {&samples, v};
+        const msfl_samples single = {.n = N, .ctx = &ctx, .load = one_view_load};
+        assert_ok(msfl_predict(f.trainer, f.weights, &single, one, NULL, NULL));
+        assert_int_equal(memcmp(one, plain, sizeof one) == 0, v == 0);
+        for (int k = 0; k < N * C; k++)
+            sums[k] += (double)one[k] / VIEWS;
+    }
+    for (int i = 0; i < N; i++)
+        want -= log(sums[i * C + labels[i]]) / N;
+    samples.n_views = VIEWS;
+    assert_ok(msfl_predict(f.trainer, f.weights, &samples, got, viewed, &loss));
+    assert_memory_equal(labels, viewed, sizeof labels);
+    for (int k = 0; k < N * C; k++)
+        assert_true(fabs((double)got[k] - sums[k]) < 1e-6);
+    assert_true(fabs(loss - want) < 1e-5);
+    /* Company does not matter, and one view is what no view is. */
+    samples.n = 20;
+    assert_ok(msfl_predict(f.trainer, f.weights, &samples, again, NULL, NULL));
+    for (int k = 0; k < 20 * C; k++)
+        assert_true(fabsf(again[k] - got[k]) < 1e-6f);
+    samples = (msfl_samples){.n = N, .ctx = samples.ctx, .load = samples.load, .n_views = 1};
+    assert_ok(msfl_predict(f.trainer, f.weights, &samples, again, NULL, NULL));
+    assert_memory_equal(again, plain, sizeof plain);
+    samples.n_views = MSFL_VIEWS_MAX + 1;
+    assert_int_equal(msfl_predict(f.trainer, f.weights, &samples, again, NULL, NULL), MSFL_ERR_USAGE);
+    end(&f);
+}
+
 static void damaged_states_are_refused(void **state) {
     (void)state;
     fixture f = begin(net_yaml);
@@ -351,6 +402,8 @@ static msfl_status everything(msfl_model *model) {
     size_t length;
     status = msfl_train(t, &o, &samples, weights, NULL, "t", -1, NULL);
     if (status == MSFL_OK) status = msfl_trainer_new(model, 8, 1, t, &second);
+    if (status == MSFL_OK) status = msfl_predict(second, weights, &samples, probabilities, NULL, NULL);
+    samples.n_views = 2;
     if (status == MSFL_OK) status = msfl_predict(second, weights, &samples, probabilities, NULL, NULL);
     if (status == MSFL_OK) status = msfl_trainer_state_save(t, &bytes, &length);
     if (status == MSFL_OK) status = msfl_trainer_state_load(second, bytes, length);
@@ -555,6 +608,7 @@ int main(void) {
                                        cmocka_unit_test(shards_do_not_matter_to_the_mean),
                                        cmocka_unit_test(dropout_drops),
                                        cmocka_unit_test(moving_statistics_are_used_in_prediction),
+                                       cmocka_unit_test(views_are_averaged),
                                        cmocka_unit_test(damaged_states_are_refused),
                                        cmocka_unit_test(explanation_finds_the_place),
                                        cmocka_unit_test(pixels_have_classes),
