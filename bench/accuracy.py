@@ -28,8 +28,8 @@ TASKS = {
     "brain": ("brain MRI, four classes", "accuracy", 0.92, "brain_tumor_mri/dev/brain64.npz",
               "--model cnn-wide --rounds 40 --local-epochs 2 --lr 0.002 --logit-adjust 1 " + SKEW),
     "breast": ("breast ultrasound, 28 px", "auc", 0.90, "breast_us_28/dev/breast28.npz",
-               "--size 28 --rounds 400 --local-steps 1 --aggregate fedadam --optimizer sgd --momentum 0 --lr 0.1 "
-               "--label-smoothing 0.1 --augment strong,flip-horizontal --validation-fraction 0 --keep last " + SKEW),
+               "--size 28 --model cnn-wide --rounds 800 --local-steps 1 --aggregate fedadam --optimizer sgd --momentum 0 --lr 0.1 "
+               "--label-smoothing 0.1 --augment strong,flip-horizontal --views 16 --validation-fraction 0 --keep last " + SKEW),
     "hippocampus": ("hippocampus, Dice by volume", "dice", 0.85, "mri3d_hippocampus/dev/images",
                     "--recipe {recipes}/hippocampus.yaml --masks {data}/mri3d_hippocampus/dev/labels "
                     "--labels {data}/mri3d_hippocampus/dev/labels.csv --label intensity_group --model unet2d --rounds 12 "

@@ -78,6 +78,7 @@ static void put_training(msfl_page *page) {
         {"local_epochs", "Epochs per round"},
         {"local_steps", "Batches per round"},
         {"schedule", "Schedule"},
+        {"views", "Views of a test image"},
         {"augment", "Augmentation"},
         {"augmentation", "Augmentation by"},
         {"normalise", "Normalisation"},
