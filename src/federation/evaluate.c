@@ -1,6 +1,7 @@
 /* A model file on data, without a federation. */
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/observe.h"
 #include "dataset/augment.h"
 #include "federation/imported.h"
 #include "federation/job.h"
@@ -183,6 +184,11 @@ msfl_status msfl_evaluate(const msfl_evaluate_options *options, char **result_js
     if (status == MSFL_OK && options->n_views > 1) {
         const msfl_dataset_info *info = msfl_dataset_info_borrow(job.dataset);
         status = msfl_augment_allowed(&job.augment, info->laterality, info->source);
+        if ((job.augment.flip_horizontal || job.augment.flip_vertical) && info->laterality == MSFL_LATERALITY_UNSAID)
+            msfl_observe_text(
+                options->observer, MSFL_EVENT_WARNING, "data",
+                "views mirror pictures, and no recipe says that left and right mean the same in them: where they "
+                "do not, pictures are judged that cannot be");
     }
     if (status == MSFL_OK) status = same_classes(options->model, job.model, &extra, job.dataset, options->by_position);
     if (status == MSFL_OK) status = part_of(options, job.dataset, &split, &all, &part);

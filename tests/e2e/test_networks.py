@@ -301,6 +301,9 @@ class Options(CliTest):
         self.assertEqual(e["loss"], r["encrypted"]["loss"])
         self.assertEqual(self.ok_json(*model, *data, "--views", 5, "--threads", 1)["loss"], e["loss"])
         self.assertNotEqual(self.ok_json(*model, *data, "--views", 5, "--augment", "strong")["loss"], e["loss"])
+        for words, warned in (("strong", False), ("strong,flip-horizontal", True)):
+            said = self.ok(*model, *data, "--views", 2, "--augment", words).stderr
+            self.assertEqual("views mirror pictures" in said, warned)
         self.assertEqual(self.ok_json(*model, *data)["loss"], one["encrypted"]["loss"])
         for words, text in ((("--views", 65), "views"), (("--views", 2, "--augment", "none"), "alike"),
                             (("--augment", "strong"), "--views")):
