@@ -1,5 +1,4 @@
 """`medsecurefl data inspect FILE...`: arrays and pictures, and every reader held to pydicom, nibabel and real files."""
-import base64
 import csv
 import json
 import os
@@ -55,9 +54,9 @@ class Others(ReaderTest):
                   rng.integers(0, 256, (5, 6, 3)).astype("u1")):
             got = self.one("a.png", png(a))
             self.same(got, a, format="PNG", shape=[1, 5, 6, 3 if a.ndim == 3 else 1])
-        got = self.one("a.jpg", base64.b64decode(COLOUR))
+        got = self.one("a.jpg", df.COLOUR_JPEG)
         self.assertEqual((got["format"], got["shape"]), ("JPEG", [1, 16, 16, 3]))
-        self.assertEqual(self.one("cut.jpg", base64.b64decode(COLOUR)[:300])["error"], "damaged")
+        self.assertEqual(self.one("cut.jpg", df.COLOUR_JPEG[:300])["error"], "damaged")
 
     def test_one_line_each(self):
         a = self.put("a b.dcm", df.native(np.zeros((1, 4, 4, 1), "u2")))
@@ -214,14 +213,6 @@ class RealFiles(ReaderTest):
             self.assertEqual(got["dtype"], row["dtype"])
             for key in ("min", "max", "mean"):
                 self.assertAlmostEqual(got["rescaled_" + key], float(row[key]), delta=1e-5 * max(1, abs(float(row[key]))))
-
-
-COLOUR = (
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSEx"
-    "IQEw8QEBD/2wBDAQMDAwQDBAgEBAgQCwkLEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBD/wAARCAAQ"
-    "ABADASEAAhEBAxEB/8QAFAABAAAAAAAAAAAAAAAAAAAAB//EABkQAAEFAAAAAAAAAAAAAAAAAAAFBiMyof/EABUBAQEAAAAAAAAAAAAAAAAAAA"
-    "cG/8QAGREAAgMBAAAAAAAAAAAAAAAAAAYFITIH/9oADAMBAAIRAxEAPwAAQ2HWHBDQ2HWHBfcWTVlBzKcxYlITDrDghITDrDgAOLJqwb5lOYs/"
-    "/9k=")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
 """`medsecurefl data inspect` on DICOM written here, element by element: samples, tables, frames, series."""
-import base64
 import json
 import os
 import sys
@@ -213,9 +212,9 @@ class MadeDicom(ReaderTest):
     def test_jpeg(self):
         y, x = np.mgrid[0:16, 0:16]
         rgb = np.stack([x * 12 + 20, y * 12 + 30, 200 - x * 4 - y * 4], -1)[None].astype("u1")
-        for data, photometric, a in ((GREY, "MONOCHROME2", rgb[..., :1]), (COLOUR, "YBR_FULL_422", rgb)):
+        for data, photometric, a in ((df.GREY_JPEG, "MONOCHROME2", rgb[..., :1]), (df.COLOUR_JPEG, "YBR_FULL_422", rgb)):
             e = df.image(a, photometric=photometric)
-            e[0x7FE00010] = ("OB", [base64.b64decode(data)])
+            e[0x7FE00010] = ("OB", [data])
             got = self.one("j.dcm", df.file(e, "1.2.840.10008.1.2.4.50"))
             self.assertNotIn("error", got, got)
             self.assertEqual((got["shape"], got["dtype"]), (list(a.shape), "uint8"))
@@ -361,20 +360,6 @@ class Series(ReaderTest):
         self.assertIn("2 slices missing in 1 gaps, 1 duplicates", page)
         self.assertNotIn("ZZ", page)
         self.fails(2, "--series goes with", "data", "inspect", "--series")
-
-
-GREY = ("/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSExIQEw8Q"
-        "EBD/wAALCAAQABABAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKB"
-        "kaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWm"
-        "p6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/APk/4Jf8u/4V+gHwS/5d/wAK/P8A+CX/AC7/AIV+"
-        "gHwS/wCXf8K//9k=")
-
-COLOUR = (
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSEx"
-    "IQEw8QEBD/2wBDAQMDAwQDBAgEBAgQCwkLEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBD/wAARCAAQ"
-    "ABADASEAAhEBAxEB/8QAFAABAAAAAAAAAAAAAAAAAAAAB//EABkQAAEFAAAAAAAAAAAAAAAAAAAFBiMyof/EABUBAQEAAAAAAAAAAAAAAAAAAA"
-    "cG/8QAGREAAgMBAAAAAAAAAAAAAAAAAAYFITIH/9oADAMBAAIRAxEAPwAAQ2HWHBDQ2HWHBfcWTVlBzKcxYlITDrDghITDrDgAOLJqwb5lOYs/"
-    "/9k=")
 
 
 if __name__ == "__main__":
