@@ -2,7 +2,6 @@
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import unittest

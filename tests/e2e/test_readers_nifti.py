@@ -1,6 +1,5 @@
 """`medsecurefl data inspect` on NIfTI written here: types, orders, steps, orientations."""
 import gzip
-import resource
 import struct
 import subprocess
 import sys
